@@ -1,0 +1,146 @@
+// One meter: at each poll reads its phase currents in one telegram and delivers a reading for every feeder on it, good
+// or bad; a neutral that needs a telegram of its own follows at its own slow pace and is judged with the next scan.
+import type { Clock } from '../clock.ts';
+import {
+  CONDUCTORS,
+  type Conductor,
+  type ConductorReading,
+  type FeederReading,
+  type QualityReason,
+} from '../feeder.ts';
+import type { SourceSettings } from '../settings.ts';
+import { decode } from './decode.ts';
+import type { ModbusConnection, ReadAnswer } from './modbus-connection.ts';
+import { bad, judgeCurrent, type Plausibility } from './quality.ts';
+import type { ReadPlan, Telegram } from './read-plan.ts';
+
+/** A feeder that takes its currents from this source. */
+export interface FeederBinding {
+  readonly feederId: string;
+  readonly plausibility: Plausibility;
+}
+
+/** What the rest of the program hears from acquisition. */
+export interface AcquisitionEvents {
+  /** All feeders of one source, from one telegram; called once per poll, whether it succeeded or not. */
+  readings(readings: readonly FeederReading[]): void;
+  /** A source began to answer, or ceased to; `detail` says why. */
+  sourceChanged(sourceId: string, answering: boolean, detail: string): void;
+}
+
+/** A neutral does not heat in seconds, and its telegram holds the wire that the phases want: once a second is plenty. */
+const NEUTRAL_EVERY_MS = 1_000;
+/** Three of its reads, as for the phases. */
+const NEUTRAL_STALE_MS = 3 * NEUTRAL_EVERY_MS;
+
+export class ModbusSource {
+  readonly #settings: SourceSettings;
+  readonly #plan: ReadPlan;
+  readonly #bindings: readonly FeederBinding[];
+  readonly #connection: ModbusConnection;
+  readonly #clock: Clock;
+  readonly #events: AcquisitionEvents;
+  #reading = false;
+  #answering: boolean | null = null;
+  #neutral: { readonly atMs: number; readonly decoded: number | QualityReason } | null = null;
+  #neutralDueMs = 0;
+
+  constructor(
+    settings: SourceSettings,
+    plan: ReadPlan,
+    bindings: readonly FeederBinding[],
+    connection: ModbusConnection,
+    clock: Clock,
+    events: AcquisitionEvents,
+  ) {
+    this.#settings = settings;
+    this.#plan = plan;
+    this.#bindings = bindings;
+    this.#connection = connection;
+    this.#clock = clock;
+    this.#events = events;
+  }
+
+  /** One poll. While the last one is still waiting for its answer this does nothing: a slow meter sets its own pace. */
+  poll(): void {
+    if (this.#reading) return;
+    this.#reading = true;
+    this.#read(this.#plan.phases, (answer) => {
+      this.#reading = false;
+      this.#deliver(answer);
+      this.#readNeutral();
+    });
+  }
+
+  #read(telegram: Telegram, done: (answer: ReadAnswer) => void): void {
+    const { functionCode, address, count } = telegram;
+    const { unitId, timeoutMs } = this.#settings;
+    this.#connection.read({ unitId, functionCode, address, count, timeoutMs }, done);
+  }
+
+  #deliver(answer: ReadAnswer): void {
+    const atMs = this.#clock.monotonicMs();
+    const decoded = 'words' in answer ? decodeAll(this.#plan.phases, answer.words) : answer.fault;
+    const readings = this.#bindings.map((binding) => this.#readingOf(binding, decoded, atMs));
+    this.#events.readings(readings);
+    const answering = 'words' in answer;
+    if (answering !== this.#answering) {
+      this.#answering = answering;
+      this.#events.sourceChanged(this.#settings.id, answering, answering ? 'answers' : answer.detail);
+    }
+  }
+
+  #readingOf(binding: FeederBinding, decoded: DecodedCurrents | QualityReason, atMs: number): FeederReading {
+    const conductor = (name: Conductor): ConductorReading => {
+      if (typeof decoded === 'string') return bad(decoded);
+      const value = decoded[name];
+      return value === undefined ? bad('unavailable') : judgeCurrent(value, binding.plausibility);
+    };
+    const { feederId, plausibility } = binding;
+    const neutral = this.#plan.neutral === null ? conductor('N') : this.#latestNeutral(plausibility, atMs);
+    return {
+      feederId,
+      sourceId: this.#settings.id,
+      atMs,
+      L1: conductor('L1'),
+      L2: conductor('L2'),
+      L3: conductor('L3'),
+      N: neutral,
+    };
+  }
+
+  #latestNeutral(plausibility: Plausibility, atMs: number): ConductorReading {
+    if (this.#neutral === null || atMs - this.#neutral.atMs > NEUTRAL_STALE_MS + this.#settings.timeoutMs)
+      return bad('unavailable');
+    return judgeCurrent(this.#neutral.decoded, plausibility);
+  }
+
+  #readNeutral(): void {
+    const telegram = this.#plan.neutral;
+    const nowMs = this.#clock.monotonicMs();
+    if (telegram === null || nowMs < this.#neutralDueMs) return;
+    this.#neutralDueMs = nowMs + NEUTRAL_EVERY_MS;
+    this.#reading = true;
+    this.#read(telegram, (answer) => {
+      this.#reading = false;
+      const decoded = 'words' in answer ? (decodeAll(telegram, answer.words).N ?? 'unavailable') : answer.fault;
+      this.#neutral = { atMs: this.#clock.monotonicMs(), decoded };
+    });
+  }
+}
+
+type DecodedCurrents = { [C in Conductor]?: number | QualityReason };
+
+function decodeAll(telegram: Telegram, words: readonly number[]): DecodedCurrents {
+  const decoded: DecodedCurrents = {};
+  for (const { conductor, register, offset } of telegram.currents) decoded[conductor] = decode(words, offset, register);
+  return decoded;
+}
+
+/** Names every conductor that a plan gives, for people. */
+export function conductorsOf(plan: ReadPlan): Conductor[] {
+  const given = new Set(
+    [...plan.phases.currents, ...(plan.neutral?.currents ?? [])].map((current) => current.conductor),
+  );
+  return CONDUCTORS.filter((conductor) => given.has(conductor));
+}

@@ -1,0 +1,32 @@
+// What a decoded value is worth. Quality never hides an overload: only what cannot be an ampere at all is `bad`, and
+// everything doubtful stays in use as `uncertain`. Pure; the one place where quality is decided.
+import type { ConductorReading, QualityReason } from '../feeder.ts';
+
+/** What the current transformer says about a credible current, in primary amperes; null where its ratio is not known. */
+export interface Plausibility {
+  /** primary / secondary of the CT, where the meter reports secondary amperes; else 1. */
+  readonly ratio: number;
+  readonly ctPrimaryA: number | null;
+}
+
+/** Metering CTs keep their class to 1.2 times the primary current (IEC 61869-2); above, the value is only likely. */
+const CT_RANGE = 1.2;
+/** No CT delivers this: beyond it the number is no current. */
+const CT_IMPOSSIBLE = 30;
+
+/** A current's magnitude is what heats a cable: the sign that some meters give is dropped here. */
+export function judgeCurrent(decoded: number | QualityReason, plausibility: Plausibility): ConductorReading {
+  if (typeof decoded !== 'number') return { currentA: null, quality: 'bad', reason: decoded };
+  const currentA = Math.abs(decoded) * plausibility.ratio;
+  const { ctPrimaryA } = plausibility;
+  if (ctPrimaryA !== null && currentA > CT_IMPOSSIBLE * ctPrimaryA)
+    return { currentA: null, quality: 'bad', reason: 'beyondRegister' };
+  if (ctPrimaryA !== null && currentA > CT_RANGE * ctPrimaryA)
+    return { currentA, quality: 'uncertain', reason: 'overCtRange' };
+  return { currentA, quality: 'good', reason: null };
+}
+
+/** A conductor without an ampere. */
+export function bad(reason: QualityReason): ConductorReading {
+  return { currentA: null, quality: 'bad', reason };
+}
