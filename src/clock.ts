@@ -14,6 +14,8 @@ export interface Clock {
   wallMs(): number;
   /** Calls once when `monotonicMs()` has reached `atMs`, never before. */
   at(atMs: number, call: () => void): Timer;
+  /** Calls once when the present turn of the event loop has taken in what had already arrived. */
+  afterTurn(call: () => void): void;
   /** Names the boot that monotonic time counts from: two stamps compare only within one boot. */
   readonly bootId: string;
   /** Whether a time service says that the wall clock is right. */
@@ -45,6 +47,7 @@ export function systemClock(): Clock {
       handle = setTimeout(arm, Math.min(Math.max(0, Math.ceil(atMs - monotonicMs())), LONGEST_WAIT_MS));
       return { cancel: () => clearTimeout(handle) };
     },
+    afterTurn: (call) => void setImmediate(call),
     bootId: existsSync(BOOT_ID_FILE) ? readFileSync(BOOT_ID_FILE, 'utf8').trim() : 'unknown',
     synchronised() {
       const nowMs = monotonicMs();

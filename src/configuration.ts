@@ -1,12 +1,12 @@
 // Reads the configuration file whole: the schema of settings.ts, the register maps that it names, and the relations
 // between values. What cannot work is a problem and stops every verb; what is legal but unwise is a warning.
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { planCurrents } from './acquisition/read-plan.ts';
 import { type RegisterMap, readRegisterMap } from './acquisition/register-map.ts';
-import { type Settings, settingsSchema } from './settings.ts';
+import { DEFAULTS, type Settings, settingsSchema } from './settings.ts';
 import { type Path, type Problem, readYamlFile, showProblem } from './yaml-file.ts';
 
 /** A configuration that can be run. Paths in `settings` are absolute. */
@@ -33,11 +33,12 @@ export function readConfiguration(file: string): Judgement {
   const problems: Problem[] = [...read.problems];
   const warnings: Problem[] = [];
   const say: Say = {
-    refuse: (path, expected) => problems.push(read.problemAt(path, expected)),
-    warn: (path, expected) => warnings.push(read.problemAt(path, expected)),
+    refuse: (path, expected, value) => problems.push(read.problemAt(path, expected, value)),
+    warn: (path, expected, value) => warnings.push(read.problemAt(path, expected, value)),
   };
   const folder = dirname(resolve(file));
   const registerMaps = new Map<string, RegisterMap>();
+  const mapFiles = new Set<string>();
   if (read.given !== null && typeof read.given === 'object') {
     judgeUplink(read.given, say, folder);
     judgeSources(read.given, say);
@@ -45,8 +46,12 @@ export function readConfiguration(file: string): Judgement {
     for (const [index, source] of list(read.given, 'sources').entries()) {
       const profile = text(source, 'profile');
       if (profile === null) continue;
-      const map = readRegisterMap(profileFile(profile, folder));
-      problems.push(...map.problems.map((problem) => nameMissingProfile(problem, index, profile, read.problemAt)));
+      const mapFile = profileFile(profile, folder);
+      const map = readRegisterMap(mapFile);
+      // What is wrong inside a map is said once, however many sources use it; that it is not there, at each.
+      const fresh = map.problems.filter((problem) => problem.line === 0 || !mapFiles.has(mapFile));
+      problems.push(...fresh.map((problem) => nameMissingProfile(problem, index, profile, read.problemAt)));
+      mapFiles.add(mapFile);
       if (map.value === null) continue;
       registerMaps.set(text(source, 'id') ?? '', map.value);
       if (planCurrents(map.value) === null) {
@@ -57,7 +62,10 @@ export function readConfiguration(file: string): Judgement {
       }
     }
   }
-  problems.sort((a, b) => (a.file === b.file ? a.line - b.line || a.column - b.column : a.file === file ? -1 : 1));
+  const rank = (problem: Problem) => (problem.file === file ? '' : problem.file);
+  const inOrder = (a: Problem, b: Problem) => rank(a).localeCompare(rank(b)) || a.line - b.line || a.column - b.column;
+  problems.sort(inOrder);
+  warnings.sort(inOrder);
   if (read.value === null || problems.length > 0) return { configuration: null, problems, warnings };
   const settings = absolutePaths(read.value, folder);
   return {
@@ -75,8 +83,9 @@ export function configurationOrProblems(file: string): Configuration | null {
 }
 
 interface Say {
-  refuse(path: Path, expected: string): void;
-  warn(path: Path, expected: string): void;
+  /** `value` says what is in force where the file says nothing. */
+  refuse(path: Path, expected: string, value?: string): void;
+  warn(path: Path, expected: string, value?: string): void;
 }
 
 /** A name is a map that ships with the program; anything with a slash is a path, relative to the configuration. */
@@ -93,7 +102,10 @@ function nameMissingProfile(
   at: (path: Path, expected: string) => Problem,
 ): Problem {
   if (problem.line > 0) return problem;
-  const expected = profile.includes('/') ? 'the path of a register map' : 'the name of a map in hardware/meters';
+  const names = readdirSync(METERS_FOLDER).flatMap((name) => (name.endsWith('.yaml') ? [name.slice(0, -5)] : []));
+  const expected = profile.includes('/')
+    ? 'the path of a register map that is there, relative to this file'
+    : `the name of a map in hardware/meters (${names.sort().join(', ')}), or a path with a slash in it`;
   return at(['sources', index, 'profile'], expected);
 }
 
@@ -105,11 +117,12 @@ function judgeUplink(given: unknown, say: Say, folder: string): void {
   for (const [index, broker] of list(uplink, 'brokers').entries()) {
     const url = text(broker, 'url');
     if (url?.startsWith('mqtt://') && !insecure) {
-      say.refuse(['uplink', 'brokers', index, 'url'], 'mqtts://, or allowInsecure: true beside it');
+      say.refuse(['uplink', 'brokers', index, 'url'], 'mqtts://, or allowInsecure: true in uplink');
     }
-    if (url?.startsWith('mqtts://') && field(uplink, 'tls') === undefined) {
-      say.warn(['uplink'], 'tls.caFile, unless a public authority signed the broker');
-    }
+  }
+  const urls = list(uplink, 'brokers').map((broker) => text(broker, 'url'));
+  if (urls.some((url) => url?.startsWith('mqtts://')) && field(uplink, 'tls') === undefined) {
+    say.warn(['uplink', 'tls'], 'a caFile in it, unless a public authority signed the broker');
   }
   if (insecure) say.warn(['uplink', 'allowInsecure'], 'false outside a bench: what is said can be read and forged');
   const files: Path[] = [
@@ -120,11 +133,24 @@ function judgeUplink(given: unknown, say: Say, folder: string): void {
   ];
   for (const [group, key] of files as [string, string][]) {
     const path = text(field(uplink, group), key);
-    if (path !== null && !existsSync(resolve(folder, path))) say.refuse(['uplink', group, key], 'a file that is there');
+    if (path === null || path === '') continue;
+    if (!isFile(resolve(folder, path))) {
+      say.refuse(['uplink', group, key], 'a file that is there, relative to this one');
+    }
   }
   const tls = field(uplink, 'tls');
-  if ((text(tls, 'certFile') === null) !== (text(tls, 'keyFile') === null)) {
-    say.refuse(['uplink', 'tls'], 'certFile and keyFile together');
+  const [certificate, key] = [field(tls, 'certFile'), field(tls, 'keyFile')];
+  if (certificate !== undefined && key === undefined) say.refuse(['uplink', 'tls', 'keyFile'], 'the key of certFile');
+  if (certificate === undefined && key !== undefined) {
+    say.refuse(['uplink', 'tls', 'certFile'], 'the certificate that keyFile belongs to');
+  }
+}
+
+function isFile(path: string): boolean {
+  try {
+    return !statSync(path).isDirectory();
+  } catch {
+    return false;
   }
 }
 
@@ -134,25 +160,28 @@ function judgeSources(given: unknown, say: Say): void {
   for (const [index, source] of sources.entries()) {
     const pollMs = number(source, 'pollMs') ?? 200;
     const staleMs = number(source, 'staleAfterMs');
-    if (staleMs !== null && staleMs <= pollMs)
+    if (staleMs !== null && staleMs <= pollMs) {
       say.refuse(['sources', index, 'staleAfterMs'], `more than pollMs (${pollMs})`);
+    }
     const id = text(source, 'id');
     const used = list(given, 'feeders').some((feeder) => text(field(feeder, 'currents'), 'source') === id);
-    if (id !== null && !used) say.warn(['sources', index, 'id'], 'a feeder that uses this source');
+    if (id !== null && !used) say.warn(['sources', index, 'id'], 'the id of a source that a feeder uses');
   }
 }
 
 function judgeFeeders(given: unknown, say: Say): void {
   const feeders = list(given, 'feeders');
   refuseDoubles(feeders, 'feeders', say);
-  const sourceIds = new Set(list(given, 'sources').map((source) => text(source, 'id')));
+  const sourceIds = list(given, 'sources').flatMap((source) => text(source, 'id') ?? []);
   for (const [index, feeder] of feeders.entries()) {
     const at = ['feeders', index];
     const source = text(field(feeder, 'currents'), 'source');
-    if (source !== null && !sourceIds.has(source)) {
-      say.refuse([...at, 'currents', 'source'], `the id of a source (${[...sourceIds].join(', ')})`);
+    if (source !== null && !sourceIds.includes(source)) {
+      say.refuse([...at, 'currents', 'source'], `the id of one of the sources (${sourceIds.join(', ')})`);
     }
-    if (field(feeder, 'targetGroup') === undefined) say.warn(at, 'a targetGroup: without one this feeder only alarms');
+    if (field(feeder, 'targetGroup') === undefined) {
+      say.warn([...at, 'targetGroup'], 'the chargers behind this feeder: without them it only alarms');
+    }
     for (const [group, settings] of list(feeder, 'settings').entries()) {
       judgeGroup(settings, [...at, 'settings', group], number(feeder, 'fuseA'), say);
     }
@@ -187,31 +216,38 @@ function judgeGroup(group: unknown, at: Path, fuseA: number | null, say: Say): v
 
 function judgeTimes(group: unknown, at: Path, say: Say): void {
   const times = field(group, 'curtailment');
-  const leaseS = Math.min(number(times, 'leaseS') ?? 1800, number(field(group, 'caps'), 'longestLeaseS') ?? 7200);
-  const refreshS = number(times, 'refreshS') ?? 600;
-  const responseTimeS = number(times, 'responseTimeS') ?? 720;
-  const endSpreadS = number(times, 'endSpreadS') ?? 600;
-  const place = (key: string): Path => [...at, 'curtailment', ...(field(times, key) === undefined ? [] : [key])];
-  if (leaseS <= refreshS) say.refuse(place('leaseS'), `a leaseS longer than refreshS (${refreshS}), not ${leaseS}`);
-  else if (refreshS > leaseS - endSpreadS) {
-    say.warn(
-      place('endSpreadS'),
-      `an endSpreadS of at most leaseS − refreshS (${leaseS - refreshS}), which is used instead`,
-    );
+  const caps = field(group, 'caps');
+  const leaseS = number(times, 'leaseS') ?? DEFAULTS.leaseS;
+  const longestLeaseS = number(caps, 'longestLeaseS') ?? DEFAULTS.longestLeaseS;
+  const refreshS = number(times, 'refreshS') ?? DEFAULTS.refreshS;
+  const responseTimeS = number(times, 'responseTimeS') ?? DEFAULTS.responseTimeS;
+  const endSpreadS = number(times, 'endSpreadS') ?? DEFAULTS.endSpreadS;
+  const spareS = Math.min(leaseS, longestLeaseS) - refreshS;
+  const place = (key: string): Path => [...at, 'curtailment', key];
+  const byDefault = (key: keyof typeof DEFAULTS, from: unknown = times) =>
+    field(from, key) === undefined ? `${DEFAULTS[key]} (by default)` : undefined;
+  if (leaseS <= refreshS) say.refuse(place('leaseS'), `more than refreshS (${refreshS})`, byDefault('leaseS'));
+  else if (spareS <= 0) {
+    const value = byDefault('longestLeaseS', caps);
+    say.refuse([...at, 'caps', 'longestLeaseS'], `more than refreshS (${refreshS}), since it cuts leaseS`, value);
+  } else if (endSpreadS > spareS) {
+    const expected = `at most the lease less refreshS (${spareS}), which is used instead`;
+    say.warn(place('endSpreadS'), expected, byDefault('endSpreadS'));
   }
   if (responseTimeS === 0) say.warn(place('responseTimeS'), 'more than 0 in service: the closed loop is off');
-  else if (responseTimeS < 720) {
-    say.warn(place('responseTimeS'), 'at least 720: DCC, HAN and the chargers’ random delay of 600 s');
+  else if (responseTimeS < DEFAULTS.responseTimeS) {
+    say.warn(
+      place('responseTimeS'),
+      `at least ${DEFAULTS.responseTimeS}: DCC, HAN and the chargers’ random delay of 600 s`,
+    );
   }
-  if (field(times, 'mode') === 'onOff' && (number(times, 'floorPercent') ?? 0) > 0) {
-    say.refuse(place('floorPercent'), '0 in mode onOff, which knows only off');
+  const onOff = field(times, 'mode') === 'onOff';
+  const levels: Path[] = [place('floorPercent'), [...at, 'caps', 'deepestLevelPercent']];
+  for (const [index, level] of levels.entries()) {
+    const percent = number(index === 0 ? times : caps, String(level.at(-1))) ?? 0;
+    if (onOff && percent > 0) say.refuse(level, '0 in mode onOff, which knows only off');
+    else if (percent === 100) say.refuse(level, 'less than 100, which is no limit at all');
   }
-  const floor = number(times, 'floorPercent') ?? 0;
-  const deepest = number(field(group, 'caps'), 'deepestLevelPercent') ?? 0;
-  if (field(times, 'mode') === 'onOff' && deepest > 0) {
-    say.refuse([...at, 'caps', 'deepestLevelPercent'], '0 in mode onOff, which knows only off');
-  }
-  if (floor >= 100 || deepest >= 100) say.refuse(at, 'a floorPercent and a deepestLevelPercent under 100');
 }
 
 function refuseDoubles(items: unknown[], name: string, say: Say): void {
@@ -248,6 +284,10 @@ function absolutePaths(settings: Settings, folder: string): Settings {
   const { tls, user, ...uplink } = settings.uplink;
   return {
     ...settings,
+    sources: settings.sources.map((source) => ({
+      ...source,
+      profile: source.profile.includes('/') ? absolute(source.profile) : source.profile,
+    })),
     uplink: {
       ...uplink,
       ...(tls && {

@@ -4,9 +4,11 @@
 import { z } from 'zod';
 
 /** Ids end up in MQTT topics and file names: no wildcard, separator or space may be in them. */
+const idForm = 'letters, digits, dot, dash or underscore, first a letter or digit, at most 64';
 const id = z
   .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'letters, digits, dot, dash or underscore, at most 64');
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, idForm)
+  .describe(idForm);
 const amperes = z.number().positive().max(100_000);
 const seconds = z.number().min(0).max(10_000_000);
 const percent = z.number().min(0).max(100);
@@ -15,7 +17,11 @@ const count = z.int().min(0).max(1_000_000);
 const broker = z.strictObject({
   url: z
     .string()
-    .regex(/^mqtts?:\/\/[^/\s]+$/, 'mqtts://host:port (or mqtt://host:port with allowInsecure: true)')
+    // No user in it: the name and the file of the password are in `user`, so that no secret is ever a value.
+    .regex(
+      /^mqtts?:\/\/(\[[0-9A-Fa-f:.]+\]|[^/\s@:[\]]+)(:\d{1,5})?$/,
+      'mqtts://host:port (or mqtt://host:port with allowInsecure: true), without user, password or path',
+    )
     .describe('mqtts://host:port; mqtt:// only with allowInsecure: true'),
 });
 
@@ -151,6 +157,9 @@ export type SourceSettings = Settings['sources'][number];
 export type FeederSettings = Settings['feeders'][number];
 export type SettingsGroup = FeederSettings['settings'][number];
 export type UplinkSettings = Settings['uplink'];
+
+/** The defaults of a settings group, for rules on keys that a file leaves out. */
+export const DEFAULTS = { ...curtailment.parse(undefined), ...caps.parse(undefined) };
 
 /** The age beyond which a reading of this source is no reading: one late answer is not blindness, three silent polls are. */
 export function staleAfterMs(source: SourceSettings): number {

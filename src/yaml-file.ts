@@ -1,8 +1,19 @@
 // Reads a YAML file against a zod schema and says everything that is wrong with it at once, each problem with its
 // place, the value that stands there and what was expected. Configurations and register maps are read by it.
 import { readFileSync } from 'node:fs';
-import { isCollection, isMap, isNode, isPair, LineCounter, parseDocument } from 'yaml';
-import type { z } from 'zod';
+import {
+  type Document,
+  isCollection,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  LineCounter,
+  parseDocument,
+  visit,
+  type YAMLError,
+} from 'yaml';
+import { z } from 'zod';
 
 /** One thing wrong, in one line for a person: where, what stands there, what should. */
 export interface Problem {
@@ -24,14 +35,17 @@ export interface YamlFile<T> {
   readonly value: T | null;
   readonly given: unknown;
   readonly problems: readonly Problem[];
-  /** Makes a problem for a value of this file, for rules that a schema cannot hold. */
-  problemAt(path: Path, expected: string): Problem;
+  /**
+   * Makes a problem for a value of this file, for rules that a schema cannot hold. `value` says what is in force where
+   * the file itself says nothing.
+   */
+  problemAt(path: Path, expected: string, value?: string): Problem;
 }
 
 export function showProblem(problem: Problem): string {
   const place = problem.line > 0 ? `${problem.file}:${problem.line}:${problem.column}` : problem.file;
-  const what = [problem.path, problem.value].filter((part) => part !== null && part !== '').join(' is ');
-  return `${place}: ${what === '' ? '' : `${what}, `}expected ${problem.expected}`;
+  const value = problem.value ?? 'missing';
+  return `${place}: ${problem.path === '' ? value : `${problem.path} is ${value}`}, expected ${problem.expected}`;
 }
 
 /** Reads and judges `file`; a file that cannot be read is one problem, never an exception. */
@@ -41,7 +55,8 @@ export function readYamlFile<S extends z.ZodType>(file: string, schema: S): Yaml
     text = readFileSync(file, 'utf8');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
-    const problem = { file, line: 0, column: 0, path: '', value: code, expected: 'a readable file' };
+    const value = { ENOENT: 'not found', EISDIR: 'a folder', EACCES: 'not permitted' }[code] ?? code;
+    const problem = { file, line: 0, column: 0, path: '', value, expected: 'a readable file' };
     return { value: null, given: undefined, problems: [problem], problemAt: () => problem };
   }
   return parseYaml(file, text, schema);
@@ -50,28 +65,92 @@ export function readYamlFile<S extends z.ZodType>(file: string, schema: S): Yaml
 /** As `readYamlFile`, for text that is already at hand; `file` only names it. */
 export function parseYaml<S extends z.ZodType>(file: string, text: string, schema: S): YamlFile<z.output<S>> {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
   const at = (offset: number, path: string, value: string | null, expected: string): Problem => {
     const { line, col } = lines.linePos(offset);
-    return { file, line, column: col, path, value, expected };
+    // An empty file has no line to count; it is line 1 all the same, since 0 means that the file could not be read.
+    return { file, line: Math.max(1, line), column: Math.max(1, col), path, value, expected };
   };
-  const problems: Problem[] = [...document.errors, ...document.warnings].map((error) =>
-    at(error.pos[0], '', error.message.split('\n')[0] ?? '', 'valid YAML'),
-  );
-  let given: unknown;
-  try {
-    given = document.toJS({ maxAliasCount: 0 });
-  } catch {
-    problems.push(at(0, '', 'an anchor with an alias', 'every value written out where it stands'));
-  }
-  const problemAt = (path: Path, expected: string): Problem => {
-    const { offset, value } = locate(document.contents, path, given);
-    return at(offset, showPath(path), value, expected);
+  const errors: YAMLError[] = [...document.errors, ...document.warnings];
+  // One slip makes the parser stumble again further on: after a tab nothing else is worth telling.
+  const tabs = errors.filter((error) => error.code === 'TAB_AS_INDENT');
+  const problems = (tabs.length > 0 ? tabs : errors).map((error) => {
+    const offset = openQuote(document, error) ?? error.pos[0];
+    return at(offset, '', ...explainYaml(error, text.slice(offset)));
+  });
+  visit(document, {
+    Alias: (_key, alias) => {
+      const expected = 'the values written out: anchors and aliases are not followed';
+      problems.push(at(alias.range?.[0] ?? 0, '', `*${alias.source}`, expected));
+    },
+  });
+  // A key that stands twice is wrong, but all else in the file can still be judged; what is no YAML cannot.
+  const readable = problems.length === errors.filter((error) => error.code === 'DUPLICATE_KEY').length;
+  const given: unknown = readable ? document.toJS() : undefined;
+  const problemAt = (path: Path, expected: string, value?: string): Problem => {
+    const found = locate(document.contents, path, given);
+    return at(value === undefined ? found.offset : found.keyOffset, showPath(path), value ?? found.value, expected);
   };
-  if (problems.length > 0) return { value: null, given, problems, problemAt };
+  if (!readable) return { value: null, given, problems: firstOfEachLine(problems), problemAt };
   const parsed = schema.safeParse(given);
-  if (parsed.success) return { value: parsed.data, given, problems, problemAt };
-  return { value: null, given, problems: parsed.error.issues.flatMap((issue) => explain(issue, problemAt)), problemAt };
+  if (parsed.success) return { value: problems.length > 0 ? null : parsed.data, given, problems, problemAt };
+  const known = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+  for (const issue of parsed.error.issues) {
+    for (const problem of explain(issue, known, problemAt)) {
+      if (!problems.some((other) => other.path === problem.path && other.expected === problem.expected))
+        problems.push(problem);
+    }
+  }
+  return { value: null, given, problems, problemAt };
+}
+
+/** One slip makes the parser stumble several times on the same line; the first is the one that helps. */
+function firstOfEachLine(problems: readonly Problem[]): Problem[] {
+  return problems.filter((problem, index) => problems.findIndex((other) => other.line === problem.line) === index);
+}
+
+/** Where a quotation began that is never closed: the parser only knows where it gave up. */
+function openQuote(document: Document, error: YAMLError): number | null {
+  let offset: number | null = null;
+  if (!error.message.startsWith('Missing closing')) return null;
+  visit(document, {
+    Scalar: (_key, scalar) => {
+      if (scalar.type?.startsWith('QUOTE') && (scalar.range?.[1] ?? 0) >= error.pos[0])
+        offset = scalar.range?.[0] ?? null;
+    },
+  });
+  return offset;
+}
+
+/** What stands at a place that is no YAML, and what should. */
+function explainYaml(error: YAMLError, rest: string): [string, string] {
+  const line = rest.split(/\r?\n/, 1)[0]?.trim() ?? '';
+  const value = line === '' ? 'the end of the line' : `\`${line.length > 60 ? `${line.slice(0, 57)}...` : line}\``;
+  const message = error.message.split('\n')[0] ?? '';
+  if (/^Missing closing/.test(message)) return [value, 'a quotation mark at its end'];
+  if (/^Flow (map|sequence) in block/.test(message)) return [value, 'the } or ] that closes what is open before it'];
+  switch (error.code) {
+    case 'DUPLICATE_KEY':
+      return [`${/^[^\s:,{}]*/.exec(rest)?.[0] ?? ''} a second time`, 'each key once in its group'];
+    case 'TAB_AS_INDENT':
+      return ['a tab', 'spaces as indentation'];
+    case 'MULTIPLE_DOCS':
+      return [value, 'one document in the file'];
+    case 'NON_STRING_KEY':
+      return [value, 'a plain word as key'];
+    case 'TAG_RESOLVE_FAILED':
+      return [value, 'the plain value: tags (!) are not taken'];
+    case 'MULTILINE_IMPLICIT_KEY':
+      return [value, 'a key, a colon, a space and a value'];
+    case 'BAD_INDENT':
+      return [value, 'the lines of one group to start in one column, and what is within it further right'];
+    default:
+      if (message.startsWith('Implicit map keys')) return [value, 'a key, a colon, a space and a value'];
+      if (message.startsWith('Sequence item without')) {
+        return [value, 'the column of the lines that it belongs to, or a dash for the next of the list'];
+      }
+      return [value, `valid YAML: ${message}`];
+  }
 }
 
 /** `feeders[0].settings[1].ratingA`, as people write it. */
@@ -84,22 +163,30 @@ function showPath(path: Path): string {
 
 function showValue(value: unknown): string | null {
   if (value === undefined) return null;
-  const text = typeof value === 'string' ? `"${value}"` : Array.isArray(value) ? 'a list' : JSON.stringify(value);
-  if (value !== null && typeof value === 'object' && !Array.isArray(value)) return 'a group of keys';
+  if (value === null) return 'empty';
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : `a list of ${value.length}`;
+  if (typeof value === 'object') return 'a group of keys';
+  // Who puts a password into an address should not read it again in a log or a ticket.
+  const text = typeof value === 'string' ? JSON.stringify(value.replace(/\/\/[^/@]*@/, '//...@')) : String(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
-/** Where the value at `path` stands, or the nearest thing around it that is there; an unknown key points at the key. */
-function locate(root: unknown, path: Path, given: unknown): { offset: number; value: string | null } {
+/** Where the value at `path` stands, or the nearest thing around it that is there. */
+function locate(
+  root: unknown,
+  path: Path,
+  given: unknown,
+): { offset: number; keyOffset: number; value: string | null } {
   let node: unknown = root;
   let value: unknown = given;
   let offset = isNode(root) ? (root.range?.[0] ?? 0) : 0;
+  let keyOffset = offset;
   for (const step of path) {
     value = value !== null && typeof value === 'object' ? (value as Record<string | number, unknown>)[step] : undefined;
     let next: unknown;
     if (isMap(node)) {
-      const pair = node.items.find((item) => isPair(item) && String(item.key) === String(step));
-      if (pair !== undefined && isNode(pair.key)) offset = pair.key.range?.[0] ?? offset;
+      const pair = node.items.find((item) => isPair(item) && isScalar(item.key) && String(item.key.value) === step);
+      if (pair !== undefined && isNode(pair.key)) offset = keyOffset = pair.key.range?.[0] ?? offset;
       next = pair?.value;
     } else if (isCollection(node)) {
       next = node.items[Number(step)];
@@ -107,55 +194,89 @@ function locate(root: unknown, path: Path, given: unknown): { offset: number; va
     if (isNode(next)) offset = next.range?.[0] ?? offset;
     node = next;
   }
-  return { offset, value: showValue(value) };
+  // A number as it is written: 0x1F6 and .inf say more to the one who wrote them than 502 and Infinity.
+  const written = typeof value === 'number' && isScalar(node) ? node.source : undefined;
+  return { offset, keyOffset, value: written ?? showValue(value) };
 }
 
 type Issue = z.core.$ZodIssue;
+type Known = z.core.JSONSchema.JSONSchema;
 
 /** A zod issue in the words of this project: what was expected, with its unit or range. */
-function explain(issue: Issue, problemAt: (path: Path, expected: string) => Problem): Problem[] {
+function explain(issue: Issue, schema: Known, problemAt: YamlFile<unknown>['problemAt']): Problem[] {
   const path = issue.path as Path;
+  const known = path.reduce<Known | undefined>((at, step) => within(at, step), schema);
   if (issue.code === 'unrecognized_keys') {
+    const keys = Object.keys(known?.properties ?? {});
     return issue.keys.map((key) => {
-      const problem = problemAt([...path, key], 'no such key here');
-      return { ...problem, value: 'an unknown key', expected: 'a key that the schema knows (config/schema.json)' };
+      const near = nearest(key, keys);
+      const expected = `one of ${keys.join(', ')}${near === null ? '' : `: did you mean ${near}?`}`;
+      return problemAt([...path, key], expected, 'an unknown key');
     });
   }
-  if (issue.code === 'invalid_union') {
-    const options = issue.errors.flat();
-    const first = options[0];
-    if (first !== undefined) return explain({ ...first, path: [...path, ...first.path] }, problemAt);
-  }
-  return [problemAt(path, expectation(issue))];
+  // These two carry their own words in the schema.
+  const own = issue.code === 'custom' || (issue.code === 'invalid_format' && issue.format === 'regex');
+  return [problemAt(path, own || known === undefined ? issue.message : describe(known))];
 }
 
-function expectation(issue: Issue): string {
-  switch (issue.code) {
-    case 'invalid_type':
-      return article(issue.expected);
-    case 'too_small':
-      if (issue.origin === 'array') return `at least ${issue.minimum} of them`;
-      return `${issue.origin === 'string' ? 'at least that many characters: ' : ''}${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}`;
-    case 'too_big':
-      if (issue.origin === 'array') return `at most ${issue.maximum} of them`;
-      return `${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}`;
-    case 'invalid_value':
-      return `one of ${issue.values.map(String).join(', ')}`;
-    case 'not_multiple_of':
-      return `a multiple of ${issue.divisor}`;
+function within(schema: Known | undefined, step: string | number): Known | undefined {
+  const inner = typeof step === 'number' ? schema?.items : schema?.properties?.[step];
+  return typeof inner === 'object' && !Array.isArray(inner) ? (inner as Known) : undefined;
+}
+
+/** What a part of the schema takes, for a person. */
+function describe(known: Known): string {
+  const what = form(known);
+  return known.description === undefined || known.type === 'object' ? what : `${what}: ${known.description}`;
+}
+
+function form(known: Known): string {
+  if (known.anyOf !== undefined) return known.anyOf.map((option) => form(option as Known)).join(' or ');
+  if (known.const !== undefined) return String(known.const);
+  if (known.enum !== undefined) return `one of ${known.enum.join(', ')}`;
+  const { minItems, maxItems } = known;
+  switch (known.type) {
+    case 'object':
+      return `a group of keys (${Object.keys(known.properties ?? {}).join(', ')})`;
+    case 'array':
+      return minItems === maxItems ? `a list of ${minItems}` : `a list of at least ${minItems}${upTo(maxItems)}`;
+    case 'boolean':
+      return 'true or false';
+    case 'string':
+      return `a text${known.minLength ? ' that is not empty' : ''}${known.maxLength ? ` of at most ${known.maxLength} characters` : ''}`;
     default:
-      return issue.message;
+      return `a ${known.type === 'integer' ? 'whole number' : 'number'}${range(known)}`;
   }
 }
 
-function article(expected: string): string {
-  const names: Record<string, string> = {
-    object: 'a group of keys',
-    array: 'a list',
-    int: 'a whole number',
-    boolean: 'true or false',
-    string: 'a text',
-    number: 'a number',
-  };
-  return names[expected] ?? `a ${expected}`;
+function range({ minimum, exclusiveMinimum, maximum }: Known): string {
+  if (exclusiveMinimum !== undefined) return ` more than ${exclusiveMinimum}${upTo(maximum)}`;
+  return minimum === undefined ? '' : ` of at least ${minimum}${upTo(maximum)}`;
+}
+
+function upTo(most: number | undefined): string {
+  return most === undefined || most >= Number.MAX_SAFE_INTEGER ? '' : ` and at most ${most}`;
+}
+
+/** The known key that is only a slip away: a third of its letters at most. */
+function nearest(key: string, keys: readonly string[]): string | null {
+  const ranked = keys
+    .map((known) => ({ known, slips: editDistance(key.toLowerCase(), known.toLowerCase()) }))
+    .filter(({ known, slips }) => slips <= Math.max(1, known.length / 3))
+    .sort((a, b) => a.slips - b.slips);
+  return ranked[0]?.known ?? null;
+}
+
+/** Levenshtein: letters to add, drop or change. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1];
+    for (let j = 1; j <= b.length; j += 1) {
+      const changed = (row[j - 1] ?? 0) + (letter === b[j - 1] ? 0 : 1);
+      next.push(Math.min(changed, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
 }

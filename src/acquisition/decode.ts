@@ -19,8 +19,19 @@ export function decode(words: readonly number[], offset: number, register: Regis
     bytes.setUint16(index * 2, word, swapBytes);
   }
   const raw = number(register.type);
-  if (!Number.isFinite(raw)) return 'notANumber';
-  return register.sentinels.includes(raw) ? 'sentinel' : raw * register.scale;
+  const value = raw * register.scale;
+  if (!Number.isFinite(value)) return 'notANumber';
+  return register.sentinels.some((sentinel) => asRead(sentinel, register.type) === raw) ? 'sentinel' : value;
+}
+
+/**
+ * A sentinel as the register would give it: -9999.9 in a map is -9999.900390625 in a float32, and the 0x8000 that makers
+ * print for an int16 is -32768.
+ */
+function asRead(sentinel: number, type: Register['type']): number {
+  if (type === 'float32') return Math.fround(sentinel);
+  const span = type === 'int16' ? 2 ** 16 : type === 'int32' ? 2 ** 32 : 0;
+  return sentinel >= span / 2 && sentinel < span ? sentinel - span : sentinel;
 }
 
 function number(type: Register['type']): number {

@@ -89,7 +89,13 @@ export class ModbusConnection {
     this.#client.open(() => {
       this.#timer?.cancel();
       this.#ready = true;
+      this.#sendNext();
     });
+  }
+
+  #sendNext(): void {
+    const next = this.#waiting.shift();
+    if (next !== undefined) this.#send(next.request, next.done);
   }
 
   #send(request: ReadRequest, done: Done): void {
@@ -112,21 +118,29 @@ export class ModbusConnection {
     open.deadline.cancel();
     this.#open = null;
     this.#failuresInRow = 0;
-    const next = this.#waiting.shift();
-    if (next !== undefined) this.#send(next.request, next.done);
-    open.done(answer);
+    this.#sendNext();
+    try {
+      open.done(answer);
+    } catch (error) {
+      // modbus-serial would catch it here and report a fault of our own code as one of the meter.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 
   #lost(fault: QualityReason, detail: string): void {
-    this.#giveUp(fault, detail);
+    // The read that broke it is answered; those behind it go over the next connection, or one dead meter would keep
+    // every other one behind its gateway from ever being read.
+    this.#giveUp(fault, detail, this.#open !== null);
     if (this.#closed) return;
     // Full jitter, so that the sources behind a restarted gateway do not come back in the same instant.
     const longestMs = Math.min(RECONNECT_LONGEST_MS, RECONNECT_FIRST_MS * 2 ** Math.min(this.#failuresInRow++, 10));
     this.#timer = this.#clock.at(this.#clock.monotonicMs() + this.#random() * longestMs, () => this.#connect());
   }
 
-  /** Ends the connection and everything that waits for it. */
-  #giveUp(fault: QualityReason, detail: string): void {
+  /** Ends the connection and the read that is open, and those that wait unless they are to be kept. */
+  #giveUp(fault: QualityReason, detail: string, keepWaiting = false): void {
     this.#timer?.cancel();
     this.#port?.destroy();
     this.#port = null;
@@ -136,7 +150,7 @@ export class ModbusConnection {
     const ended = this.#open;
     this.#open = null;
     ended?.deadline.cancel();
-    const waiting = this.#waiting.splice(0);
+    const waiting = keepWaiting ? [] : this.#waiting.splice(0);
     ended?.done(this.#lastFault);
     for (const { done } of waiting) done({ fault: 'disconnected', detail });
   }

@@ -30,8 +30,6 @@ export interface AcquisitionEvents {
 
 /** A neutral does not heat in seconds, and its telegram holds the wire that the phases want: once a second is plenty. */
 const NEUTRAL_EVERY_MS = 1_000;
-/** Three of its reads, as for the phases. */
-const NEUTRAL_STALE_MS = 3 * NEUTRAL_EVERY_MS;
 
 export class ModbusSource {
   readonly #settings: SourceSettings;
@@ -110,8 +108,10 @@ export class ModbusSource {
   }
 
   #latestNeutral(plausibility: Plausibility, atMs: number): ConductorReading {
-    if (this.#neutral === null || atMs - this.#neutral.atMs > NEUTRAL_STALE_MS + this.#settings.timeoutMs)
-      return bad('unavailable');
+    const { pollMs, timeoutMs } = this.#settings;
+    // Three of its reads, as for the phases; it is read no more often than they are.
+    const staleMs = 3 * Math.max(NEUTRAL_EVERY_MS, pollMs) + timeoutMs;
+    if (this.#neutral === null || atMs - this.#neutral.atMs > staleMs) return bad('unavailable');
     return judgeCurrent(this.#neutral.decoded, plausibility);
   }
 

@@ -1,0 +1,186 @@
+// What control takes and gives: the narrow settings that it needs, one reading, its state and its actions. All of it
+// is plain data, so that a state can be written out and read back at any step. Times named `…Ms` are monotonic
+// milliseconds; settings named `…S` are seconds, as the engineer wrote them.
+import type { Element, PerPhase, Phase, Quality, RequestAction } from '../feeder.ts';
+
+/** IEC 61850 PTOC: pickupA = StrVal, delayS = OpDlTmms, resetDelayS = RsDlTmms. */
+export interface DefiniteTimeSettings {
+  readonly pickupA: number;
+  readonly dropoutA: number;
+  readonly delayS: number;
+  readonly resetDelayS: number;
+}
+
+export interface CurtailmentSettings {
+  readonly mode: 'proportional' | 'onOff';
+  readonly floorPercent: number;
+  readonly leaseS: number;
+  readonly refreshS: number;
+  /** 0 switches the closed loop off: no effect is judged, no rebound expected. */
+  readonly responseTimeS: number;
+  readonly maxEpisodeS: number;
+  readonly releaseStepPercent: number;
+  readonly minOnS: number;
+  readonly minOffS: number;
+}
+
+export interface CapSettings {
+  readonly operationsPerDay: number;
+  readonly requestsPerHour: number;
+  readonly deepestLevelPercent: number;
+  readonly longestLeaseS: number;
+}
+
+/** Everything about one feeder that decisions depend on. */
+export interface ControlSettings {
+  readonly atRisk: DefiniteTimeSettings;
+  readonly emergency?: DefiniteTimeSettings | undefined;
+  readonly curtailment: CurtailmentSettings;
+  readonly caps: CapSettings;
+  /** What requests can move per phase; null where nobody knows. */
+  readonly controllableA: { readonly [P in Phase]: number } | null;
+  /** A reading older than this is no reading. */
+  readonly staleAfterMs: number;
+  /** False where the feeder has no target group: it alarms, and asks for nothing. */
+  readonly mayRequest: boolean;
+}
+
+/** The reading as control sees it; a FeederReading fits. */
+export interface ControlReading {
+  readonly atMs: number;
+  readonly L1: ConductorInput;
+  readonly L2: ConductorInput;
+  readonly L3: ConductorInput;
+  readonly N: ConductorInput;
+}
+export interface ConductorInput {
+  readonly currentA: number | null;
+  readonly quality: Quality;
+}
+
+/** One definite-time element on one phase. `picked` counts the delay, `operated` stays until it has dropped out. */
+export interface ElementState {
+  status: 'normal' | 'pickedUp' | 'operated';
+  /** Since when the pickup has been held without a break. */
+  overSinceMs: number;
+  /** Since when the current has been under dropout; null while it is not. */
+  underSinceMs: number | null;
+  /** True after the episode's length cap: it asks for nothing until it has dropped out. */
+  locked: boolean;
+}
+
+export interface PhaseState {
+  /** The latest usable reading: its time, null before the first. */
+  usableMs: number | null;
+  /** The latest good one. */
+  goodMs: number | null;
+  currentA: number;
+  /** Of the latest reading, usable or not. */
+  quality: Quality;
+  /** The latest usable reading is not older than the staleness limit. */
+  fresh: boolean;
+  readonly atRisk: ElementState;
+  readonly emergency: ElementState;
+  /** The permitted level in force; 100 is no limit. */
+  levelPercent: number;
+  /** The relief asked for, against unrestricted demand, and how much of the former one had been delivered then. */
+  reductionA: number;
+  deliveredA: number;
+  deliveredSinceMs: number;
+  /** The current when the level was last set lower. */
+  atLimitA: number;
+}
+
+export interface Trigger {
+  readonly element: Element;
+  readonly phase: Phase;
+  readonly pickupA: number;
+  readonly pickedUpMs: number;
+}
+
+/** From the first pickup that operated to the full release. */
+export interface Episode {
+  readonly startedMs: number;
+  /** What `maxEpisodeS` counts from: the start, or the moment another element asked after the cap. */
+  lengthFromMs: number;
+  trigger: Trigger;
+  readonly firstLimitMs: number;
+  /** Of the last message. */
+  requestedMs: number;
+  endMs: number;
+  /** Of the last deeper level, and of the last shallower one. */
+  deepenedMs: number;
+  steppedMs: number;
+  /** The length cap has passed: only steps of release are left. */
+  capped: boolean;
+}
+
+export interface FeederState {
+  readonly L1: PhaseState;
+  readonly L2: PhaseState;
+  readonly L3: PhaseState;
+  neutralA: number | null;
+  blind: boolean;
+  /** Up to when everything that was due has been run. */
+  steppedToMs: number;
+  episode: Episode | null;
+  /** Of the last release, for `minOffS` and against hunting. */
+  releasedMs: number | null;
+  /** Times of the limits and refreshes of the last hour, and of the new limits of the last day, oldest first. */
+  requestTimesMs: number[];
+  operationTimesMs: number[];
+  /** Alarms that are standing. */
+  alarms: AlarmName[];
+}
+
+/**
+ * `reinforce`: an episode reached its longest time. `lapsed`: a limit ended because it could not be refreshed.
+ * `requestCap`, `operationCap`: a limit is wanted and a cap holds it back. `noTarget`: an element operated on a feeder
+ * that has nobody to ask.
+ */
+export type AlarmName = 'reinforce' | 'lapsed' | 'requestCap' | 'operationCap' | 'noTarget';
+
+export type EventType =
+  | 'pickup'
+  | 'operate'
+  | 'dropout'
+  | 'limit'
+  | 'refresh'
+  | 'release'
+  | 'alarm'
+  | 'alarmEnd'
+  | 'blind';
+
+export interface EventAction {
+  readonly kind: 'event';
+  readonly type: EventType;
+  readonly atMs: number;
+  readonly element?: Element;
+  readonly phase?: Phase;
+  readonly currentA?: number;
+  readonly levelPercent?: number;
+  readonly alarm?: AlarmName | 'blind';
+  readonly reason: string;
+}
+
+export interface ControlRequest {
+  readonly kind: 'request';
+  readonly action: RequestAction;
+  /** When control decided it. */
+  readonly atMs: number;
+  /** Of the limit; of the limit that it ends, where it is a release. */
+  readonly endMs: number;
+  /** When the episode's first pickup was. */
+  readonly episodeStartedMs: number;
+  /** Only the phases that the request concerns. */
+  readonly levelPercent: PerPhase<number>;
+  readonly reductionA: PerPhase<number>;
+  readonly trigger: Trigger;
+  readonly currentA: { readonly [P in Phase]: number | null } & { readonly N: number | null };
+  readonly quality: { readonly [P in Phase]: Quality };
+  /** Age of the oldest reading that it rests on. */
+  readonly readingAgeMs: number;
+  readonly reason: string;
+}
+
+export type Action = EventAction | ControlRequest;

@@ -1,0 +1,521 @@
+// One scan: read, decide, keep, say. Readings and falling-due timers step control; what one turn of the event loop
+// decides becomes one transaction of the journal and is then said. This file runs the data path and knows every part
+// of it; the parts do not know one another.
+import { v7 as uuidv7 } from 'uuid';
+import { type Clock, isoTime, type Timer } from './clock.ts';
+import type { Configuration } from './configuration.ts';
+import { newFeederState, nextDueMs, stepClock, stepReading, stepTime } from './control/feeder-control.ts';
+import { resumeState } from './control/resume.ts';
+import type { Action, ControlRequest, ControlSettings, EventAction, FeederState } from './control/types.ts';
+import { type FeederReading, PHASES, rounded } from './feeder.ts';
+import type { Batch, Journal, NewEvent, Stamp, StoredRequest } from './journal/journal.ts';
+import type { Log } from './log.ts';
+import { type Ack, type Curtailment, type Event, curtailmentSchema, type Status } from './messages.ts';
+import { expiresWallMs, requestMessage } from './request-message.ts';
+import { type FeederSettings, type SettingsGroup, staleAfterMs } from './settings.ts';
+import type { OutgoingRequest } from './uplink/delivery.ts';
+import { Uplink, type UplinkPort } from './uplink/uplink.ts';
+import { VERSION } from './version.ts';
+
+/** Looks over the controller's shoulder: the demo's screen, and tests. */
+export interface Observer {
+  reading?(reading: FeederReading): void;
+  event?(event: Event): void;
+  request?(message: Curtailment): void;
+  ack?(ack: Ack): void;
+  link?(up: boolean, reason: string): void;
+}
+
+export interface ControllerInput {
+  readonly configuration: Configuration;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  readonly observer?: Observer;
+}
+
+interface Feeder {
+  readonly settings: FeederSettings;
+  readonly group: SettingsGroup;
+  readonly control: ControlSettings;
+  state: FeederState;
+  /** Actions of this turn. */
+  readonly actions: Action[];
+  episodeId: string | null;
+  /** The newest request, said or not. */
+  latest: OutgoingRequest | null;
+  /** The newest request of this episode that a broker was or may have been given. */
+  lastOffered: string | null;
+}
+
+type EventDraft = Omit<Event, 'schema' | 'sequence' | 'substationId' | 'clockSynchronised'>;
+
+/** A wall clock that has moved against the monotonic one by more than this was stepped. */
+const CLOCK_STEP_MS = 2_000;
+const HOUSEKEEPING_MS = 1_000;
+const TIDY_EVERY_MS = 30_000;
+
+export class Controller {
+  readonly #input: ControllerInput;
+  readonly #clock: Clock;
+  readonly #journal: Journal;
+  readonly #feeders = new Map<string, Feeder>();
+  readonly #uplink: Uplink;
+  readonly #drafts: EventDraft[] = [];
+  readonly #withheld: { requestId: string; why: 'superseded' | 'expired' }[] = [];
+  #nextSequence: number;
+  #settling = false;
+  #timer: Timer | null = null;
+  #housekeeping: Timer | null = null;
+  #wallOffsetMs: number;
+  #eventsSentTo: number;
+  #eventsKeptTo: number;
+  #tidyDueMs: number;
+  #stopped = false;
+  #undurable = false;
+  readonly #silentSources = new Set<string>();
+  #saidAlarms = '';
+
+  constructor(input: ControllerInput) {
+    this.#input = input;
+    this.#clock = input.clock;
+    this.#journal = input.journal;
+    this.#wallOffsetMs = this.#clock.wallMs() - this.#clock.monotonicMs();
+    this.#tidyDueMs = this.#clock.monotonicMs() + TIDY_EVERY_MS;
+    const lastSequence = this.#journal.lastSequence();
+    // A new journal goes on above anything that this substation can have said before.
+    this.#nextSequence = lastSequence === null ? Math.max(1, Math.floor(this.#clock.wallMs())) : lastSequence + 1;
+    this.#eventsSentTo = this.#journal.eventsSentTo();
+    this.#eventsKeptTo = this.#eventsSentTo;
+    const { settings, hash } = input.configuration;
+    for (const feeder of settings.feeders) this.#feeders.set(feeder.id, this.#newFeeder(feeder));
+    this.#draft(null, 'restart', `version ${VERSION}, settings ${hash}`);
+    const acks = this.#resume();
+    this.#uplink = new Uplink({
+      settings: settings.uplink,
+      substationId: settings.substation.id,
+      ackTimeoutMs: (feederId) => (this.#feeders.get(feederId)?.group.curtailment.ackTimeoutS ?? 60) * 1000,
+      learnRetained: lastSequence === null,
+      eventsSentTo: this.#eventsSentTo,
+      clock: this.#clock,
+      random: input.random,
+      port: this.#port(),
+    });
+    for (const feeder of this.#feeders.values()) {
+      if (feeder.latest !== null) this.#uplink.restore(feeder.latest, acks.has(feeder.latest.message.requestId));
+    }
+    this.#housekeep();
+    this.#settleSoon();
+  }
+
+  /** All feeders of one source, from one telegram. */
+  readings(readings: readonly FeederReading[]): void {
+    if (this.#stopped) return;
+    let decided = false;
+    for (const reading of readings) {
+      const feeder = this.#feeders.get(reading.feederId);
+      if (feeder === undefined) continue;
+      stepReading(feeder.state, feeder.control, reading, feeder.actions);
+      decided ||= feeder.actions.length > 0;
+      this.#input.observer?.reading?.(reading);
+    }
+    if (decided) this.#settleSoon();
+    else this.#armTimer();
+  }
+
+  sourceChanged(sourceId: string, answering: boolean, detail: string): void {
+    if (this.#stopped) return;
+    const known = answering ? this.#silentSources.delete(sourceId) : this.#silentSources.has(sourceId);
+    if (!answering) this.#silentSources.add(sourceId);
+    if (answering === known || answering) this.#drafts.push({ ...this.#at(null), type: 'source', sourceId, reason: detail });
+    else this.#drafts.push({ ...this.#at(null), type: 'source', sourceId, reason: `does not answer: ${detail}` });
+    this.#settleSoon();
+  }
+
+  /** State of one feeder in a word, for the screen. */
+  stateOf(feederId: string): string {
+    const state = this.#feeders.get(feederId)?.state;
+    if (state === undefined) return 'unknown';
+    if (state.blind) return 'blind';
+    const elements = PHASES.flatMap((phase) => [state[phase].atRisk, state[phase].emergency]);
+    if (state.episode !== null) return elements.some(({ status }) => status === 'operated') ? 'curtailing' : 'droppingOut';
+    return elements.some(({ status }) => status === 'pickedUp') ? 'pickingUp' : 'normal';
+  }
+
+  /** A planned stop: the limits are left to their leases, the journal is whole, the head end knows. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#settle();
+    this.#stopped = true;
+    this.#timer?.cancel();
+    this.#housekeeping?.cancel();
+    for (const feeder of this.#feeders.values()) feeder.actions.length = 0;
+    this.#commit({ states: [...this.#feeders].map(([feederId, { state }]) => ({ feederId, state })), requests: [], events: [], withheld: [] });
+    this.#keepEventsSent();
+    await this.#uplink.close();
+  }
+
+  // ── scan: decide ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #stepTimers(): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const { state, control, actions } of this.#feeders.values()) stepTime(state, control, nowMs, actions);
+    this.#settleSoon();
+  }
+
+  #armTimer(): void {
+    let dueMs = Number.POSITIVE_INFINITY;
+    for (const { state, control } of this.#feeders.values()) dueMs = Math.min(dueMs, nextDueMs(state, control));
+    this.#timer?.cancel();
+    this.#timer = Number.isFinite(dueMs) ? this.#clock.at(dueMs, () => this.#stepTimers()) : null;
+  }
+
+  // ── keep, then say ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** What the sources bring in the same turn is decided first and kept together. */
+  #settleSoon(): void {
+    if (this.#settling) return;
+    this.#settling = true;
+    this.#clock.afterTurn(() => {
+      this.#settling = false;
+      if (!this.#stopped) this.#settle();
+    });
+  }
+
+  #settle(): void {
+    const requests: { feeder: Feeder; request: OutgoingRequest; say: boolean }[] = [];
+    const changed: Feeder[] = [];
+    for (const feeder of this.#feeders.values()) {
+      if (feeder.actions.length === 0) continue;
+      changed.push(feeder);
+      for (const action of feeder.actions.splice(0)) {
+        if (action.kind === 'event') this.#draftAction(feeder, action);
+        else requests.push(this.#prepare(feeder, action));
+      }
+    }
+    this.#armTimer();
+    if (changed.length === 0 && this.#drafts.length === 0 && this.#withheld.length === 0) return;
+    const drafts = this.#drafts.splice(0);
+    const events: Event[] = [];
+    this.#commit({
+      states: changed.map(({ settings, state }) => ({ feederId: settings.id, state })),
+      requests: requests.map(({ request, say }) => storedRequest(request, say)),
+      withheld: this.#withheld.splice(0),
+      events: drafts.map((draft) => this.#newEvent(draft, events)),
+    });
+    for (const { request, say } of requests) if (say) this.#uplink.say(request);
+    this.#uplink.eventsAdded();
+    this.#tell(requests.map(({ request }) => request.message), events);
+  }
+
+  /** Durable when it returns; if storage fails, control and uplink go on from memory and the log says so. */
+  #commit(batch: Batch): void {
+    try {
+      this.#journal.commit(batch, this.#stamp());
+      this.#undurable = false;
+    } catch (error) {
+      this.#undurable = true;
+      this.#input.log.error({ error: (error as Error).message }, 'the journal cannot be written');
+    }
+  }
+
+  /** After it is said: the log, the observer and the retained status are in nobody's way here. */
+  #tell(messages: readonly Curtailment[], events: readonly Event[]): void {
+    const { log, observer } = this.#input;
+    for (const message of messages) {
+      const { requestId, sequence, feederId, action, phases, levelPercent, end } = message;
+      log.info({ requestId, sequence, feederId, action, phases, levelPercent, end }, 'request');
+      observer?.request?.(message);
+    }
+    for (const event of events) {
+      const { sequence, feederId, type, element, phase, currentA, alarm, sourceId, reason } = event;
+      log.info({ sequence, feederId, type, element, phase, currentA, alarm, sourceId, reason }, 'event');
+      observer?.event?.(event);
+    }
+    const alarms = this.#alarms().join();
+    if (alarms !== this.#saidAlarms) this.#uplink.sayStatus('changed');
+    this.#saidAlarms = alarms;
+  }
+
+  /** Makes the message, and settles what becomes of the request before it. */
+  #prepare(feeder: Feeder, request: ControlRequest): { feeder: Feeder; request: OutgoingRequest; say: boolean } {
+    const { latest } = feeder;
+    const nowMs = this.#clock.monotonicMs();
+    feeder.episodeId ??= uuidv7();
+    const { episodeId } = feeder;
+    if (latest !== null && !latest.offered && latest.message.episodeId === episodeId) this.#withhold(feeder, latest, 'superseded');
+    // A head end that never heard of this episode is told of it as a limit, and of its end not at all.
+    const heard = feeder.lastOffered !== null;
+    const action = request.action === 'refresh' && !heard ? 'limit' : request.action;
+    const say = request.action !== 'release' || heard;
+    const message = requestMessage(
+      { ...request, action },
+      {
+        substationId: this.#input.configuration.settings.substation.id,
+        feeder: feeder.settings,
+        group: feeder.group,
+        settingsHash: this.#input.configuration.hash,
+        requestId: uuidv7(),
+        sequence: this.#nextSequence++,
+        episodeId,
+        supersedes: feeder.lastOffered,
+        wallOffsetMs: this.#clock.wallMs() - nowMs,
+        nowMs,
+        clockSynchronised: this.#clock.synchronised(),
+      },
+    );
+    const offered = say && this.#uplink.isUp;
+    const outgoing = { message, payload: JSON.stringify(message), expiresWallMs: expiresWallMs(message), offered };
+    feeder.latest = outgoing;
+    if (offered) feeder.lastOffered = message.requestId;
+    this.#drafts.push({
+      ...this.#at(feeder.settings.id),
+      type: message.action,
+      element: message.trigger.element,
+      phase: message.trigger.phase,
+      ...this.#ampere(feeder.state[message.trigger.phase].currentA),
+      levelPercent: message.levelPercent,
+      requestId: message.requestId,
+      episodeId,
+      reason: request.reason,
+      ...(!say && { historical: true, request: message }),
+    });
+    if (request.action === 'release') this.#endEpisode(feeder);
+    return { feeder, request: outgoing, say };
+  }
+
+  /** A request that was never given to a broker and never will be is still told of, as an event. */
+  #withhold(feeder: Feeder, request: OutgoingRequest, why: 'superseded' | 'expired'): void {
+    const { message } = request;
+    this.#withheld.push({ requestId: message.requestId, why });
+    this.#uplink.withhold(feeder.settings.id);
+    this.#drafts.push({
+      ...this.#at(feeder.settings.id),
+      type: message.action,
+      levelPercent: message.levelPercent,
+      requestId: message.requestId,
+      episodeId: message.episodeId,
+      reason: `${why} before it could be sent`,
+      historical: true,
+      request: message,
+    });
+  }
+
+  #endEpisode(feeder: Feeder): void {
+    feeder.episodeId = null;
+    feeder.lastOffered = null;
+  }
+
+  // ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #draftAction(feeder: Feeder, action: EventAction): void {
+    const { kind: _kind, atMs, currentA, ...rest } = action;
+    const at = isoTime(this.#clock.wallMs() + atMs - this.#clock.monotonicMs());
+    const episode = feeder.episodeId === null ? {} : { episodeId: feeder.episodeId };
+    this.#drafts.push({ feederId: feeder.settings.id, at, ...rest, ...episode, ...(currentA !== undefined && this.#ampere(currentA)) });
+    // A lapse ends the episode without a message: the devices have ended it by themselves.
+    if (feeder.state.episode === null && action.alarm === 'lapsed') this.#endEpisode(feeder);
+  }
+
+  #draft(feederId: string | null, type: Event['type'], reason: string, more: Partial<EventDraft> = {}): void {
+    this.#drafts.push({ ...this.#at(feederId), type, reason, ...more });
+  }
+
+  #at(feederId: string | null) {
+    return { feederId, at: isoTime(this.#clock.wallMs()) };
+  }
+
+  #ampere(currentA: number) {
+    return { currentA: rounded(currentA) };
+  }
+
+  /** The event's number is the journal's to give; the finished event is added to `made`. */
+  #newEvent(draft: EventDraft, made: Event[]): NewEvent {
+    const { substation } = this.#input.configuration.settings;
+    const clockSynchronised = this.#clock.synchronised();
+    return {
+      feederId: draft.feederId,
+      body: (sequence) => {
+        const event: Event = { schema: 'headroom/v1/event', sequence, substationId: substation.id, ...draft, clockSynchronised };
+        made.push(event);
+        return JSON.stringify(event);
+      },
+    };
+  }
+
+  // ── uplink ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #port(): UplinkPort {
+    const { log, observer } = this.#input;
+    return {
+      offering: (request) => this.#offering(request),
+      expired: (request) => {
+        const feeder = this.#feeders.get(request.message.feederId);
+        // A request that may have been heard is known of already; one that certainly was not is told of as an event.
+        if (feeder !== undefined && !request.offered) this.#withhold(feeder, request, 'expired');
+        this.#settleSoon();
+      },
+      noAck: ({ feederId, requestId, episodeId }) => {
+        this.#draft(feederId, 'alarm', 'no acknowledgement after three repeats', { alarm: 'noAck', requestId, episodeId });
+        this.#settleSoon();
+      },
+      ack: (ack, feederId) => this.#ack(ack, feederId),
+      trouble: (topic, reason) => log.warn({ topic, reason }, 'message not taken'),
+      retainedSeen: (message) => this.#retainedSeen(message),
+      linkChanged: (up, reason) => {
+        log.info({ up, reason }, 'link');
+        observer?.link?.(up, reason);
+      },
+      eventsAfter: (sequence, count) => this.#journal.eventsAfter(sequence, count),
+      eventsSent: (sequence) => {
+        this.#eventsSentTo = sequence;
+      },
+      status: (state, reason) => this.#status(state, reason),
+    };
+  }
+
+  #offering(request: OutgoingRequest): void {
+    const feeder = this.#feeders.get(request.message.feederId);
+    if (feeder !== undefined && feeder.episodeId === request.message.episodeId) feeder.lastOffered = request.message.requestId;
+    this.#journal.offer(request.message.requestId);
+  }
+
+  /** Kept before the broker is told that it was taken. */
+  #ack(ack: Ack, feederId: string): void {
+    const { requestId, sequence, status, reason } = ack;
+    const known = this.#journal.keepAck({ requestId, sequence, status, body: JSON.stringify(ack) }, this.#clock.wallMs());
+    if (!known) return this.#input.log.warn({ feederId, requestId, status }, 'acknowledgement of an unknown request');
+    if (status === 'rejected' || status === 'failed') {
+      this.#draft(feederId, 'alarm', reason ?? 'no reason given', { alarm: status, requestId });
+      this.#settleSoon();
+    }
+    this.#input.log.info({ feederId, requestId, status }, 'ack');
+    this.#input.observer?.ack?.(ack);
+  }
+
+  /** A request of this substation from before the journal: everything from now on has to be newer. */
+  #retainedSeen({ sequence, substationId }: Curtailment): void {
+    if (substationId !== this.#input.configuration.settings.substation.id || sequence < this.#nextSequence) return;
+    this.#nextSequence = sequence + 1;
+    this.#sayLimitsAgain();
+  }
+
+  #status(state: 'online' | 'offline', reason: Status['reason']): Status {
+    const { configuration } = this.#input;
+    const alarms = this.#alarms();
+    const will = reason === 'connectionLost';
+    return {
+      schema: 'headroom/v1/status',
+      substationId: configuration.settings.substation.id,
+      state,
+      at: isoTime(this.#clock.wallMs()),
+      reason,
+      version: VERSION,
+      settings: { hash: configuration.hash },
+      health: will ? null : { state: alarms.length === 0 ? 'ok' : 'degraded', alarms },
+      clock: will ? null : { synchronised: this.#clock.synchronised(), offsetMs: null },
+      insecure: configuration.settings.uplink.allowInsecure,
+    };
+  }
+
+  #alarms(): string[] {
+    const feeders = [...this.#feeders].flatMap(([id, { state }]) => [
+      ...(state.blind ? [`${id}/blind`] : []),
+      ...state.alarms.map((alarm) => `${id}/${alarm}`),
+    ]);
+    const sources = [...this.#silentSources].map((id) => `${id}/silent`);
+    return [...feeders, ...sources, ...(this.#undurable ? ['journal/undurable'] : [])];
+  }
+
+  // ── housekeeping and restart ────────────────────────────────────────────────────────────────────────────────────
+
+  #housekeep(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const offsetMs = this.#clock.wallMs() - nowMs;
+    if (Math.abs(offsetMs - this.#wallOffsetMs) > CLOCK_STEP_MS) {
+      this.#draft(null, 'alarm', `the wall clock was stepped by ${Math.round((offsetMs - this.#wallOffsetMs) / 1000)} s`, { alarm: 'clockStep' });
+      this.#wallOffsetMs = offsetMs;
+      this.#sayLimitsAgain();
+    }
+    this.#keepEventsSent();
+    if (nowMs >= this.#tidyDueMs && !this.#settling) {
+      this.#tidyDueMs = nowMs + TIDY_EVERY_MS;
+      this.#journal.tidy();
+    }
+    this.#housekeeping = this.#clock.at(nowMs + HOUSEKEEPING_MS, () => this.#housekeep());
+  }
+
+  #sayLimitsAgain(): void {
+    for (const { state, control, actions } of this.#feeders.values()) stepClock(state, control, this.#clock.monotonicMs(), actions);
+    this.#settleSoon();
+  }
+
+  /** Not worth a commit of its own per event: after a crash a few are said twice, with the same number. */
+  #keepEventsSent(): void {
+    if (this.#eventsSentTo === this.#eventsKeptTo) return;
+    try {
+      this.#journal.setEventsSentTo(this.#eventsSentTo);
+      this.#eventsKeptTo = this.#eventsSentTo;
+    } catch {
+      // Said again after a restart, which is allowed; `#commit` raises the alarm about storage.
+      this.#undurable = true;
+    }
+  }
+
+  #stamp(): Stamp {
+    const { bootId } = this.#clock;
+    return { monotonicMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs(), bootId, clockSynchronised: this.#clock.synchronised() };
+  }
+
+  #newFeeder(settings: FeederSettings): Feeder {
+    const [group] = settings.settings;
+    const source = this.#input.configuration.settings.sources.find(({ id }) => id === settings.currents.source);
+    if (group === undefined || source === undefined) throw new Error(`feeder ${settings.id} has no settings or no source`);
+    const control: ControlSettings = {
+      atRisk: group.atRisk,
+      emergency: group.emergency,
+      curtailment: group.curtailment,
+      caps: group.caps,
+      controllableA: settings.controllableA ?? null,
+      staleAfterMs: staleAfterMs(source),
+      mayRequest: settings.targetGroup !== undefined,
+    };
+    return { settings, group, control, state: newFeederState(), actions: [], episodeId: null, latest: null, lastOffered: null };
+  }
+
+  /** Goes on where the journal ends. Gives the requests that have been acknowledged. */
+  #resume(): Set<string> {
+    const acked = new Set<string>();
+    const now = this.#stamp();
+    for (const stored of this.#journal.latestRequests()) {
+      const feeder = this.#feeders.get(stored.feederId);
+      if (stored.ackStatus !== null) acked.add(stored.requestId);
+      if (feeder !== undefined && stored.withheld === null) feeder.latest = outgoingRequest(stored);
+    }
+    for (const { feederId, state, stamp } of this.#journal.states()) {
+      const feeder = this.#feeders.get(feederId);
+      if (feeder === undefined) continue;
+      const resumed = resumeState(state as FeederState, stamp, now);
+      feeder.state = resumed.state;
+      if (resumed.state.episode !== null && feeder.latest !== null) {
+        feeder.episodeId = feeder.latest.message.episodeId;
+        if (feeder.latest.offered) feeder.lastOffered = feeder.latest.message.requestId;
+      }
+      if (resumed.lost !== null) this.#draft(feederId, 'restart', resumed.lost);
+      // A limit that is over, by time or because nobody knows how long the stop was, is not said again.
+      if (resumed.state.episode === null && feeder.latest?.message.action !== 'release') feeder.latest = null;
+    }
+    return acked;
+  }
+}
+
+function storedRequest({ message, payload, offered }: OutgoingRequest, say: boolean): Omit<StoredRequest, 'ackStatus'> {
+  const { requestId, sequence, feederId, episodeId } = message;
+  return { requestId, sequence, feederId, episodeId, body: payload, offered, withheld: say ? null : 'superseded' };
+}
+
+function outgoingRequest(stored: StoredRequest): OutgoingRequest {
+  const message = curtailmentSchema.parse(JSON.parse(stored.body));
+  return { message, payload: stored.body, expiresWallMs: expiresWallMs(message), offered: stored.offered };
+}

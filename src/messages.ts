@@ -1,0 +1,189 @@
+// The MQTT contract (headroom/v1): one zod schema per message is the source of its type, its check on arrival and its
+// JSON Schema. Both ends of the wire, the controller and the reference head end, use these.
+import { z } from 'zod';
+import { CONDUCTORS, PHASES } from './feeder.ts';
+
+const time = z.iso.datetime({ precision: 3 }).describe('UTC, milliseconds');
+const phase = z.enum(PHASES);
+const perPhase = (value: z.ZodType<number>) => z.partialRecord(phase, value);
+const percent = z.number().min(0).max(100);
+const amperes = z.number().nullable();
+const sequence = z.int().min(1);
+const id = z.string().min(1).max(64);
+
+const clock = z.strictObject({
+  synchronised: z.boolean(),
+  offsetMs: z.number().nullable().describe('null where no time service tells'),
+});
+
+export const curtailmentSchema = z
+  .strictObject({
+    schema: z.literal('headroom/v1/curtailment'),
+    requestId: z.uuid().describe('UUIDv7; the same on every repeat'),
+    sequence: sequence.describe('grows for ever'),
+    episodeId: z.uuid(),
+    supersedes: z.uuid().nullable().describe('the request of this episode that it takes the place of'),
+    issuedAt: time,
+    action: z.enum(['limit', 'refresh', 'release']),
+    substationId: id,
+    feederId: id,
+    phases: z.array(phase).min(1),
+    targetGroup: z.strictObject({ id, version: z.int().min(1) }),
+    levelPercent: percent.describe('permitted level, percent of rated current; the lowest of the phases'),
+    levelPercentByPhase: perPhase(percent).optional().describe('where the phases differ'),
+    reductionA: perPhase(z.number().min(0)).describe('total relief wanted against unrestricted demand'),
+    floorPercent: percent,
+    direction: z.literal('toLoad'),
+    binary: z.strictObject({ action: z.enum(['deactivate', 'signal', 'skip']), atOrBelowPercent: percent }),
+    start: time,
+    end: time,
+    durationS: z.number().min(0),
+    endSpreadS: z.number().min(0),
+    validUntil: time.describe('the last moment to begin acting'),
+    trigger: z.strictObject({
+      element: z.enum(['atRisk', 'emergency']),
+      phase,
+      currentA: z.strictObject(Object.fromEntries(CONDUCTORS.map((name) => [name, amperes])) as { [C in (typeof CONDUCTORS)[number]]: typeof amperes }),
+      pickupA: z.number(),
+      thermalPercent: z.number().nullable(),
+      timeToLimitS: z.number().nullable(),
+      pickedUpAt: time,
+    }),
+    quality: z.strictObject({
+      L1: z.enum(['good', 'uncertain', 'bad']),
+      L2: z.enum(['good', 'uncertain', 'bad']),
+      L3: z.enum(['good', 'uncertain', 'bad']),
+      ageMs: z.number().min(0),
+    }),
+    clock,
+    priority: z.enum(['emergency', 'constraint']),
+    settings: z.strictObject({ group: id, hash: z.string() }),
+    mode: z.enum(['live', 'test']),
+  })
+  .describe('The request in force on a feeder; complete by itself');
+export type Curtailment = z.output<typeof curtailmentSchema>;
+
+export const ackSchema = z
+  .strictObject({
+    schema: z.literal('headroom/v1/curtailment/ack'),
+    requestId: z.uuid(),
+    sequence,
+    status: z.enum([
+      'accepted',
+      'rejected',
+      'dispatched',
+      'applied',
+      'partial',
+      'ended',
+      'failed',
+      'expired',
+      'superseded',
+      'overridden',
+    ]),
+    at: z.iso.datetime(),
+    devices: z
+      .strictObject({ targeted: z.int().min(0), acknowledged: z.int().min(0), failed: z.int().min(0) })
+      .optional(),
+    reason: z.string().max(1000).nullable().optional(),
+    controllableA: perPhase(z.number().min(0)).optional().describe('rated amperes of the devices reached'),
+  })
+  .describe('What became of a request');
+export type Ack = z.output<typeof ackSchema>;
+
+export const EVENT_TYPES = [
+  'pickup',
+  'operate',
+  'dropout',
+  'limit',
+  'refresh',
+  'release',
+  'alarm',
+  'alarmEnd',
+  'quality',
+  'source',
+  'blind',
+  'restart',
+  'settings',
+  'block',
+  'test',
+  'command',
+] as const;
+
+export const eventSchema = z
+  .strictObject({
+    schema: z.literal('headroom/v1/event'),
+    sequence: sequence.describe('of the sequence of events: no gap, none twice'),
+    at: time,
+    substationId: id,
+    feederId: id.nullable().describe('null for what belongs to no single feeder'),
+    type: z.enum(EVENT_TYPES),
+    element: z.enum(['atRisk', 'emergency']).optional(),
+    phase: phase.optional(),
+    currentA: z.number().optional(),
+    levelPercent: percent.optional(),
+    alarm: z.string().max(64).optional(),
+    sourceId: id.optional(),
+    episodeId: z.uuid().optional(),
+    requestId: z.uuid().optional(),
+    reason: z.string().max(1000),
+    clockSynchronised: z.boolean(),
+    historical: z.literal(true).optional().describe('a request that was never published as curtailment, and why'),
+    request: curtailmentSchema.optional(),
+  })
+  .describe('One entry of the sequence of events');
+export type Event = z.output<typeof eventSchema>;
+
+export const statusSchema = z
+  .strictObject({
+    schema: z.literal('headroom/v1/status'),
+    substationId: id,
+    state: z.enum(['online', 'offline']).describe('offline ends nothing before its end'),
+    at: time,
+    reason: z.enum(['started', 'connected', 'changed', 'stopped', 'connectionLost']),
+    version: z.string(),
+    settings: z.strictObject({ hash: z.string() }),
+    health: z
+      .strictObject({
+        state: z.enum(['ok', 'degraded']),
+        alarms: z.array(z.string()).describe('standing, as feeder/alarm or source/alarm'),
+      })
+      .nullable()
+      .describe('null in the last will, which cannot know'),
+    clock: clock.nullable(),
+    insecure: z.boolean().describe('allowInsecure is in force'),
+  })
+  .describe('Birth, changes of health and last will');
+export type Status = z.output<typeof statusSchema>;
+
+/** A message from outside is data of unknown size and shape: this is the most that is looked at. */
+export const INBOUND_BYTES_MAX = 16_384;
+
+/** The topics of one substation. */
+export function topicsOf(substationId: string) {
+  const root = `headroom/v1/${substationId}`;
+  return {
+    curtailment: (feederId: string) => `${root}/feeder/${feederId}/curtailment`,
+    ack: (feederId: string) => `${root}/feeder/${feederId}/curtailment/ack`,
+    event: (feederId: string | null) => (feederId === null ? `${root}/event` : `${root}/feeder/${feederId}/event`),
+    status: `${root}/status`,
+    /** Filters of the edge's own subscriptions. */
+    everyCurtailment: `${root}/feeder/+/curtailment`,
+    everyAck: `${root}/feeder/+/curtailment/ack`,
+  };
+}
+
+/** Parses and checks a message; the answer is the message or one line saying what is wrong with it. */
+export function parseMessage<S extends z.ZodType>(schema: S, payload: Uint8Array): z.output<S> | string {
+  if (payload.length > INBOUND_BYTES_MAX) return `${payload.length} bytes, expected at most ${INBOUND_BYTES_MAX}`;
+  let json: unknown;
+  try {
+    json = JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString('utf8'));
+  } catch {
+    return 'no JSON';
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  return `${issue?.path.join('.') || 'message'}: ${issue?.message ?? 'invalid'}`;
+}
+

@@ -1,0 +1,100 @@
+// A decision of control as the message of the contract. Pure: ids, the sequence number and the clock are given.
+import { type Phase, rounded } from './feeder.ts';
+import { isoTime } from './clock.ts';
+import type { ControlRequest } from './control/types.ts';
+import type { Curtailment } from './messages.ts';
+import type { FeederSettings, SettingsGroup } from './settings.ts';
+
+export interface MessageContext {
+  readonly substationId: string;
+  readonly feeder: FeederSettings;
+  readonly group: SettingsGroup;
+  readonly settingsHash: string;
+  readonly requestId: string;
+  readonly sequence: number;
+  readonly episodeId: string;
+  readonly supersedes: string | null;
+  /** Wall time minus monotonic time at this moment. */
+  readonly wallOffsetMs: number;
+  readonly nowMs: number;
+  readonly clockSynchronised: boolean;
+}
+
+/** A release stays of use this long after the end of what it releases, for devices whose clocks run late. */
+const RELEASE_GRACE_MS = 3_600_000;
+
+/** Throws when the feeder has no target group, for which control asks nothing. */
+export function requestMessage(request: ControlRequest, context: MessageContext): Curtailment {
+  const { feeder, group, nowMs, wallOffsetMs } = context;
+  if (feeder.targetGroup === undefined) throw new Error(`feeder ${feeder.id} has no target group`);
+  const { curtailment } = group;
+  const phases = Object.keys(request.levelPercent) as Phase[];
+  const levels = Object.values(request.levelPercent).map((level) => rounded(level));
+  const differ = new Set(levels).size > 1;
+  const endSpreadS = endSpread(group);
+  const wall = (monotonicMs: number) => isoTime(monotonicMs + wallOffsetMs);
+  const released = request.action === 'release';
+  const { trigger } = request;
+  return {
+    schema: 'headroom/v1/curtailment',
+    requestId: context.requestId,
+    sequence: context.sequence,
+    episodeId: context.episodeId,
+    supersedes: context.supersedes,
+    issuedAt: wall(nowMs),
+    action: request.action,
+    substationId: context.substationId,
+    feederId: feeder.id,
+    phases,
+    targetGroup: feeder.targetGroup,
+    levelPercent: Math.min(...levels),
+    ...(differ && { levelPercentByPhase: mapPhases(request.levelPercent, (level) => rounded(level)) }),
+    reductionA: mapPhases(request.reductionA, (reduction) => rounded(reduction)),
+    floorPercent: curtailment.floorPercent,
+    direction: 'toLoad',
+    binary: { action: 'deactivate', atOrBelowPercent: 0 },
+    start: wall(nowMs),
+    end: wall(request.endMs),
+    durationS: Math.max(0, Math.round((request.endMs - nowMs) / 1000)),
+    endSpreadS,
+    validUntil: wall(released ? request.endMs : Math.max(nowMs, request.endMs - endSpreadS * 1000)),
+    trigger: {
+      element: trigger.element,
+      phase: trigger.phase,
+      currentA: {
+        L1: roundedOrNull(request.currentA.L1),
+        L2: roundedOrNull(request.currentA.L2),
+        L3: roundedOrNull(request.currentA.L3),
+        N: roundedOrNull(request.currentA.N),
+      },
+      pickupA: trigger.pickupA,
+      thermalPercent: null,
+      timeToLimitS: null,
+      pickedUpAt: wall(trigger.pickedUpMs),
+    },
+    quality: { ...request.quality, ageMs: Math.round(request.readingAgeMs) },
+    clock: { synchronised: context.clockSynchronised, offsetMs: null },
+    priority: trigger.element === 'emergency' ? 'emergency' : 'constraint',
+    settings: { group: group.name, hash: context.settingsHash },
+    mode: 'live',
+  };
+}
+
+/** When a message is no longer said, and a broker of MQTT 5 may forget it. */
+export function expiresWallMs(message: Curtailment): number {
+  return message.action === 'release' ? Date.parse(message.end) + RELEASE_GRACE_MS : Date.parse(message.validUntil);
+}
+
+/** Refreshes come before the window in which devices end one by one, whatever was set. */
+function endSpread(group: SettingsGroup): number {
+  const { leaseS, refreshS, endSpreadS } = group.curtailment;
+  return Math.min(endSpreadS, Math.max(0, Math.min(leaseS, group.caps.longestLeaseS) - refreshS));
+}
+
+function mapPhases(values: { readonly [P in Phase]?: number }, change: (value: number) => number) {
+  return Object.fromEntries(Object.entries(values).map(([phase, value]) => [phase, change(value)]));
+}
+
+function roundedOrNull(value: number | null): number | null {
+  return value === null ? null : rounded(value);
+}

@@ -1,0 +1,168 @@
+// What goes to the broker next, and what is still owed an answer: the outbox's order, held in one place and pure but
+// for the ports it is given. Requests first, only the newest of each feeder; then events in order, the backlog paced.
+// The MQTT client's own queue is never used: it forgets its order, its limits and the age of what is in it.
+import type { Curtailment } from '../messages.ts';
+
+/** A request as the uplink carries it. */
+export interface OutgoingRequest {
+  readonly message: Curtailment;
+  readonly payload: string;
+  /** Never published as curtailment after this wall time. */
+  readonly expiresWallMs: number;
+  /** False only while it is certain that no broker was ever given it. */
+  offered: boolean;
+}
+
+interface Standing {
+  readonly request: OutgoingRequest;
+  /** To be published as soon as there is room. */
+  wanted: boolean;
+  inFlight: boolean;
+  /** When the broker took it (monotonic); null before. */
+  takenMs: number | null;
+  repeats: number;
+  acked: boolean;
+  alarmed: boolean;
+}
+
+const REPEATS_MAX = 3;
+
+/** The newest request of each feeder, on its way. */
+export class Delivery {
+  readonly #standing = new Map<string, Standing>();
+  readonly #ackTimeoutMs: (feederId: string) => number;
+
+  constructor(ackTimeoutMs: (feederId: string) => number) {
+    this.#ackTimeoutMs = ackTimeoutMs;
+  }
+
+  /** A new request takes the place of the feeder's former one. */
+  put(request: OutgoingRequest, options: { readonly acked: boolean; readonly wanted: boolean }): void {
+    const { acked, wanted } = options;
+    const standing = { request, wanted, inFlight: false, takenMs: null, repeats: 0, acked, alarmed: false };
+    this.#standing.set(request.message.feederId, standing);
+  }
+
+  /** A feeder's request was ended without being said. */
+  drop(feederId: string): void {
+    this.#standing.delete(feederId);
+  }
+
+  /**
+   * After every connect: each feeder's present request goes out before anything else, because the broker may have
+   * forgotten it; a release that the head end has answered need not.
+   */
+  sayAllAgain(): void {
+    for (const standing of this.#standing.values()) {
+      standing.inFlight = false;
+      standing.wanted = standing.request.message.action !== 'release' || !standing.acked;
+    }
+  }
+
+  /** The oldest request that is to be published now. */
+  next(): OutgoingRequest | null {
+    let oldest: Standing | null = null;
+    for (const standing of this.#standing.values()) {
+      if (!standing.wanted || standing.inFlight) continue;
+      if (oldest === null || standing.request.message.sequence < oldest.request.message.sequence) oldest = standing;
+    }
+    return oldest?.request ?? null;
+  }
+
+  sending(request: OutgoingRequest): void {
+    const standing = this.#of(request);
+    if (standing === null) return;
+    standing.wanted = false;
+    standing.inFlight = true;
+  }
+
+  /** The broker took it. */
+  taken(request: OutgoingRequest, nowMs: number): void {
+    const standing = this.#of(request);
+    if (standing === null) return;
+    standing.inFlight = false;
+    standing.takenMs = nowMs;
+  }
+
+  /** The broker did not take it, though the link stands. */
+  refused(request: OutgoingRequest): void {
+    const standing = this.#of(request);
+    if (standing !== null) standing.inFlight = false;
+  }
+
+  /** An acknowledgement of any status: nothing more is repeated. */
+  acked(requestId: string): void {
+    for (const standing of this.#standing.values()) {
+      if (standing.request.message.requestId === requestId) standing.acked = true;
+    }
+  }
+
+  /** Whether a request waits for the link. */
+  waiting(): boolean {
+    return this.next() !== null;
+  }
+
+  /** When the next acknowledgement is overdue; Infinity when none is owed. */
+  nextDueMs(): number {
+    let dueMs = Number.POSITIVE_INFINITY;
+    for (const standing of this.#standing.values()) dueMs = Math.min(dueMs, this.#dueMs(standing));
+    return dueMs;
+  }
+
+  /** Repeats what is overdue; gives the requests whose repeats are used up, each once. */
+  overdue(nowMs: number): Curtailment[] {
+    const silent: Curtailment[] = [];
+    for (const standing of this.#standing.values()) {
+      if (nowMs < this.#dueMs(standing)) continue;
+      if (standing.repeats < REPEATS_MAX) {
+        standing.repeats += 1;
+        standing.wanted = true;
+      } else {
+        standing.alarmed = true;
+        silent.push(standing.request.message);
+      }
+    }
+    return silent;
+  }
+
+  #dueMs(standing: Standing): number {
+    const { takenMs, acked, alarmed, wanted, inFlight, request } = standing;
+    if (takenMs === null || acked || alarmed || wanted || inFlight) return Number.POSITIVE_INFINITY;
+    return takenMs + this.#ackTimeoutMs(request.message.feederId);
+  }
+
+  /** Null when a newer request has taken its place. */
+  #of(request: OutgoingRequest): Standing | null {
+    const standing = this.#standing.get(request.message.feederId);
+    return standing?.request === request ? standing : null;
+  }
+}
+
+/** Lets `perSecond` messages a second through, and as many at once after a quiet second; 0 lets everything through. */
+export class Pace {
+  readonly #perSecond: number;
+  #tokens: number;
+  #filledMs = 0;
+
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond;
+    this.#tokens = Math.max(1, perSecond);
+  }
+
+  /** How many may go now. */
+  allowance(nowMs: number): number {
+    if (this.#perSecond === 0) return Number.POSITIVE_INFINITY;
+    this.#tokens = Math.min(Math.max(1, this.#perSecond), this.#tokens + ((nowMs - this.#filledMs) / 1000) * this.#perSecond);
+    this.#filledMs = nowMs;
+    return Math.floor(this.#tokens);
+  }
+
+  spend(): void {
+    this.#tokens -= 1;
+  }
+
+  /** When one more may go. */
+  nextMs(nowMs: number): number {
+    return nowMs + ((1 - this.#tokens) / this.#perSecond) * 1000;
+  }
+}

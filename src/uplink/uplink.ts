@@ -1,0 +1,263 @@
+// Says what the journal holds to the head end, and hears its acknowledgements: requests first, each feeder's newest
+// only and never after it has expired; then the sequence of events in order. What has to be kept about it is the
+// caller's business, through the port.
+import type { Clock, Timer } from '../clock.ts';
+import { type Ack, ackSchema, type Curtailment, curtailmentSchema, parseMessage, type Status, topicsOf } from '../messages.ts';
+import type { UplinkSettings } from '../settings.ts';
+import { Delivery, type OutgoingRequest, Pace } from './delivery.ts';
+import { Link, type Publication } from './link.ts';
+
+export interface OutgoingEvent {
+  readonly sequence: number;
+  readonly feederId: string | null;
+  readonly body: string;
+}
+
+/** What the uplink needs from the rest of the program. */
+export interface UplinkPort {
+  /** Called before a request that no broker was ever given is handed to one. */
+  offering(request: OutgoingRequest): void;
+  /** A request came to its end before it could be said. */
+  expired(request: OutgoingRequest): void;
+  /** No acknowledgement after every repeat. */
+  noAck(message: Curtailment): void;
+  /** An acknowledgement; it is confirmed to the broker when this returns. */
+  ack(ack: Ack, feederId: string): void;
+  /** A message from outside that is no valid acknowledgement, or one of ours that the broker would not have. */
+  trouble(topic: string, reason: string): void;
+  /** One of our own retained requests, seen on the broker. */
+  retainedSeen(message: Curtailment): void;
+  linkChanged(up: boolean, reason: string): void;
+  eventsAfter(sequence: number, count: number): OutgoingEvent[];
+  /** The broker has every event up to here. */
+  eventsSent(sequence: number): void;
+  status(state: 'online' | 'offline', reason: Status['reason']): Status;
+}
+
+export interface UplinkInput {
+  readonly settings: UplinkSettings;
+  readonly substationId: string;
+  readonly ackTimeoutMs: (feederId: string) => number;
+  /** The journal is new: look once at what this substation left retained. */
+  readonly learnRetained: boolean;
+  readonly eventsSentTo: number;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly port: UplinkPort;
+}
+
+const GLANCE_MS = 2_000;
+/** After a refusal by the broker, before anything is tried again. */
+const REFUSED_WAIT_MS = 5_000;
+
+export class Uplink {
+  readonly #input: UplinkInput;
+  readonly #topics: ReturnType<typeof topicsOf>;
+  readonly #delivery: Delivery;
+  readonly #pace: Pace;
+  readonly #link: Link;
+  /** Read ahead of what is in flight, up to what the broker has confirmed without a gap. */
+  #eventsReadTo: number;
+  #eventsInFlight: number[] = [];
+  #eventsWaiting = true;
+  #learn: boolean;
+  #timer: Timer | null = null;
+  #pausedUntilMs = 0;
+  #statusWanted: Status['reason'] | null = null;
+
+  constructor(input: UplinkInput) {
+    this.#input = input;
+    this.#topics = topicsOf(input.substationId);
+    this.#delivery = new Delivery(input.ackTimeoutMs);
+    this.#pace = new Pace(input.settings.historyMessagesPerS);
+    this.#eventsReadTo = input.eventsSentTo;
+    this.#learn = input.learnRetained;
+    const { settings, substationId, clock, random, port } = input;
+    this.#link = new Link({
+      settings,
+      clientId: `headroom-${substationId}`,
+      will: { topic: this.#topics.status, payload: () => JSON.stringify(port.status('offline', 'connectionLost')) },
+      subscriptions: [this.#topics.everyAck],
+      clock,
+      random,
+      urgent: () => this.#delivery.waiting(),
+      events: {
+        up: () => this.#up(),
+        down: (reason) => this.#down(reason),
+        message: (topic, payload, retained, done) => this.#message(topic, payload, retained, done),
+      },
+    });
+  }
+
+  get isUp(): boolean {
+    return this.#link.isUp;
+  }
+
+  /** A request from before the start, with what is known of it. */
+  restore(request: OutgoingRequest, acked: boolean): void {
+    this.#delivery.put(request, { acked, wanted: false });
+  }
+
+  /** A new request, durable already: goes out at once where the link is up. */
+  say(request: OutgoingRequest): void {
+    this.#delivery.put(request, { acked: false, wanted: true });
+    if (!this.#link.isUp) this.#link.hurry();
+    this.#pump();
+  }
+
+  /** The feeder's newest request will not be said. */
+  withhold(feederId: string): void {
+    this.#delivery.drop(feederId);
+  }
+
+  /** The journal has new events. They follow the requests of the same turn. */
+  eventsAdded(): void {
+    this.#eventsWaiting = true;
+    this.#input.clock.afterTurn(() => this.#pump());
+  }
+
+  /** Says the retained status anew, for a change of health. */
+  sayStatus(reason: Status['reason']): void {
+    this.#statusWanted = reason;
+    this.#pump();
+  }
+
+  async close(): Promise<void> {
+    this.#timer?.cancel();
+    await this.#link.close(this.#statusMessage('offline', 'stopped'));
+  }
+
+  #statusMessage(state: 'online' | 'offline', reason: Status['reason']): Publication {
+    return { topic: this.#topics.status, payload: JSON.stringify(this.#input.port.status(state, reason)), retain: true };
+  }
+
+  #up(): void {
+    this.#input.port.linkChanged(true, 'connected');
+    this.#delivery.sayAllAgain();
+    this.#rewindEvents();
+    this.#statusWanted = 'connected';
+    if (this.#learn) this.#link.glance(this.#topics.everyCurtailment, GLANCE_MS);
+    this.#learn = false;
+    this.#pump();
+  }
+
+  #down(reason: string): void {
+    this.#input.port.linkChanged(false, reason);
+  }
+
+  /** What was in flight when the link broke is sent again, from the oldest, so that order is kept. */
+  #rewindEvents(): void {
+    const [oldest] = this.#eventsInFlight;
+    if (oldest !== undefined) this.#eventsReadTo = oldest - 1;
+    this.#eventsInFlight = [];
+    this.#eventsWaiting = true;
+  }
+
+  #pump(): void {
+    const nowMs = this.#input.clock.monotonicMs();
+    for (const message of this.#delivery.overdue(nowMs)) this.#input.port.noAck(message);
+    if (this.#statusWanted !== null && this.#link.room > 0) {
+      const status = this.#statusMessage('online', this.#statusWanted);
+      this.#statusWanted = null;
+      this.#link.publish(status, () => this.#pump());
+    }
+    while (this.#link.room > 0 && nowMs >= this.#pausedUntilMs) {
+      const request = this.#delivery.next();
+      if (request === null) break;
+      this.#sendRequest(request);
+    }
+    if (nowMs >= this.#pausedUntilMs) this.#sendEvents(nowMs);
+    this.#arm(nowMs);
+  }
+
+  #sendRequest(request: OutgoingRequest): void {
+    const { message, payload } = request;
+    const leftMs = request.expiresWallMs - this.#input.clock.wallMs();
+    if (leftMs <= 0) {
+      this.#delivery.drop(message.feederId);
+      this.#input.port.expired(request);
+      return;
+    }
+    if (!request.offered) {
+      this.#input.port.offering(request);
+      request.offered = true;
+    }
+    this.#delivery.sending(request);
+    const publication: Publication = {
+      topic: this.#topics.curtailment(message.feederId),
+      payload,
+      retain: true,
+      expiryS: Math.max(1, Math.round(leftMs / 1000)),
+      responseTopic: this.#topics.ack(message.feederId),
+      correlationId: message.requestId,
+    };
+    this.#link.publish(publication, (refused) => {
+      if (refused === null) this.#delivery.taken(request, this.#input.clock.monotonicMs());
+      else {
+        this.#delivery.refused(request);
+        this.#refused(publication.topic, refused);
+      }
+      this.#pump();
+    });
+  }
+
+  #sendEvents(nowMs: number): void {
+    const count = Math.min(this.#link.room, this.#pace.allowance(nowMs));
+    if (count <= 0 || !this.#eventsWaiting) return;
+    const events = this.#input.port.eventsAfter(this.#eventsReadTo, count);
+    this.#eventsWaiting = events.length === count;
+    for (const event of events) {
+      this.#pace.spend();
+      this.#eventsReadTo = event.sequence;
+      this.#eventsInFlight.push(event.sequence);
+      const topic = this.#topics.event(event.feederId);
+      this.#link.publish({ topic, payload: event.body, retain: false }, (refused) => {
+        if (refused === null) this.#eventTaken(event.sequence);
+        else this.#refused(topic, refused);
+        this.#pump();
+      });
+    }
+  }
+
+  #eventTaken(sequence: number): void {
+    this.#eventsInFlight = this.#eventsInFlight.filter((waiting) => waiting !== sequence);
+    const [oldest] = this.#eventsInFlight;
+    this.#input.port.eventsSent(oldest === undefined ? this.#eventsReadTo : oldest - 1);
+  }
+
+  /** The broker will not have it: wait, and try from there again; the link itself is sound. */
+  #refused(topic: string, reason: string): void {
+    this.#pausedUntilMs = this.#input.clock.monotonicMs() + REFUSED_WAIT_MS;
+    this.#rewindEvents();
+    this.#delivery.sayAllAgain();
+    this.#input.port.trouble(topic, `refused by the broker: ${reason}`);
+  }
+
+  /** One timer for whichever comes first: an acknowledgement overdue, the pace of the backlog, the end of a pause. */
+  #arm(nowMs: number): void {
+    this.#timer?.cancel();
+    let dueMs = this.#delivery.nextDueMs();
+    if (this.#link.isUp && nowMs < this.#pausedUntilMs) dueMs = Math.min(dueMs, this.#pausedUntilMs);
+    else if (this.#link.room > 0 && this.#eventsWaiting) dueMs = Math.min(dueMs, this.#pace.nextMs(nowMs));
+    this.#timer = Number.isFinite(dueMs) ? this.#input.clock.at(dueMs, () => this.#pump()) : null;
+  }
+
+  #message(topic: string, payload: Uint8Array, retained: boolean, done: () => void): void {
+    const feederId = topic.split('/')[4] ?? '';
+    const { port } = this.#input;
+    if (topic === this.#topics.curtailment(feederId)) {
+      const message = payload.length === 0 || !retained ? 'not a retained request' : parseMessage(curtailmentSchema, payload);
+      if (typeof message !== 'string') port.retainedSeen(message);
+    } else if (topic === this.#topics.ack(feederId)) {
+      const ack = parseMessage(ackSchema, payload);
+      if (typeof ack === 'string') port.trouble(topic, ack);
+      else {
+        this.#delivery.acked(ack.requestId);
+        port.ack(ack, feederId);
+      }
+    } else {
+      port.trouble(topic, 'a topic that was not subscribed');
+    }
+    done();
+  }
+}

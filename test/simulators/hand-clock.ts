@@ -1,0 +1,40 @@
+// A clock that only a test moves: nothing falls due until `advance`, however long the sockets take.
+import type { Clock } from '../../src/clock.ts';
+
+export interface HandClock extends Clock {
+  /** Moves on by `ms` and calls, in their order, everything that falls due on the way. */
+  advance(ms: number): void;
+  /** Moves on by `ms` while nothing is called, as for a program that is held up. */
+  stall(ms: number): void;
+}
+
+export function handClock(startMs = 0): HandClock {
+  const due = new Set<{ atMs: number; call: () => void }>();
+  let nowMs = startMs;
+  return {
+    monotonicMs: () => nowMs,
+    wallMs: () => nowMs,
+    at(atMs, call) {
+      const timer = { atMs, call };
+      due.add(timer);
+      return { cancel: () => void due.delete(timer) };
+    },
+    afterTurn: (call) => void setImmediate(call),
+    bootId: 'test',
+    synchronised: () => true,
+    advance(ms) {
+      const untilMs = nowMs + ms;
+      for (;;) {
+        const next = [...due].filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)[0];
+        if (next === undefined) break;
+        due.delete(next);
+        nowMs = Math.max(nowMs, next.atMs);
+        next.call();
+      }
+      nowMs = untilMs;
+    },
+    stall(ms) {
+      nowMs += ms;
+    },
+  };
+}
