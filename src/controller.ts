@@ -10,7 +10,7 @@ import type { Action, ControlRequest, ControlSettings, EventAction, FeederState 
 import { type FeederReading, PHASES, rounded } from './feeder.ts';
 import type { Batch, Journal, NewEvent, Stamp, StoredRequest } from './journal/journal.ts';
 import type { Log } from './log.ts';
-import { type Ack, type Curtailment, type Event, curtailmentSchema, type Status } from './messages.ts';
+import { type Ack, type Curtailment, curtailmentSchema, type Event, type Status } from './messages.ts';
 import { expiresWallMs, requestMessage } from './request-message.ts';
 import { type FeederSettings, type SettingsGroup, staleAfterMs } from './settings.ts';
 import type { OutgoingRequest } from './uplink/delivery.ts';
@@ -128,7 +128,8 @@ export class Controller {
     if (this.#stopped) return;
     const known = answering ? this.#silentSources.delete(sourceId) : this.#silentSources.has(sourceId);
     if (!answering) this.#silentSources.add(sourceId);
-    if (answering === known || answering) this.#drafts.push({ ...this.#at(null), type: 'source', sourceId, reason: detail });
+    if (answering === known || answering)
+      this.#drafts.push({ ...this.#at(null), type: 'source', sourceId, reason: detail });
     else this.#drafts.push({ ...this.#at(null), type: 'source', sourceId, reason: `does not answer: ${detail}` });
     this.#settleSoon();
   }
@@ -139,7 +140,8 @@ export class Controller {
     if (state === undefined) return 'unknown';
     if (state.blind) return 'blind';
     const elements = PHASES.flatMap((phase) => [state[phase].atRisk, state[phase].emergency]);
-    if (state.episode !== null) return elements.some(({ status }) => status === 'operated') ? 'curtailing' : 'droppingOut';
+    if (state.episode !== null)
+      return elements.some(({ status }) => status === 'operated') ? 'curtailing' : 'droppingOut';
     return elements.some(({ status }) => status === 'pickedUp') ? 'pickingUp' : 'normal';
   }
 
@@ -151,7 +153,12 @@ export class Controller {
     this.#timer?.cancel();
     this.#housekeeping?.cancel();
     for (const feeder of this.#feeders.values()) feeder.actions.length = 0;
-    this.#commit({ states: [...this.#feeders].map(([feederId, { state }]) => ({ feederId, state })), requests: [], events: [], withheld: [] });
+    this.#commit({
+      states: [...this.#feeders].map(([feederId, { state }]) => ({ feederId, state })),
+      requests: [],
+      events: [],
+      withheld: [],
+    });
     this.#keepEventsSent();
     await this.#uplink.close();
   }
@@ -206,7 +213,10 @@ export class Controller {
     });
     for (const { request, say } of requests) if (say) this.#uplink.say(request);
     this.#uplink.eventsAdded();
-    this.#tell(requests.map(({ request }) => request.message), events);
+    this.#tell(
+      requests.map(({ request }) => request.message),
+      events,
+    );
   }
 
   /** Durable when it returns; if storage fails, control and uplink go on from memory and the log says so. */
@@ -244,7 +254,8 @@ export class Controller {
     const nowMs = this.#clock.monotonicMs();
     feeder.episodeId ??= uuidv7();
     const { episodeId } = feeder;
-    if (latest !== null && !latest.offered && latest.message.episodeId === episodeId) this.#withhold(feeder, latest, 'superseded');
+    if (latest !== null && !latest.offered && latest.message.episodeId === episodeId)
+      this.#withhold(feeder, latest, 'superseded');
     // A head end that never heard of this episode is told of it as a limit, and of its end not at all.
     const heard = feeder.lastOffered !== null;
     const action = request.action === 'refresh' && !heard ? 'limit' : request.action;
@@ -313,7 +324,13 @@ export class Controller {
     const { kind: _kind, atMs, currentA, ...rest } = action;
     const at = isoTime(this.#clock.wallMs() + atMs - this.#clock.monotonicMs());
     const episode = feeder.episodeId === null ? {} : { episodeId: feeder.episodeId };
-    this.#drafts.push({ feederId: feeder.settings.id, at, ...rest, ...episode, ...(currentA !== undefined && this.#ampere(currentA)) });
+    this.#drafts.push({
+      feederId: feeder.settings.id,
+      at,
+      ...rest,
+      ...episode,
+      ...(currentA !== undefined && this.#ampere(currentA)),
+    });
     // A lapse ends the episode without a message: the devices have ended it by themselves.
     if (feeder.state.episode === null && action.alarm === 'lapsed') this.#endEpisode(feeder);
   }
@@ -337,7 +354,13 @@ export class Controller {
     return {
       feederId: draft.feederId,
       body: (sequence) => {
-        const event: Event = { schema: 'headroom/v1/event', sequence, substationId: substation.id, ...draft, clockSynchronised };
+        const event: Event = {
+          schema: 'headroom/v1/event',
+          sequence,
+          substationId: substation.id,
+          ...draft,
+          clockSynchronised,
+        };
         made.push(event);
         return JSON.stringify(event);
       },
@@ -357,7 +380,11 @@ export class Controller {
         this.#settleSoon();
       },
       noAck: ({ feederId, requestId, episodeId }) => {
-        this.#draft(feederId, 'alarm', 'no acknowledgement after three repeats', { alarm: 'noAck', requestId, episodeId });
+        this.#draft(feederId, 'alarm', 'no acknowledgement after three repeats', {
+          alarm: 'noAck',
+          requestId,
+          episodeId,
+        });
         this.#settleSoon();
       },
       ack: (ack, feederId) => this.#ack(ack, feederId),
@@ -377,14 +404,18 @@ export class Controller {
 
   #offering(request: OutgoingRequest): void {
     const feeder = this.#feeders.get(request.message.feederId);
-    if (feeder !== undefined && feeder.episodeId === request.message.episodeId) feeder.lastOffered = request.message.requestId;
+    if (feeder !== undefined && feeder.episodeId === request.message.episodeId)
+      feeder.lastOffered = request.message.requestId;
     this.#journal.offer(request.message.requestId);
   }
 
   /** Kept before the broker is told that it was taken. */
   #ack(ack: Ack, feederId: string): void {
     const { requestId, sequence, status, reason } = ack;
-    const known = this.#journal.keepAck({ requestId, sequence, status, body: JSON.stringify(ack) }, this.#clock.wallMs());
+    const known = this.#journal.keepAck(
+      { requestId, sequence, status, body: JSON.stringify(ack) },
+      this.#clock.wallMs(),
+    );
     if (!known) return this.#input.log.warn({ feederId, requestId, status }, 'acknowledgement of an unknown request');
     if (status === 'rejected' || status === 'failed') {
       this.#draft(feederId, 'alarm', reason ?? 'no reason given', { alarm: status, requestId });
@@ -434,7 +465,12 @@ export class Controller {
     const nowMs = this.#clock.monotonicMs();
     const offsetMs = this.#clock.wallMs() - nowMs;
     if (Math.abs(offsetMs - this.#wallOffsetMs) > CLOCK_STEP_MS) {
-      this.#draft(null, 'alarm', `the wall clock was stepped by ${Math.round((offsetMs - this.#wallOffsetMs) / 1000)} s`, { alarm: 'clockStep' });
+      this.#draft(
+        null,
+        'alarm',
+        `the wall clock was stepped by ${Math.round((offsetMs - this.#wallOffsetMs) / 1000)} s`,
+        { alarm: 'clockStep' },
+      );
       this.#wallOffsetMs = offsetMs;
       this.#sayLimitsAgain();
     }
@@ -447,7 +483,8 @@ export class Controller {
   }
 
   #sayLimitsAgain(): void {
-    for (const { state, control, actions } of this.#feeders.values()) stepClock(state, control, this.#clock.monotonicMs(), actions);
+    for (const { state, control, actions } of this.#feeders.values())
+      stepClock(state, control, this.#clock.monotonicMs(), actions);
     this.#settleSoon();
   }
 
@@ -465,13 +502,19 @@ export class Controller {
 
   #stamp(): Stamp {
     const { bootId } = this.#clock;
-    return { monotonicMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs(), bootId, clockSynchronised: this.#clock.synchronised() };
+    return {
+      monotonicMs: this.#clock.monotonicMs(),
+      wallMs: this.#clock.wallMs(),
+      bootId,
+      clockSynchronised: this.#clock.synchronised(),
+    };
   }
 
   #newFeeder(settings: FeederSettings): Feeder {
     const [group] = settings.settings;
     const source = this.#input.configuration.settings.sources.find(({ id }) => id === settings.currents.source);
-    if (group === undefined || source === undefined) throw new Error(`feeder ${settings.id} has no settings or no source`);
+    if (group === undefined || source === undefined)
+      throw new Error(`feeder ${settings.id} has no settings or no source`);
     const control: ControlSettings = {
       atRisk: group.atRisk,
       emergency: group.emergency,
@@ -481,7 +524,16 @@ export class Controller {
       staleAfterMs: staleAfterMs(source),
       mayRequest: settings.targetGroup !== undefined,
     };
-    return { settings, group, control, state: newFeederState(), actions: [], episodeId: null, latest: null, lastOffered: null };
+    return {
+      settings,
+      group,
+      control,
+      state: newFeederState(),
+      actions: [],
+      episodeId: null,
+      latest: null,
+      lastOffered: null,
+    };
   }
 
   /** Goes on where the journal ends. Gives the requests that have been acknowledged. */

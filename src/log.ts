@@ -5,7 +5,10 @@ import { type Logger, pino } from 'pino';
 export type Log = Pick<Logger, 'info' | 'warn' | 'error'>;
 
 export function standardLog(): Log {
-  return pino({ level: 'info', base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 1, sync: true }));
+  return pino(
+    { level: 'info', base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    pino.destination({ dest: 1, sync: true }),
+  );
 }
 
 export const silentLog: Log = pino({ level: 'silent' });

@@ -43,7 +43,11 @@ export const curtailmentSchema = z
     trigger: z.strictObject({
       element: z.enum(['atRisk', 'emergency']),
       phase,
-      currentA: z.strictObject(Object.fromEntries(CONDUCTORS.map((name) => [name, amperes])) as { [C in (typeof CONDUCTORS)[number]]: typeof amperes }),
+      currentA: z.strictObject(
+        Object.fromEntries(CONDUCTORS.map((name) => [name, amperes])) as {
+          [C in (typeof CONDUCTORS)[number]]: typeof amperes;
+        },
+      ),
       pickupA: z.number(),
       thermalPercent: z.number().nullable(),
       timeToLimitS: z.number().nullable(),
@@ -186,4 +190,3 @@ export function parseMessage<S extends z.ZodType>(schema: S, payload: Uint8Array
   const issue = parsed.error.issues[0];
   return `${issue?.path.join('.') || 'message'}: ${issue?.message ?? 'invalid'}`;
 }
-

@@ -1,7 +1,8 @@
 // A decision of control as the message of the contract. Pure: ids, the sequence number and the clock are given.
-import { type Phase, rounded } from './feeder.ts';
+
 import { isoTime } from './clock.ts';
 import type { ControlRequest } from './control/types.ts';
+import { type Phase, rounded } from './feeder.ts';
 import type { Curtailment } from './messages.ts';
 import type { FeederSettings, SettingsGroup } from './settings.ts';
 

@@ -89,9 +89,9 @@ int main(int count, char **arguments) {
   clock_gettime(CLOCK_MONOTONIC, &next);
   for (;;) {
     uint16_t words[WORDS];
-    if (modbus_read_input_registers(meter, FIRST_CURRENT, WORDS, words) != WORDS) stop("the meter does not answer");
-    const float worst = highest(words);
-    const bool wanted = limited ? worst >= dropout_a : worst >= pickup_a;
+    const bool answered = modbus_read_input_registers(meter, FIRST_CURRENT, WORDS, words) == WORDS;
+    const float worst = answered ? highest(words) : 0;
+    const bool wanted = !answered ? limited : limited ? worst >= dropout_a : worst >= pickup_a;
     if (wanted != limited) {
       limited = wanted;
       char body[128];

@@ -15,13 +15,20 @@ export interface KeptAt {
 }
 
 /** `lost` says, for the sequence of events, what could not be resumed; null where everything was. */
-export function resumeState(kept: FeederState, keptAt: KeptAt, now: KeptAt): { state: FeederState; lost: string | null } {
+export function resumeState(
+  kept: FeederState,
+  keptAt: KeptAt,
+  now: KeptAt,
+): { state: FeederState; lost: string | null } {
   if (keptAt.bootId === now.bootId && keptAt.bootId !== 'unknown') return { state: kept, lost: null };
   if (keptAt.clockSynchronised && now.clockSynchronised && now.wallMs >= keptAt.wallMs) {
     const awayMs = now.wallMs - keptAt.wallMs;
     return { state: shift(kept, now.monotonicMs - awayMs - keptAt.monotonicMs), lost: null };
   }
-  const lost = kept.episode === null ? 'the time away is unknown' : 'the time away is unknown: the standing limit counts as lapsed';
+  const lost =
+    kept.episode === null
+      ? 'the time away is unknown'
+      : 'the time away is unknown: the standing limit counts as lapsed';
   return { state: newFeederState(), lost };
 }
 

@@ -93,7 +93,8 @@ export class Journal {
     migrate(this.#db);
     growWal(this.#db);
     // better-sqlite3 is built with NORMAL as the WAL's default and falls back to it at the first write.
-    if (this.#db.pragma('synchronous', { simple: true }) !== 2) throw new Error(`${folder}: SQLite does not keep synchronous = FULL`);
+    if (this.#db.pragma('synchronous', { simple: true }) !== 2)
+      throw new Error(`${folder}: SQLite does not keep synchronous = FULL`);
     this.#statements = prepare(this.#db);
     const last = this.#statements.lastEvent.get() as { sequence: number; hash: string } | undefined;
     this.#nextEvent = (last?.sequence ?? 0) + 1;
@@ -139,7 +140,12 @@ export class Journal {
     return (this.#statements.states.all() as StateRow[]).map((row) => ({
       feederId: row.feeder_id,
       state: JSON.parse(row.body),
-      stamp: { monotonicMs: row.monotonic_ms, wallMs: row.wall_ms, bootId: row.boot_id, clockSynchronised: row.clock_synchronised === 1 },
+      stamp: {
+        monotonicMs: row.monotonic_ms,
+        wallMs: row.wall_ms,
+        bootId: row.boot_id,
+        clockSynchronised: row.clock_synchronised === 1,
+      },
     }));
   }
 
@@ -247,7 +253,8 @@ function lockFolder(folder: string): Database.Database {
     lock.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     lock.close();
-    if ((error as { code?: string }).code?.startsWith('SQLITE_BUSY')) throw new JournalInUse(`${folder} is in use by another controller`);
+    if ((error as { code?: string }).code?.startsWith('SQLITE_BUSY'))
+      throw new JournalInUse(`${folder} is in use by another controller`);
     throw error;
   }
   return lock;
@@ -255,7 +262,9 @@ function lockFolder(folder: string): Database.Database {
 
 /** A commit that has to lengthen the WAL costs about 0.1 ms more (measured), so it gets its length once, here. */
 function growWal(db: Database.Database): void {
-  db.exec(`INSERT INTO meta VALUES ('padding', zeroblob(${WAL_GROWN_BYTES})) ON CONFLICT DO UPDATE SET value = excluded.value`);
+  db.exec(
+    `INSERT INTO meta VALUES ('padding', zeroblob(${WAL_GROWN_BYTES})) ON CONFLICT DO UPDATE SET value = excluded.value`,
+  );
   db.exec(`DELETE FROM meta WHERE name = 'padding'`);
   db.pragma('wal_checkpoint(RESTART)');
 }
@@ -269,7 +278,9 @@ function prepare(db: Database.Database) {
     ),
     withhold: db.prepare('UPDATE request SET withheld = ? WHERE request_id = ?'),
     offer: db.prepare('UPDATE request SET offered = 1 WHERE request_id = ?'),
-    latestRequests: db.prepare('SELECT * FROM request WHERE sequence IN (SELECT max(sequence) FROM request GROUP BY feeder_id)'),
+    latestRequests: db.prepare(
+      'SELECT * FROM request WHERE sequence IN (SELECT max(sequence) FROM request GROUP BY feeder_id)',
+    ),
     lastSequence: db.prepare('SELECT max(sequence) AS sequence FROM request'),
     requestExists: db.prepare('SELECT 1 FROM request WHERE request_id = ? AND sequence = ?'),
     putAck: db.prepare('INSERT INTO ack (request_id, sequence, status, body, wall_ms) VALUES (?, ?, ?, ?, ?)'),

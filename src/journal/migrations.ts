@@ -21,7 +21,9 @@ const STEPS = [
 export function migrate(db: Database.Database): void {
   const version = db.pragma('user_version', { simple: true }) as number;
   if (version > STEPS.length) {
-    throw new Error(`${db.name} is of journal version ${version}, expected at most ${STEPS.length}: a newer program wrote it`);
+    throw new Error(
+      `${db.name} is of journal version ${version}, expected at most ${STEPS.length}: a newer program wrote it`,
+    );
   }
   for (const [index, step] of STEPS.entries()) {
     if (index < version) continue;

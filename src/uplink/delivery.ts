@@ -152,7 +152,10 @@ export class Pace {
   /** How many may go now. */
   allowance(nowMs: number): number {
     if (this.#perSecond === 0) return Number.POSITIVE_INFINITY;
-    this.#tokens = Math.min(Math.max(1, this.#perSecond), this.#tokens + ((nowMs - this.#filledMs) / 1000) * this.#perSecond);
+    this.#tokens = Math.min(
+      Math.max(1, this.#perSecond),
+      this.#tokens + ((nowMs - this.#filledMs) / 1000) * this.#perSecond,
+    );
     this.#filledMs = nowMs;
     return Math.floor(this.#tokens);
   }

@@ -150,7 +150,9 @@ export class Link {
       this.#subscribe(client);
     });
     client.on('error', (error) => this.#lost(client, error.message, (error as { code?: number | string }).code));
-    client.on('disconnect', (packet) => this.#lost(client, `disconnected by the broker, reason code ${packet.reasonCode}`));
+    client.on('disconnect', (packet) =>
+      this.#lost(client, `disconnected by the broker, reason code ${packet.reasonCode}`),
+    );
     client.on('close', () => this.#lost(client, 'the connection closed'));
     client.handleMessage = (packet: IPublishPacket, done) => {
       const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
@@ -165,7 +167,8 @@ export class Link {
       deadline.cancel();
       if (client !== this.#client) return;
       const refused = granted?.find((grant) => grant.qos >= 0x80);
-      if (error !== null || refused !== undefined) return this.#lost(client, `subscription refused: ${error?.message ?? refused?.topic}`);
+      if (error !== null || refused !== undefined)
+        return this.#lost(client, `subscription refused: ${error?.message ?? refused?.topic}`);
       this.#up = true;
       this.#upSinceMs = this.#input.clock.monotonicMs();
       this.#input.events.up();
@@ -238,7 +241,13 @@ export class Link {
       ...(user && { username: user.name, password: readFileSync(user.passwordFile, 'utf8').trimEnd() }),
       ...(tls && { ca: readFileSync(tls.caFile), rejectUnauthorized: true, minVersion: 'TLSv1.2' as const }),
       ...(tls?.certFile && tls.keyFile && { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) }),
-      ...(five && { properties: { sessionExpiryInterval: SESSION_EXPIRY_S, receiveMaximum: 16, maximumPacketSize: PACKET_BYTES_MAX } }),
+      ...(five && {
+        properties: {
+          sessionExpiryInterval: SESSION_EXPIRY_S,
+          receiveMaximum: 16,
+          maximumPacketSize: PACKET_BYTES_MAX,
+        },
+      }),
     };
   }
 }

@@ -2,7 +2,15 @@
 // only and never after it has expired; then the sequence of events in order. What has to be kept about it is the
 // caller's business, through the port.
 import type { Clock, Timer } from '../clock.ts';
-import { type Ack, ackSchema, type Curtailment, curtailmentSchema, parseMessage, type Status, topicsOf } from '../messages.ts';
+import {
+  type Ack,
+  ackSchema,
+  type Curtailment,
+  curtailmentSchema,
+  parseMessage,
+  type Status,
+  topicsOf,
+} from '../messages.ts';
 import type { UplinkSettings } from '../settings.ts';
 import { Delivery, type OutgoingRequest, Pace } from './delivery.ts';
 import { Link, type Publication } from './link.ts';
@@ -128,7 +136,11 @@ export class Uplink {
   }
 
   #statusMessage(state: 'online' | 'offline', reason: Status['reason']): Publication {
-    return { topic: this.#topics.status, payload: JSON.stringify(this.#input.port.status(state, reason)), retain: true };
+    return {
+      topic: this.#topics.status,
+      payload: JSON.stringify(this.#input.port.status(state, reason)),
+      retain: true,
+    };
   }
 
   #up(): void {
@@ -246,7 +258,8 @@ export class Uplink {
     const feederId = topic.split('/')[4] ?? '';
     const { port } = this.#input;
     if (topic === this.#topics.curtailment(feederId)) {
-      const message = payload.length === 0 || !retained ? 'not a retained request' : parseMessage(curtailmentSchema, payload);
+      const message =
+        payload.length === 0 || !retained ? 'not a retained request' : parseMessage(curtailmentSchema, payload);
       if (typeof message !== 'string') port.retainedSeen(message);
     } else if (topic === this.#topics.ack(feederId)) {
       const ack = parseMessage(ackSchema, payload);

@@ -1,0 +1,162 @@
+// The verbs and their options. Exit codes: 0 done, 1 the thing asked about is not so, 2 wrong use or a configuration
+// with errors. A user's mistake is one clear line on stderr, never a stack trace.
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { type Configuration, configurationOrProblems, readConfiguration } from './configuration.ts';
+import { VERSION } from './version.ts';
+import { showProblem } from './yaml-file.ts';
+
+const DONE = 0;
+const NOT_SO = 1;
+const WRONG_USE = 2;
+
+/** Runs one command line and gives its exit code. */
+export async function commandLine(argv: readonly string[]): Promise<number> {
+  let code = DONE;
+  const set = (verb: Promise<number> | number) => Promise.resolve(verb).then((result) => void (code = result));
+  const program = new Command('headroom')
+    .description(
+      'Edge controller for low-voltage feeders: asks the head end to slow EV chargers before a cable overloads',
+    )
+    .version(VERSION)
+    .exitOverride()
+    .configureOutput({ writeErr: (text) => process.stderr.write(text.replace(/^error: /, 'headroom: ')) });
+  addServiceVerbs(program, set);
+  addWorkbenchVerbs(program, set);
+  try {
+    await program.parseAsync([...argv]);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? DONE : WRONG_USE;
+    process.stderr.write(`headroom: ${(error as Error).message}\n`);
+    return NOT_SO;
+  }
+  return code;
+}
+
+type Set = (verb: Promise<number> | number) => Promise<void>;
+
+function addServiceVerbs(program: Command, set: Set): void {
+  program
+    .command('run')
+    .description('run the controller')
+    .argument('<config>', 'configuration file')
+    .action((file: string) => set(runVerb(file)));
+  program
+    .command('check')
+    .description('judge a configuration: every problem with its place, then every value in force')
+    .argument('<config>', 'configuration file')
+    .option('--json', 'as one JSON document')
+    .action((file: string, { json }: { json?: boolean }) => set(checkVerb(file, json === true)));
+  program
+    .command('status')
+    .description('what a running or stopped controller was doing last')
+    .argument('<path>', 'configuration file or journal folder')
+    .option('--health', 'print nothing; exit 0 when scans complete, else 1')
+    .option('--json', 'as one JSON document')
+    .action((path: string, options: { health?: boolean; json?: boolean }) => set(statusVerb(path, options)));
+  program
+    .command('events')
+    .description('the sequence of events')
+    .argument('<path>', 'configuration file or journal folder')
+    .option('--last <count>', 'how many', wholeNumber, 50)
+    .option('--verify', 'prove the chain whole, or name its first broken link')
+    .option('--json', 'as one JSON document')
+    .action((path: string, options: { last: number; verify?: boolean; json?: boolean }) =>
+      set(eventsVerb(path, options)),
+    );
+}
+
+function addWorkbenchVerbs(program: Command, set: Set): void {
+  program
+    .command('demo')
+    .description('a winter evening in two minutes, with meter, broker and head end in this one process')
+    .action(() => set(import('./workbench/demo.ts').then(({ demo }) => demo())));
+  program
+    .command('headend')
+    .description('a small head end: checks requests, acknowledges them, moves simulated chargers')
+    .requiredOption('--broker <url>', 'mqtt://host:port')
+    .option('--dcc-delay <seconds>', 'until the devices have the request', positive, 2)
+    .option('--effect-delay <seconds>', 'until they have all acted', positive, 8)
+    .action((options: { broker: string; dccDelay: number; effectDelay: number }) =>
+      set(import('./workbench/headend.ts').then(({ headend }) => headend(options))),
+    );
+  program
+    .command('play')
+    .description('serve a recorded trace as a Modbus TCP meter')
+    .argument('<trace>', 'CSV, plain or gzipped')
+    .option('--substation <id>', 'which substation of the trace')
+    .option('--feeder <id>', 'which feeder of the trace')
+    .option('--host <address>', 'where to listen', '127.0.0.1')
+    .option('--port <number>', 'where to listen; 0: any free port', wholeNumber, 0)
+    .option('--speed <factor>', 'seconds of the trace per second', positive, 1)
+    .option('--voltage <volts>', 'for traces in kW', positive, 240)
+    .option('--power-factor <factor>', 'for traces in kW', positive, 0.98)
+    .option('--scale <factor>', 'multiply every current', positive, 1)
+    .option('--from <time>', 'ISO 8601, or seconds')
+    .option('--to <time>', 'ISO 8601, or seconds')
+    .option('--profile <name>', 'which meter to be', 'eastron-sdm630')
+    .option('--interpolate', 'straight lines between rows instead of steps')
+    .option('--loop', 'from the start again at the end')
+    .option('--verbose', 'a line per row')
+    .action((trace: string, { voltage, ...options }: { voltage: number }) =>
+      set(import('./workbench/play.ts').then(({ play }) => play({ trace, voltageV: voltage, ...options }))),
+    );
+}
+
+async function runVerb(file: string): Promise<number> {
+  const configuration = configurationOrProblems(file);
+  if (configuration === null) return WRONG_USE;
+  const [{ run }, { standardLog }] = await Promise.all([import('./run.ts'), import('./log.ts')]);
+  await run(configuration, standardLog());
+  return DONE;
+}
+
+async function checkVerb(file: string, json: boolean): Promise<number> {
+  const judgement = readConfiguration(file);
+  const { check } = await import('./workbench/check.ts');
+  process.stdout.write(check(judgement, json));
+  if (!json) for (const problem of judgement.problems) process.stderr.write(`${showProblem(problem)}\n`);
+  return judgement.configuration === null ? WRONG_USE : DONE;
+}
+
+async function statusVerb(path: string, options: { health?: boolean; json?: boolean }): Promise<number> {
+  const folder = journalFolder(path);
+  if (folder === null) return WRONG_USE;
+  const [reader, { showStatus }] = await Promise.all([import('./journal/reader.ts'), import('./workbench/show.ts')]);
+  const alive = reader.heartbeatFresh(folder, Date.now());
+  if (options.health === true) return alive ? DONE : NOT_SO;
+  process.stdout.write(showStatus(reader.readStatus(folder), alive, options.json === true));
+  return DONE;
+}
+
+async function eventsVerb(path: string, options: { last: number; verify?: boolean; json?: boolean }): Promise<number> {
+  const folder = journalFolder(path);
+  if (folder === null) return WRONG_USE;
+  const [reader, show] = await Promise.all([import('./journal/reader.ts'), import('./workbench/show.ts')]);
+  if (options.verify === true) {
+    const proof = reader.verifyEvents(folder);
+    process.stdout.write(show.showProof(proof, options.json === true));
+    return proof.broken === null ? DONE : NOT_SO;
+  }
+  process.stdout.write(show.showEvents(reader.readEvents(folder, options.last), options.json === true));
+  return DONE;
+}
+
+/** A configuration names its journal; anything that is no YAML file is the journal's folder itself. */
+function journalFolder(path: string): string | null {
+  if (!/\.ya?ml$/.test(path)) return path;
+  const configuration: Configuration | null = configurationOrProblems(path);
+  return configuration?.settings.journal.path ?? null;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 0 || text.trim() === '')
+    throw new InvalidArgumentError(`${text}, expected a number of at least 0.`);
+  return value;
+}
+
+function wholeNumber(text: string): number {
+  const value = positive(text);
+  if (!Number.isInteger(value)) throw new InvalidArgumentError(`${text}, expected a whole number.`);
+  return value;
+}

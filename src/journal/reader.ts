@@ -1,0 +1,99 @@
+// Reads the journal of a running or stopped controller without being in its way: a connection of its own, read-only,
+// one short query at a time.
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { chainHash } from './journal.ts';
+
+/** Touched by completed scans. Once a minute: each touch is a write to the card. */
+export const HEARTBEAT_FILE = 'alive';
+export const HEARTBEAT_EVERY_MS = 60_000;
+const HEARTBEAT_STALE_MS = 2.5 * HEARTBEAT_EVERY_MS;
+
+export interface FeederSummary {
+  readonly feederId: string;
+  readonly state: { readonly episode: unknown; readonly blind: boolean; readonly alarms: readonly string[] };
+  readonly keptAtMs: number;
+  readonly request: unknown;
+  readonly ackStatus: string | null;
+}
+
+/** Throws in one clear line where there is no journal. */
+function open(folder: string): Database.Database {
+  const file = join(folder, 'journal.db');
+  if (!existsSync(file)) throw new Error(`${folder} has no journal.db, expected the journal folder of a controller`);
+  return new Database(file, { readonly: true, fileMustExist: true, timeout: 2_000 });
+}
+
+/** Whether a scan completed lately. `nowMs` is wall time. */
+export function heartbeatFresh(folder: string, nowMs: number): boolean {
+  const file = join(folder, HEARTBEAT_FILE);
+  return existsSync(file) && Math.abs(nowMs - statSync(file).mtimeMs) < HEARTBEAT_STALE_MS;
+}
+
+export function readStatus(folder: string): FeederSummary[] {
+  const db = open(folder);
+  try {
+    const rows = db
+      .prepare(
+        `SELECT state.feeder_id, state.body, state.wall_ms, request.body AS request, request.ack_status FROM state
+         LEFT JOIN request ON request.sequence = (SELECT max(sequence) FROM request WHERE request.feeder_id = state.feeder_id)
+         ORDER BY state.feeder_id`,
+      )
+      .all() as {
+      feeder_id: string;
+      body: string;
+      wall_ms: number;
+      request: string | null;
+      ack_status: string | null;
+    }[];
+    return rows.map((row) => ({
+      feederId: row.feeder_id,
+      state: JSON.parse(row.body),
+      keptAtMs: row.wall_ms,
+      request: row.request === null ? null : JSON.parse(row.request),
+      ackStatus: row.ack_status,
+    }));
+  } finally {
+    db.close();
+  }
+}
+
+/** The last `count` events as they were said, oldest first. */
+export function readEvents(folder: string, count: number): unknown[] {
+  const db = open(folder);
+  try {
+    const rows = db.prepare('SELECT body FROM event ORDER BY sequence DESC LIMIT ?').all(count) as { body: string }[];
+    return rows.reverse().map(({ body }) => JSON.parse(body));
+  } finally {
+    db.close();
+  }
+}
+
+/** Walks the hash chain. `broken` is the first event whose link does not hold, null where all do. */
+export function verifyEvents(folder: string): { readonly events: number; readonly broken: number | null } {
+  const db = open(folder);
+  try {
+    let before: string | null = null;
+    let expected: number | null = null;
+    let events = 0;
+    for (const row of db.prepare('SELECT sequence, body, hash FROM event ORDER BY sequence').iterate() as Iterable<{
+      sequence: number;
+      body: string;
+      hash: string;
+    }>) {
+      // The oldest that is kept has its predecessor's hash no longer, so the chain is proven from it on.
+      const holds =
+        before === null
+          ? row.sequence !== 1 || row.hash === chainHash('', row.body)
+          : row.hash === chainHash(before, row.body);
+      if (!holds || (expected !== null && row.sequence !== expected)) return { events, broken: row.sequence };
+      before = row.hash;
+      expected = row.sequence + 1;
+      events += 1;
+    }
+    return { events, broken: null };
+  } finally {
+    db.close();
+  }
+}

@@ -1,0 +1,85 @@
+// Wires the data path for a configuration and runs it until it is told to stop: the verb `run`, and the inside of the
+// demo. The heartbeat that health checks look at is fed by completed scans only, so a program that has stopped
+// scanning is seen to be ill however alive its process is.
+import { utimesSync, writeFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
+import { join } from 'node:path';
+import { openAcquisition } from './acquisition/acquisition.ts';
+import { type Clock, systemClock } from './clock.ts';
+import type { Configuration } from './configuration.ts';
+import { Controller, type Observer } from './controller.ts';
+import { Journal } from './journal/journal.ts';
+import { HEARTBEAT_EVERY_MS, HEARTBEAT_FILE } from './journal/reader.ts';
+import type { Log } from './log.ts';
+
+export interface Running {
+  readonly controller: Controller;
+  /** Ends the program in order; takes at most about two seconds. */
+  stop(): Promise<void>;
+}
+
+/** Starts the controller. Throws JournalInUse, or an Error in one line when the journal cannot be opened. */
+export function startController(
+  configuration: Configuration,
+  log: Log,
+  observer: Observer = {},
+  clock: Clock = systemClock(),
+): Running {
+  const { settings, registerMaps, hash } = configuration;
+  const journal = new Journal(settings.journal.path);
+  const controller = new Controller({ configuration, journal, clock, random: Math.random, log, observer });
+  log.info({ substation: settings.substation.id, settings: hash, feeders: settings.feeders.length }, 'running');
+  const beat = heartbeat(settings.journal.path, clock, log);
+  const acquisition = openAcquisition({
+    sources: settings.sources,
+    feeders: settings.feeders,
+    registerMaps,
+    clock,
+    random: Math.random,
+    events: {
+      readings(readings) {
+        controller.readings(readings);
+        beat();
+      },
+      sourceChanged: (sourceId, answering, detail) => controller.sourceChanged(sourceId, answering, detail),
+    },
+  });
+  return {
+    controller,
+    async stop() {
+      acquisition.close();
+      await controller.stop();
+      journal.close();
+    },
+  };
+}
+
+/** The verb: runs until SIGINT or SIGTERM. */
+export async function run(configuration: Configuration, log: Log): Promise<void> {
+  const running = startController(configuration, log);
+  await new Promise<void>((resolve) => {
+    process.once('SIGINT', resolve);
+    process.once('SIGTERM', resolve);
+  });
+  log.info({}, 'stopping: limits are left to their leases');
+  await running.stop();
+}
+
+function heartbeat(folder: string, clock: Clock, log: Log): () => void {
+  const file = join(folder, HEARTBEAT_FILE);
+  let dueMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs < dueMs) return;
+    const first = dueMs === Number.NEGATIVE_INFINITY;
+    dueMs = nowMs + HEARTBEAT_EVERY_MS;
+    try {
+      if (first) writeFileSync(file, '');
+      else utimesSync(file, new Date(), new Date());
+    } catch (error) {
+      log.error({ error: (error as Error).message }, 'the heartbeat cannot be written');
+    }
+    // A kill never writes the compile cache, so it is written once everything that a scan needs has been loaded.
+    if (first) flushCompileCache();
+  };
+}
