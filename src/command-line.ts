@@ -1,6 +1,7 @@
 // The verbs and their options. Exit codes: 0 done, 1 the thing asked about is not so, 2 wrong use or a configuration
 // with errors. A user's mistake is one clear line on stderr, never a stack trace.
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { systemClock } from './clock.ts';
 import { type Configuration, configurationOrProblems, readConfiguration } from './configuration.ts';
 import { VERSION } from './version.ts';
 import { showProblem } from './yaml-file.ts';
@@ -12,7 +13,9 @@ const WRONG_USE = 2;
 /** Runs one command line and gives its exit code. */
 export async function commandLine(argv: readonly string[]): Promise<number> {
   let code = DONE;
-  const set = (verb: Promise<number> | number) => Promise.resolve(verb).then((result) => void (code = result));
+  const set: Set = async (verb) => {
+    code = await verb;
+  };
   const program = new Command('headroom')
     .description(
       'Edge controller for low-voltage feeders: asks the head end to slow EV chargers before a cable overloads',
@@ -122,7 +125,7 @@ async function statusVerb(path: string, options: { health?: boolean; json?: bool
   const folder = journalFolder(path);
   if (folder === null) return WRONG_USE;
   const [reader, { showStatus }] = await Promise.all([import('./journal/reader.ts'), import('./workbench/show.ts')]);
-  const alive = reader.heartbeatFresh(folder, Date.now());
+  const alive = reader.heartbeatFresh(folder, systemClock().wallMs());
   if (options.health === true) return alive ? DONE : NOT_SO;
   process.stdout.write(showStatus(reader.readStatus(folder), alive, options.json === true));
   return DONE;

@@ -1,16 +1,18 @@
 // One scan: read, decide, keep, say. Readings and falling-due timers step control; what one turn of the event loop
 // decides becomes one transaction of the journal and is then said. This file runs the data path and knows every part
 // of it; the parts do not know one another.
-import { v7 as uuidv7 } from 'uuid';
+
 import { type Clock, isoTime, type Timer } from './clock.ts';
 import type { Configuration } from './configuration.ts';
 import { newFeederState, nextDueMs, stepClock, stepReading, stepTime } from './control/feeder-control.ts';
 import { resumeState } from './control/resume.ts';
 import type { Action, ControlRequest, ControlSettings, EventAction, FeederState } from './control/types.ts';
 import { type FeederReading, PHASES, rounded } from './feeder.ts';
+import { drawAhead, newId } from './ids.ts';
 import type { Batch, Journal, NewEvent, Stamp, StoredRequest } from './journal/journal.ts';
 import type { Log } from './log.ts';
 import { type Ack, type Curtailment, curtailmentSchema, type Event, type Status } from './messages.ts';
+import { rehearse } from './rehearsal.ts';
 import { expiresWallMs, requestMessage } from './request-message.ts';
 import { type FeederSettings, type SettingsGroup, staleAfterMs } from './settings.ts';
 import type { OutgoingRequest } from './uplink/delivery.ts';
@@ -43,7 +45,7 @@ interface Feeder {
   /** Actions of this turn. */
   readonly actions: Action[];
   episodeId: string | null;
-  /** The newest request, said or not. */
+  /** The newest request that was said or is to be. */
   latest: OutgoingRequest | null;
   /** The newest request of this episode that a broker was or may have been given. */
   lastOffered: string | null;
@@ -55,6 +57,8 @@ type EventDraft = Omit<Event, 'schema' | 'sequence' | 'substationId' | 'clockSyn
 const CLOCK_STEP_MS = 2_000;
 const HOUSEKEEPING_MS = 1_000;
 const TIDY_EVERY_MS = 30_000;
+/** Of each kind, while storage fails. */
+const UNKEPT_MAX = 1_000;
 
 export class Controller {
   readonly #input: ControllerInput;
@@ -74,6 +78,7 @@ export class Controller {
   #tidyDueMs: number;
   #stopped = false;
   #undurable = false;
+  #unkept: Batch | null = null;
   readonly #silentSources = new Set<string>();
   #saidAlarms = '';
 
@@ -90,6 +95,7 @@ export class Controller {
     this.#eventsKeptTo = this.#eventsSentTo;
     const { settings, hash } = input.configuration;
     for (const feeder of settings.feeders) this.#feeders.set(feeder.id, this.#newFeeder(feeder));
+    this.#rehearse();
     this.#draft(null, 'restart', `version ${VERSION}, settings ${hash}`);
     const acks = this.#resume();
     this.#uplink = new Uplink({
@@ -204,44 +210,66 @@ export class Controller {
     this.#armTimer();
     if (changed.length === 0 && this.#drafts.length === 0 && this.#withheld.length === 0) return;
     const drafts = this.#drafts.splice(0);
+    const withheld = this.#withheld.splice(0);
     const events: Event[] = [];
     this.#commit({
       states: changed.map(({ settings, state }) => ({ feederId: settings.id, state })),
       requests: requests.map(({ request, say }) => storedRequest(request, say)),
-      withheld: this.#withheld.splice(0),
+      withheld,
       events: drafts.map((draft) => this.#newEvent(draft, events)),
     });
-    for (const { request, say } of requests) if (say) this.#uplink.say(request);
+    // What a later request of this same turn has superseded before it could be said stays unsaid.
+    const unsaid = new Set(withheld.map(({ requestId }) => requestId));
+    for (const { request, say } of requests)
+      if (say && !unsaid.has(request.message.requestId)) this.#uplink.say(request);
     this.#uplink.eventsAdded();
-    this.#tell(
-      requests.map(({ request }) => request.message),
-      events,
-    );
+    const messages = requests.map(({ request }) => request.message);
+    // MQTT.js hands its bytes to the socket when this turn ends: what people read waits until then.
+    this.#clock.afterTurn(() => this.#tell(messages, events));
+  }
+
+  /** What storage would not take is tried again with the next batch. */
+  #commit(batch: Batch): void {
+    this.#unkept = this.#unkept === null ? batch : joined(this.#unkept, batch);
+    try {
+      this.#journal.commit(this.#unkept, this.#stamp());
+      this.#unkept = null;
+      this.#undurable = false;
+    } catch (error) {
+      this.#storageFailed(error as Error);
+      // A batch that can never be kept must not keep out all that follow.
+      if (/CONSTRAINT/.test((error as { code?: string }).code ?? 'CONSTRAINT')) this.#unkept = null;
+    }
   }
 
   /** Durable when it returns; if storage fails, control and uplink go on from memory and the log says so. */
-  #commit(batch: Batch): void {
+  #durably<T>(write: () => T): T | undefined {
     try {
-      this.#journal.commit(batch, this.#stamp());
-      this.#undurable = false;
+      return write();
     } catch (error) {
-      this.#undurable = true;
-      this.#input.log.error({ error: (error as Error).message }, 'the journal cannot be written');
+      this.#storageFailed(error as Error);
+      return undefined;
     }
+  }
+
+  #storageFailed({ message }: Error): void {
+    this.#undurable = true;
+    this.#input.log.error({ error: message }, 'the journal cannot be written');
   }
 
   /** After it is said: the log, the observer and the retained status are in nobody's way here. */
   #tell(messages: readonly Curtailment[], events: readonly Event[]): void {
     const { log, observer } = this.#input;
-    for (const message of messages) {
-      const { requestId, sequence, feederId, action, phases, levelPercent, end } = message;
-      log.info({ requestId, sequence, feederId, action, phases, levelPercent, end }, 'request');
-      observer?.request?.(message);
-    }
+    drawAhead();
     for (const event of events) {
       const { sequence, feederId, type, element, phase, currentA, alarm, sourceId, reason } = event;
       log.info({ sequence, feederId, type, element, phase, currentA, alarm, sourceId, reason }, 'event');
       observer?.event?.(event);
+    }
+    for (const message of messages) {
+      const { requestId, sequence, feederId, action, phases, levelPercent, end } = message;
+      log.info({ requestId, sequence, feederId, action, phases, levelPercent, end }, 'request');
+      observer?.request?.(message);
     }
     const alarms = this.#alarms().join();
     if (alarms !== this.#saidAlarms) this.#uplink.sayStatus('changed');
@@ -252,10 +280,9 @@ export class Controller {
   #prepare(feeder: Feeder, request: ControlRequest): { feeder: Feeder; request: OutgoingRequest; say: boolean } {
     const { latest } = feeder;
     const nowMs = this.#clock.monotonicMs();
-    feeder.episodeId ??= uuidv7();
+    feeder.episodeId ??= newId();
     const { episodeId } = feeder;
-    if (latest !== null && !latest.offered && latest.message.episodeId === episodeId)
-      this.#withhold(feeder, latest, 'superseded');
+    if (latest !== null && !latest.offered) this.#withhold(feeder, latest, 'superseded');
     // A head end that never heard of this episode is told of it as a limit, and of its end not at all.
     const heard = feeder.lastOffered !== null;
     const action = request.action === 'refresh' && !heard ? 'limit' : request.action;
@@ -267,7 +294,7 @@ export class Controller {
         feeder: feeder.settings,
         group: feeder.group,
         settingsHash: this.#input.configuration.hash,
-        requestId: uuidv7(),
+        requestId: newId(),
         sequence: this.#nextSequence++,
         episodeId,
         supersedes: feeder.lastOffered,
@@ -278,7 +305,8 @@ export class Controller {
     );
     const offered = say && this.#uplink.isUp;
     const outgoing = { message, payload: JSON.stringify(message), expiresWallMs: expiresWallMs(message), offered };
-    feeder.latest = outgoing;
+    // A request that is born withheld is told of by its event, and by nothing else.
+    feeder.latest = say ? outgoing : null;
     if (offered) feeder.lastOffered = message.requestId;
     this.#drafts.push({
       ...this.#at(feeder.settings.id),
@@ -301,6 +329,7 @@ export class Controller {
     const { message } = request;
     this.#withheld.push({ requestId: message.requestId, why });
     this.#uplink.withhold(feeder.settings.id);
+    if (feeder.latest === request) feeder.latest = null;
     this.#drafts.push({
       ...this.#at(feeder.settings.id),
       type: message.action,
@@ -332,7 +361,7 @@ export class Controller {
       ...(currentA !== undefined && this.#ampere(currentA)),
     });
     // A lapse ends the episode without a message: the devices have ended it by themselves.
-    if (feeder.state.episode === null && action.alarm === 'lapsed') this.#endEpisode(feeder);
+    if (action.type === 'alarm' && action.alarm === 'lapsed') this.#endEpisode(feeder);
   }
 
   #draft(feederId: string | null, type: Event['type'], reason: string, more: Partial<EventDraft> = {}): void {
@@ -406,17 +435,19 @@ export class Controller {
     const feeder = this.#feeders.get(request.message.feederId);
     if (feeder !== undefined && feeder.episodeId === request.message.episodeId)
       feeder.lastOffered = request.message.requestId;
-    this.#journal.offer(request.message.requestId);
+    this.#durably(() => this.#journal.offer(request.message.requestId));
   }
 
   /** Kept before the broker is told that it was taken. */
   #ack(ack: Ack, feederId: string): void {
     const { requestId, sequence, status, reason } = ack;
-    const known = this.#journal.keepAck(
-      { requestId, sequence, status, body: JSON.stringify(ack) },
-      this.#clock.wallMs(),
+    const body = JSON.stringify(ack);
+    const outcome = this.#durably(() =>
+      this.#journal.keepAck({ feederId, requestId, sequence, status, body }, this.#clock.wallMs()),
     );
-    if (!known) return this.#input.log.warn({ feederId, requestId, status }, 'acknowledgement of an unknown request');
+    if (outcome === 'repeated') return;
+    if (outcome === 'unknown')
+      return this.#input.log.warn({ feederId, requestId, status }, 'acknowledgement of an unknown request');
     if (status === 'rejected' || status === 'failed') {
       this.#draft(feederId, 'alarm', reason ?? 'no reason given', { alarm: status, requestId });
       this.#settleSoon();
@@ -477,9 +508,21 @@ export class Controller {
     this.#keepEventsSent();
     if (nowMs >= this.#tidyDueMs && !this.#settling) {
       this.#tidyDueMs = nowMs + TIDY_EVERY_MS;
-      this.#journal.tidy();
+      this.#durably(() => this.#journal.tidy());
     }
     this.#housekeeping = this.#clock.at(nowMs + HOUSEKEEPING_MS, () => this.#housekeep());
+  }
+
+  #rehearse(): void {
+    const [feeder] = this.#feeders.values();
+    if (feeder === undefined) return;
+    const { settings, group, control } = feeder;
+    const substationId = this.#input.configuration.settings.substation.id;
+    try {
+      rehearse({ substationId, feeder: settings, group, control, journal: this.#journal });
+    } catch (error) {
+      this.#input.log.warn({ error: (error as Error).message }, 'the rehearsal failed');
+    }
   }
 
   #sayLimitsAgain(): void {
@@ -491,13 +534,10 @@ export class Controller {
   /** Not worth a commit of its own per event: after a crash a few are said twice, with the same number. */
   #keepEventsSent(): void {
     if (this.#eventsSentTo === this.#eventsKeptTo) return;
-    try {
+    this.#durably(() => {
       this.#journal.setEventsSentTo(this.#eventsSentTo);
       this.#eventsKeptTo = this.#eventsSentTo;
-    } catch {
-      // Said again after a restart, which is allowed; `#commit` raises the alarm about storage.
-      this.#undurable = true;
-    }
+    });
   }
 
   #stamp(): Stamp {
@@ -552,7 +592,8 @@ export class Controller {
       feeder.state = resumed.state;
       if (resumed.state.episode !== null && feeder.latest !== null) {
         feeder.episodeId = feeder.latest.message.episodeId;
-        if (feeder.latest.offered) feeder.lastOffered = feeder.latest.message.requestId;
+        const { requestId, supersedes } = feeder.latest.message;
+        feeder.lastOffered = feeder.latest.offered ? requestId : supersedes;
       }
       if (resumed.lost !== null) this.#draft(feederId, 'restart', resumed.lost);
       // A limit that is over, by time or because nobody knows how long the stop was, is not said again.
@@ -560,6 +601,16 @@ export class Controller {
     }
     return acked;
   }
+}
+
+/** Two batches as one, with the newest of what there is no end of. */
+function joined(a: Batch, b: Batch): Batch {
+  return {
+    states: [...new Map([...a.states, ...b.states].map((state) => [state.feederId, state])).values()],
+    requests: [...a.requests, ...b.requests].slice(-UNKEPT_MAX),
+    withheld: [...a.withheld, ...b.withheld].slice(-UNKEPT_MAX),
+    events: [...a.events, ...b.events].slice(-UNKEPT_MAX),
+  };
 }
 
 function storedRequest({ message, payload, offered }: OutgoingRequest, say: boolean): Omit<StoredRequest, 'ackStatus'> {

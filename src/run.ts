@@ -75,7 +75,7 @@ function heartbeat(folder: string, clock: Clock, log: Log): () => void {
     dueMs = nowMs + HEARTBEAT_EVERY_MS;
     try {
       if (first) writeFileSync(file, '');
-      else utimesSync(file, new Date(), new Date());
+      else utimesSync(file, clock.wallMs() / 1000, clock.wallMs() / 1000);
     } catch (error) {
       log.error({ error: (error as Error).message }, 'the heartbeat cannot be written');
     }

@@ -1,4 +1,5 @@
 // The program's version, from the one place where it is kept.
-import packageJson from '../package.json' with { type: 'json' };
+import { readFileSync } from 'node:fs';
 
-export const VERSION: string = packageJson.version;
+const packageFile = new URL('../package.json', import.meta.url);
+export const VERSION: string = JSON.parse(readFileSync(packageFile, 'utf8')).version;

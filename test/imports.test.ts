@@ -8,7 +8,14 @@ const root = join(import.meta.dirname, '..');
 
 /** The folders of the data path, in order. Only the wiring files know more than one of them. */
 const DATA_PATH = ['acquisition', 'control', 'journal', 'uplink'];
-const WIRING = ['src/controller.ts', 'src/run.ts', 'src/main.ts', 'src/headroom.js'];
+const WIRING = [
+  'src/controller.ts',
+  'src/run.ts',
+  'src/command-line.ts',
+  'src/main.ts',
+  'src/request-message.ts',
+  'src/headroom.js',
+];
 /** What a shared noun may import of a folder, each with the reason in that file's head. */
 const EXCEPTIONS: Record<string, readonly string[]> = {
   'src/configuration.ts': ['src/acquisition/register-map.ts', 'src/acquisition/read-plan.ts'],
@@ -20,7 +27,7 @@ const PACKAGES: Record<string, readonly string[] | 'anywhere'> = {
   mqtt: ['src/uplink/'],
   pino: ['src/log.ts'],
   aedes: [],
-  commander: ['src/main.ts'],
+  commander: ['src/command-line.ts'],
   uuid: 'anywhere',
   yaml: 'anywhere',
   zod: 'anywhere',
@@ -64,7 +71,8 @@ function judgeFile(file: string, target: string): string | null {
   if (from === 'workbench' || from === to) {
     return from === '' && WIRING.includes(target) && !WIRING.includes(file) ? 'a shared noun knows no wiring' : null;
   }
-  if (to === 'workbench') return file === 'src/main.ts' ? null : 'only src/main.ts may import the workbench';
+  if (to === 'workbench')
+    return file === 'src/command-line.ts' ? null : 'only src/command-line.ts may import the workbench';
   if (WIRING.includes(file)) return null;
   if (WIRING.includes(target)) return 'only the wiring knows the wiring';
   if (from === 'control') return target === 'src/feeder.ts' ? null : 'control imports src/feeder.ts and itself alone';
@@ -166,7 +174,7 @@ test.each([
   ['src/control/a.ts', "import assert from 'node:assert/strict';\nimport type { Phase } from '../feeder.ts';"],
   ['src/control/a.ts', "// never await, never Date.now\nconst word = 'async';\nimport { b } from './b.ts';"],
   ['src/uplink/a.ts', "import mqtt from 'mqtt';\nimport { z } from 'zod';\nimport type { Clock } from '../clock.ts';"],
-  ['src/main.ts', "await import('./workbench/demo.ts');\nimport { a } from './uplink/a.ts';"],
+  ['src/command-line.ts', "await import('./workbench/demo.ts');\nimport { a } from './uplink/a.ts';"],
   ['src/workbench/a.ts', "import Aedes from 'aedes';\nimport { a } from '../control/a.ts';\nDate.now();"],
   ['src/configuration.ts', "import { planCurrents } from './acquisition/read-plan.ts';\nimport.meta.url;"],
 ])('%s may do this: %j', (file, text) => {

@@ -50,12 +50,18 @@ export function openAcquisition(input: AcquisitionInput): Acquisition {
   };
 }
 
+/** No CT delivers more than this many times its primary current; where that is not known, the rating stands for it. */
+const IMPOSSIBLE = 30;
+
 function bindingOf(feeder: FeederSettings): FeederBinding {
   const { primaryA, secondaryA } = feeder.ctRatio ?? { primaryA: null, secondaryA: 1 };
-  return {
-    feederId: feeder.id,
-    plausibility: { ratio: primaryA === null ? 1 : primaryA / secondaryA, ctPrimaryA: primaryA },
+  const ratingA = Math.max(...feeder.settings.map((group) => group.ratingA));
+  const plausibility = {
+    ratio: primaryA === null ? 1 : primaryA / secondaryA,
+    ctPrimaryA: primaryA,
+    impossibleA: IMPOSSIBLE * (primaryA ?? ratingA),
   };
+  return { feederId: feeder.id, plausibility };
 }
 
 /** Calls at whole multiples of the period, so that lateness never adds up; a turn that was missed is left out. */

@@ -45,7 +45,8 @@ export class ModbusConnection {
   #closed = false;
   #failuresInRow = 0;
   #timer: Timer | null = null;
-  #lastFault: { fault: QualityReason; detail: string } = { fault: 'disconnected', detail: 'not connected yet' };
+  /** Why the last connection ended; null while the first is being made. */
+  #lastFault: { fault: QualityReason; detail: string } | null = null;
   #open: { readonly request: ReadRequest; readonly done: Done; readonly deadline: Timer } | null = null;
   readonly #waiting: { readonly request: ReadRequest; readonly done: Done }[] = [];
 
@@ -62,13 +63,10 @@ export class ModbusConnection {
    * has at most one read under way, so the queue is as long as there are sources.
    */
   read(request: ReadRequest, done: Done): void {
-    if (!this.#ready) {
-      const answer = this.#lastFault;
-      queueMicrotask(() => done(answer));
-      return;
-    }
-    if (this.#open === null) this.#send(request, done);
-    else this.#waiting.push({ request, done });
+    const fault = this.#lastFault;
+    if (this.#ready && this.#open === null) this.#send(request, done);
+    else if (this.#ready || fault === null) this.#waiting.push({ request, done });
+    else queueMicrotask(() => done(fault));
   }
 
   close(): void {
@@ -151,7 +149,7 @@ export class ModbusConnection {
     this.#open = null;
     ended?.deadline.cancel();
     const waiting = keepWaiting ? [] : this.#waiting.splice(0);
-    ended?.done(this.#lastFault);
+    ended?.done({ fault, detail });
     for (const { done } of waiting) done({ fault: 'disconnected', detail });
   }
 }

@@ -66,7 +66,7 @@ export class ModbusSource {
     this.#read(this.#plan.phases, (answer) => {
       this.#reading = false;
       this.#deliver(answer);
-      this.#readNeutral();
+      if ('words' in answer) this.#readNeutral();
     });
   }
 

@@ -2,25 +2,25 @@
 // everything doubtful stays in use as `uncertain`. Pure; the one place where quality is decided.
 import type { ConductorReading, QualityReason } from '../feeder.ts';
 
-/** What the current transformer says about a credible current, in primary amperes; null where its ratio is not known. */
+/** What is known of the current transformer, in primary amperes. */
 export interface Plausibility {
   /** primary / secondary of the CT, where the meter reports secondary amperes; else 1. */
   readonly ratio: number;
+  /** Null where its ratio is not known. */
   readonly ctPrimaryA: number | null;
+  /** Beyond this the number is no current: nothing delivers it. */
+  readonly impossibleA: number;
 }
 
 /** Metering CTs keep their class to 1.2 times the primary current (IEC 61869-2); above, the value is only likely. */
 const CT_RANGE = 1.2;
-/** No CT delivers this: beyond it the number is no current. */
-const CT_IMPOSSIBLE = 30;
 
 /** A current's magnitude is what heats a cable: the sign that some meters give is dropped here. */
 export function judgeCurrent(decoded: number | QualityReason, plausibility: Plausibility): ConductorReading {
   if (typeof decoded !== 'number') return { currentA: null, quality: 'bad', reason: decoded };
   const currentA = Math.abs(decoded) * plausibility.ratio;
-  const { ctPrimaryA } = plausibility;
-  if (ctPrimaryA !== null && currentA > CT_IMPOSSIBLE * ctPrimaryA)
-    return { currentA: null, quality: 'bad', reason: 'beyondRegister' };
+  const { ctPrimaryA, impossibleA } = plausibility;
+  if (currentA > impossibleA) return { currentA: null, quality: 'bad', reason: 'beyondRegister' };
   if (ctPrimaryA !== null && currentA > CT_RANGE * ctPrimaryA)
     return { currentA, quality: 'uncertain', reason: 'overCtRange' };
   return { currentA, quality: 'good', reason: null };

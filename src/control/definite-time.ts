@@ -7,26 +7,26 @@ import type { DefiniteTimeSettings, ElementState } from './types.ts';
 
 export type Transition = 'none' | 'pickup' | 'operate' | 'reset' | 'dropout';
 
+/** Near enough for the time between to count: the last `good` reading, only the last `usable` one, or `none`. */
+export type Bridged = 'good' | 'usable' | 'none';
+
 export function newElement(): ElementState {
   return { status: 'normal', overSinceMs: 0, underSinceMs: null, locked: false };
 }
 
-/**
- * A usable reading. `bridged`: the last usable reading (for drop-off: the last good one) is near enough for the time
- * between to count. Whether a delay is over is `expireElement`'s business, which the caller asks next.
- */
+/** A usable reading. Whether a delay is over is `expireElement`'s business, which the caller asks next. */
 export function readElement(
   element: ElementState,
   settings: DefiniteTimeSettings,
   currentA: number,
   atMs: number,
   good: boolean,
-  bridged: { readonly usable: boolean; readonly good: boolean },
+  bridged: Bridged,
 ): Transition {
   if (element.status !== 'operated') {
     if (currentA < settings.pickupA) return element.status === 'pickedUp' ? toNormal(element, 'reset') : 'none';
     if (element.status === 'pickedUp') {
-      if (!bridged.usable) element.overSinceMs = atMs;
+      if (bridged === 'none') element.overSinceMs = atMs;
       return 'none';
     }
     element.status = 'pickedUp';
@@ -35,7 +35,7 @@ export function readElement(
   }
   if (currentA >= settings.dropoutA) element.underSinceMs = null;
   // An uncertain reading never releases: it neither begins the drop-off nor bridges it.
-  else if (good && (element.underSinceMs === null || !bridged.good)) element.underSinceMs = atMs;
+  else if (good && (element.underSinceMs === null || bridged !== 'good')) element.underSinceMs = atMs;
   return 'none';
 }
 

@@ -5,9 +5,10 @@
 //
 // A timer that falls due between two readings is run at its own instant, before the later reading; a reading at that
 // very instant counts first, being the newest that is known. So the outcome does not depend on how often it is polled.
-import { PHASES, type Phase } from '../feeder.ts';
-import { limitDueMs, sayAgain, stepLimit } from './curtailment.ts';
+import type { Element, Phase } from '../feeder.ts';
+import { limitDueMs, stepLimit } from './curtailment.ts';
 import {
+  type Bridged,
   blindElement,
   elementDueMs,
   expireElement,
@@ -15,6 +16,7 @@ import {
   readElement,
   type Transition,
 } from './definite-time.ts';
+import { sayAgain } from './requests.ts';
 import type {
   Action,
   ConductorInput,
@@ -22,7 +24,7 @@ import type {
   ControlSettings,
   DefiniteTimeSettings,
   ElementState,
-  EventType,
+  EventAction,
   FeederState,
   PhaseState,
 } from './types.ts';
@@ -41,6 +43,7 @@ export function newFeederState(): FeederState {
     deliveredA: 0,
     deliveredSinceMs: 0,
     atLimitA: 0,
+    goneA: 0,
   });
   return {
     L1: phase(),
@@ -64,12 +67,17 @@ export function stepReading(
   reading: ControlReading,
   out: Action[],
 ): void {
-  for (let dueMs = nextDueMs(state, settings); dueMs < reading.atMs; dueMs = nextDueMs(state, settings)) {
+  const { atMs } = reading;
+  for (let dueMs = nextDueMs(state, settings); dueMs < atMs; dueMs = nextDueMs(state, settings)) {
     fire(state, settings, dueMs, out);
   }
-  for (const phase of PHASES) takeReading(state, settings, phase, reading[phase], reading.atMs, out);
-  state.neutralA = reading.N.currentA;
-  fire(state, settings, reading.atMs, out);
+  takeReading(state.L1, settings, 'L1', reading.L1, atMs, out);
+  takeReading(state.L2, settings, 'L2', reading.L2, atMs, out);
+  takeReading(state.L3, settings, 'L3', reading.L3, atMs, out);
+  const { currentA } = reading.N;
+  state.neutralA = Number.isFinite(currentA) ? currentA : null;
+  // A reading that arrived just before the last timer and comes after it does not turn time back.
+  fire(state, settings, Math.max(atMs, state.steppedToMs), out);
 }
 
 /** Whatever falls due up to and at `nowMs`, in order, each at its own instant. */
@@ -87,142 +95,150 @@ export function stepClock(state: FeederState, settings: ControlSettings, nowMs: 
 
 /**
  * When `stepTime` has something to do; Infinity when nothing is running. Every answer is consumed by running it, so
- * that stepping to it always gets on.
+ * that stepping to it always gets on. Never before what has been run: other settings may make a delay long over.
  */
 export function nextDueMs(state: FeederState, settings: ControlSettings): number {
-  let dueMs = Number.POSITIVE_INFINITY;
-  for (const name of PHASES) {
-    const phase = state[name];
-    if (!phase.fresh || phase.usableMs === null) continue;
-    dueMs = Math.min(dueMs, phase.usableMs + settings.staleAfterMs + STALE_MARGIN_MS);
-    dueMs = Math.min(dueMs, runningDueMs(phase, phase.atRisk, settings.atRisk));
-    if (settings.emergency !== undefined)
-      dueMs = Math.min(dueMs, runningDueMs(phase, phase.emergency, settings.emergency));
-  }
-  return isQuiet(state) ? dueMs : Math.min(dueMs, limitDueMs(state, settings));
+  const { L1, L2, L3, steppedToMs } = state;
+  const limitMs = isQuiet(state) ? Number.POSITIVE_INFINITY : limitDueMs(state, settings);
+  const dueMs = Math.min(limitMs, phaseDueMs(L1, settings), phaseDueMs(L2, settings), phaseDueMs(L3, settings));
+  return Math.max(dueMs, steppedToMs);
 }
 
 /** Nothing has operated and nothing is asked: by far the most scans. */
-function isQuiet(state: FeederState): boolean {
-  return state.episode === null && state.alarms.length === 0 && !PHASES.some((name) => hasOperated(state[name]));
+function isQuiet({ L1, L2, L3, episode, alarms }: FeederState): boolean {
+  return episode === null && alarms.length === 0 && !(hasOperated(L1) || hasOperated(L2) || hasOperated(L3));
 }
 
-function hasOperated(phase: PhaseState): boolean {
-  return phase.atRisk.status === 'operated' || phase.emergency.status === 'operated';
+function hasOperated({ atRisk, emergency }: PhaseState): boolean {
+  return atRisk.status === 'operated' || emergency.status === 'operated';
+}
+
+function phaseDueMs(phase: PhaseState, { atRisk, emergency, staleAfterMs }: ControlSettings): number {
+  if (!phase.fresh || phase.usableMs === null) return Number.POSITIVE_INFINITY;
+  const staleMs = phase.usableMs + staleAfterMs + STALE_MARGIN_MS;
+  if (phase.atRisk.status === 'normal' && phase.emergency.status === 'normal') return staleMs;
+  const atRiskMs = runningDueMs(phase, phase.atRisk, atRisk);
+  return Math.min(
+    staleMs,
+    emergency === undefined ? atRiskMs : Math.min(atRiskMs, runningDueMs(phase, phase.emergency, emergency)),
+  );
 }
 
 /** A reading exactly as old as the limit still counts; one that is older does not. */
 const STALE_MARGIN_MS = 1;
 
 /** A delay expires by itself only while the reading that it rests on still holds; a bad one since then has to be bridged. */
-function runningDueMs(phase: PhaseState, element: ElementState, settings: DefiniteTimeSettings): number {
+function runningDueMs(phase: PhaseState, element: ElementState, set: DefiniteTimeSettings): number {
   if (phase.quality === 'bad' || (element.status === 'operated' && phase.quality !== 'good'))
     return Number.POSITIVE_INFINITY;
-  return elementDueMs(element, settings);
+  return elementDueMs(element, set);
 }
 
 function takeReading(
-  state: FeederState,
+  phase: PhaseState,
   settings: ControlSettings,
   name: Phase,
-  input: ConductorInput,
+  { currentA, quality }: ConductorInput,
   atMs: number,
   out: Action[],
 ): void {
-  const phase = state[name];
-  phase.quality = input.quality;
-  if (input.quality === 'bad' || input.currentA === null) return;
-  const good = input.quality === 'good';
-  const near = (thenMs: number | null) => thenMs !== null && atMs - thenMs <= settings.staleAfterMs;
-  const bridged = { usable: near(phase.usableMs), good: near(phase.goodMs) };
-  phase.currentA = input.currentA;
+  if (quality === 'bad' || currentA === null || !Number.isFinite(currentA)) {
+    phase.quality = 'bad';
+    return;
+  }
+  const fromMs = atMs - settings.staleAfterMs;
+  const bridged: Bridged = isSince(phase.goodMs, fromMs) ? 'good' : isSince(phase.usableMs, fromMs) ? 'usable' : 'none';
+  const good = quality === 'good';
+  phase.quality = quality;
+  phase.currentA = currentA;
   phase.usableMs = atMs;
   if (good) phase.goodMs = atMs;
   phase.fresh = true;
-  note(
-    state,
-    settings,
-    name,
-    'atRisk',
-    readElement(phase.atRisk, settings.atRisk, input.currentA, atMs, good, bridged),
-    atMs,
-    out,
-  );
-  if (settings.emergency === undefined) return;
-  const { emergency } = settings;
-  note(
-    state,
-    settings,
-    name,
-    'emergency',
-    readElement(phase.emergency, emergency, input.currentA, atMs, good, bridged),
-    atMs,
-    out,
-  );
+  const { atRisk, emergency } = settings;
+  note(phase, atRisk, name, 'atRisk', readElement(phase.atRisk, atRisk, currentA, atMs, good, bridged), atMs, out);
+  if (emergency === undefined) return;
+  const moved = readElement(phase.emergency, emergency, currentA, atMs, good, bridged);
+  note(phase, emergency, name, 'emergency', moved, atMs, out);
+}
+
+function isSince(thenMs: number | null, fromMs: number): boolean {
+  return thenMs !== null && thenMs >= fromMs;
 }
 
 /** Everything that is due at `nowMs`: staleness, delays, then what they mean for the limit. */
 function fire(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
-  for (const name of PHASES) {
-    const phase = state[name];
-    if (!phase.fresh || phase.usableMs === null) continue;
-    if (nowMs - phase.usableMs > settings.staleAfterMs) {
-      phase.fresh = false;
-      note(state, settings, name, 'atRisk', blindElement(phase.atRisk), nowMs, out);
-      if (settings.emergency !== undefined)
-        note(state, settings, name, 'emergency', blindElement(phase.emergency), nowMs, out);
-      continue;
-    }
-    if (nowMs >= runningDueMs(phase, phase.atRisk, settings.atRisk)) {
-      note(state, settings, name, 'atRisk', expireElement(phase.atRisk, settings.atRisk, nowMs), nowMs, out);
-    }
-    if (settings.emergency !== undefined && nowMs >= runningDueMs(phase, phase.emergency, settings.emergency)) {
-      note(state, settings, name, 'emergency', expireElement(phase.emergency, settings.emergency, nowMs), nowMs, out);
-    }
-  }
+  runPhase(state.L1, settings, 'L1', nowMs, out);
+  runPhase(state.L2, settings, 'L2', nowMs, out);
+  runPhase(state.L3, settings, 'L3', nowMs, out);
   judgeSight(state, nowMs, out);
   if (!isQuiet(state)) stepLimit(state, settings, nowMs, out);
   state.steppedToMs = nowMs;
 }
 
+function runPhase(phase: PhaseState, settings: ControlSettings, name: Phase, nowMs: number, out: Action[]): void {
+  if (!phase.fresh || phase.usableMs === null) return;
+  if (nowMs - phase.usableMs > settings.staleAfterMs) phase.fresh = false;
+  else if (phase.atRisk.status === 'normal' && phase.emergency.status === 'normal') return;
+  runElement(phase, settings.atRisk, name, 'atRisk', nowMs, out);
+  if (settings.emergency !== undefined) runElement(phase, settings.emergency, name, 'emergency', nowMs, out);
+}
+
+function runElement(
+  phase: PhaseState,
+  set: DefiniteTimeSettings,
+  name: Phase,
+  which: Element,
+  nowMs: number,
+  out: Action[],
+): void {
+  const element = phase[which];
+  if (!phase.fresh) note(phase, set, name, which, blindElement(element), nowMs, out);
+  else if (nowMs >= runningDueMs(phase, element, set))
+    note(phase, set, name, which, expireElement(element, set, nowMs), nowMs, out);
+}
+
 /** Blind is no usable reading on any phase: an alarm at once, and no new limit, because no element can pick up. */
 function judgeSight(state: FeederState, nowMs: number, out: Action[]): void {
-  const blind = !PHASES.some((name) => state[name].fresh);
+  const { L1, L2, L3 } = state;
+  const blind = !(L1.fresh || L2.fresh || L3.fresh);
   if (blind === state.blind) return;
   // Before the first reading there is nothing to lose; the source's own event says that it does not answer.
-  if (blind && PHASES.every((name) => state[name].usableMs === null)) return;
+  if (blind && L1.usableMs === null && L2.usableMs === null && L3.usableMs === null) return;
   state.blind = blind;
   const reason = blind ? 'no usable reading on any phase' : 'readings are back';
   out.push({ kind: 'event', type: blind ? 'blind' : 'alarmEnd', atMs: nowMs, alarm: 'blind', reason });
 }
 
-const EVENT_OF: { readonly [T in Transition]: EventType | null } = {
-  none: null,
-  pickup: 'pickup',
-  operate: 'operate',
-  reset: 'dropout',
-  dropout: 'dropout',
-};
-
 function note(
-  state: FeederState,
-  settings: ControlSettings,
+  phase: PhaseState,
+  set: DefiniteTimeSettings,
   name: Phase,
-  element: 'atRisk' | 'emergency',
+  element: Element,
   transition: Transition,
   atMs: number,
   out: Action[],
 ): void {
-  const type = EVENT_OF[transition];
-  if (type === null) return;
-  const { currentA, fresh } = state[name];
-  const set = element === 'emergency' ? (settings.emergency ?? settings.atRisk) : settings.atRisk;
-  const reasons: { readonly [T in Transition]: string } = {
-    none: '',
-    pickup: `at or above pickupA ${set.pickupA}`,
-    operate: `held for delayS ${set.delayS}`,
-    reset: fresh ? 'under pickup before the delay was over' : 'no usable reading before the delay was over',
-    dropout: `below dropoutA ${set.dropoutA} for resetDelayS ${set.resetDelayS}`,
-  };
-  out.push({ kind: 'event', type, atMs, element, phase: name, currentA, reason: reasons[transition] });
+  if (transition === 'none') return;
+  const said = saidOf(transition, set, phase.fresh);
+  out.push({ kind: 'event', ...said, atMs, element, phase: name, currentA: phase.currentA });
+}
+
+function saidOf(
+  transition: Exclude<Transition, 'none'>,
+  { pickupA, dropoutA, delayS, resetDelayS }: DefiniteTimeSettings,
+  fresh: boolean,
+): Pick<EventAction, 'type' | 'reason'> {
+  switch (transition) {
+    case 'pickup':
+      return { type: 'pickup', reason: `at or above pickupA ${pickupA}` };
+    case 'operate':
+      return { type: 'operate', reason: `held for delayS ${delayS}` };
+    case 'reset':
+      return {
+        type: 'dropout',
+        reason: fresh ? 'under pickup before the delay was over' : 'no usable reading before the delay was over',
+      };
+    case 'dropout':
+      return { type: 'dropout', reason: `below dropoutA ${dropoutA} for resetDelayS ${resetDelayS}` };
+  }
 }

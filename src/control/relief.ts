@@ -9,6 +9,9 @@ import type { ControlSettings, PhaseState } from './types.ts';
  */
 const PAUSE_PERCENT = 19;
 
+/** What a division may be short of a whole percent: without it 80 A out of 100 A would be 19 % and not 20 %. */
+const ROUNDING_PERCENT = 1e-9;
+
 /** The part of the asked relief that should be there by now: a straight ramp over the response time. */
 export function deliveredA(phase: PhaseState, responseTimeS: number, nowMs: number): number {
   // With the closed loop off a recorded or injected current does not fall when asked.
@@ -17,25 +20,24 @@ export function deliveredA(phase: PhaseState, responseTimeS: number, nowMs: numb
   return phase.deliveredA + (phase.reductionA - phase.deliveredA) * share;
 }
 
-/** What earlier requests still owe. */
-export function owedA(phase: PhaseState, responseTimeS: number, nowMs: number): number {
-  return responseTimeS === 0 ? 0 : Math.max(0, phase.reductionA - deliveredA(phase, responseTimeS, nowMs));
-}
-
 /** The lowest level that settings and caps let a request carry. */
 export function deepestPercent(settings: ControlSettings): number {
   return Math.max(settings.curtailment.floorPercent, settings.caps.deepestLevelPercent);
 }
 
+/** The nearest level, in whole percent, that a limit may carry and that permits no more than `levelPercent`. */
+export function permittedLevel(settings: ControlSettings, levelPercent: number): number {
+  return Math.max(deepestPercent(settings), levelPercent < PAUSE_PERCENT ? 0 : Math.min(Math.floor(levelPercent), 99));
+}
+
 /**
- * The permitted level, in whole percent, that gives `reductionA` out of `controllableA`. On/off knows only off; where
- * nobody knows what can be moved the deepest level is asked for, and `reductionA` says how much would have done.
+ * The permitted level that gives `reductionA` out of `controllableA`. On/off knows only off; where nobody knows what
+ * can be moved the deepest level is asked for, and `reductionA` says how much would have done.
  */
 export function levelFor(settings: ControlSettings, controllableA: number | null, reductionA: number): number {
-  const deepest = deepestPercent(settings);
-  if (settings.curtailment.mode === 'onOff' || controllableA === null || controllableA <= 0) return deepest;
-  const level = Math.floor(100 * (1 - reductionA / controllableA));
-  return Math.max(deepest, level < PAUSE_PERCENT ? 0 : Math.min(level, 99));
+  if (settings.curtailment.mode === 'onOff' || controllableA === null || controllableA <= 0)
+    return deepestPercent(settings);
+  return permittedLevel(settings, 100 - (100 * reductionA) / controllableA + ROUNDING_PERCENT);
 }
 
 /** The current that comes back at most when the level rises from what it is to `levelPercent`. */
@@ -48,7 +50,7 @@ export function returnA(
   if (settings.curtailment.responseTimeS === 0) return 0;
   const share = (levelPercent - phase.levelPercent) / 100;
   if (controllableA !== null) return controllableA * share;
-  // Nobody knows what can be moved: what was asked for, or what has gone since if that is more, may come back.
-  const goneA = Math.max(phase.reductionA, phase.atLimitA - phase.currentA);
-  return (goneA * (levelPercent - phase.levelPercent)) / (100 - phase.levelPercent);
+  // Nobody knows what can be moved: what was asked for may come back, or what went if that was more.
+  const backA = Math.max(phase.reductionA, phase.goneA);
+  return (backA * (levelPercent - phase.levelPercent)) / (100 - phase.levelPercent);
 }

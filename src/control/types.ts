@@ -87,8 +87,10 @@ export interface PhaseState {
   reductionA: number;
   deliveredA: number;
   deliveredSinceMs: number;
-  /** The current when the level was last set lower. */
+  /** What the current would have been without a limit when the level was last set lower, as far as it was measured. */
   atLimitA: number;
+  /** How far the current has been seen to fall from there while the effect came in. */
+  goneA: number;
 }
 
 export interface Trigger {
@@ -101,7 +103,7 @@ export interface Trigger {
 /** From the first pickup that operated to the full release. */
 export interface Episode {
   readonly startedMs: number;
-  /** What `maxEpisodeS` counts from: the start, or the moment another element asked after the cap. */
+  /** What `maxEpisodeS` counts from: the start less what held the limit back, or when another element asked after the cap. */
   lengthFromMs: number;
   trigger: Trigger;
   readonly firstLimitMs: number;

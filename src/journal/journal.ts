@@ -49,12 +49,13 @@ export interface StoredEvent {
 export interface Batch {
   readonly states: readonly { readonly feederId: string; readonly state: unknown }[];
   readonly requests: readonly Omit<StoredRequest, 'ackStatus'>[];
-  /** Requests of earlier batches that will never be said. */
+  /** Requests of this batch or an earlier one that will never be said. */
   readonly withheld: readonly { readonly requestId: string; readonly why: 'superseded' | 'expired' }[];
   readonly events: readonly NewEvent[];
 }
 
 export interface ReceivedAck {
+  readonly feederId: string;
   readonly requestId: string;
   readonly sequence: number;
   readonly status: string;
@@ -70,6 +71,7 @@ const WAL_PAGES_BEFORE_TIDY = 1_000;
 const WAL_GROWN_BYTES = 4_000_000;
 
 export class JournalInUse extends Error {}
+class RolledBack extends Error {}
 
 export class Journal {
   readonly #lock: Database.Database;
@@ -114,6 +116,22 @@ export class Journal {
     }
   }
 
+  /** All of `commit` but that nothing is kept. */
+  rehearse(batch: Batch): void {
+    const { sequence, hash } = { sequence: this.#nextEvent, hash: this.#lastHash };
+    try {
+      this.#db.transaction(() => {
+        this.#writeAll(batch, { monotonicMs: 0, wallMs: 0, bootId: '', clockSynchronised: false });
+        throw new RolledBack();
+      })();
+    } catch (error) {
+      if (!(error instanceof RolledBack)) throw error;
+    } finally {
+      this.#nextEvent = sequence;
+      this.#lastHash = hash;
+    }
+  }
+
   #writeAll(batch: Batch, stamp: Stamp): StoredEvent[] {
     const { putState, putRequest, withhold, putEvent } = this.#statements;
     const { monotonicMs, wallMs, bootId } = stamp;
@@ -121,11 +139,12 @@ export class Journal {
     for (const { feederId, state } of batch.states) {
       putState.run(feederId, JSON.stringify(state), monotonicMs, wallMs, bootId, synchronised);
     }
-    for (const { requestId, why } of batch.withheld) withhold.run(why, requestId);
     for (const request of batch.requests) {
       const { requestId, sequence, feederId, episodeId, body, offered, withheld } = request;
       putRequest.run(sequence, requestId, feederId, episodeId, body, offered ? 1 : 0, withheld, wallMs);
     }
+    // After the requests: one turn can decide a request and supersede it.
+    for (const { requestId, why } of batch.withheld) withhold.run(why, requestId);
     return batch.events.map(({ feederId, body }) => {
       const sequence = this.#nextEvent++;
       const text = body(sequence);
@@ -173,15 +192,16 @@ export class Journal {
     this.#statements.offer.run(requestId);
   }
 
-  /** Keeps an acknowledgement. False when no such request is known. */
-  keepAck(ack: ReceivedAck, wallMs: number): boolean {
-    const known = this.#statements.requestExists.get(ack.requestId, ack.sequence) !== undefined;
-    if (!known) return false;
+  /** Keeps an acknowledgement; `unknown` when the feeder has no such request, `repeated` when it is kept already. */
+  keepAck(ack: ReceivedAck, wallMs: number): 'kept' | 'repeated' | 'unknown' {
+    const { requestExists, ackExists } = this.#statements;
+    if (requestExists.get(ack.requestId, ack.sequence, ack.feederId) === undefined) return 'unknown';
+    if (ackExists.get(ack.requestId, ack.body) !== undefined) return 'repeated';
     this.#db.transaction(() => {
       this.#statements.putAck.run(ack.requestId, ack.sequence, ack.status, ack.body, wallMs);
       this.#statements.setAckStatus.run(ack.status, ack.requestId);
     })();
-    return true;
+    return 'kept';
   }
 
   /** Events after `sequence`, in order. */
@@ -282,7 +302,8 @@ function prepare(db: Database.Database) {
       'SELECT * FROM request WHERE sequence IN (SELECT max(sequence) FROM request GROUP BY feeder_id)',
     ),
     lastSequence: db.prepare('SELECT max(sequence) AS sequence FROM request'),
-    requestExists: db.prepare('SELECT 1 FROM request WHERE request_id = ? AND sequence = ?'),
+    requestExists: db.prepare('SELECT 1 FROM request WHERE request_id = ? AND sequence = ? AND feeder_id = ?'),
+    ackExists: db.prepare('SELECT 1 FROM ack WHERE request_id = ? AND body = ?'),
     putAck: db.prepare('INSERT INTO ack (request_id, sequence, status, body, wall_ms) VALUES (?, ?, ?, ?, ?)'),
     setAckStatus: db.prepare('UPDATE request SET ack_status = ? WHERE request_id = ?'),
     putEvent: db.prepare('INSERT INTO event VALUES (?, ?, ?, ?, ?)'),

@@ -13,6 +13,7 @@ const STEPS = [
    CREATE TABLE ack (
      id INTEGER PRIMARY KEY, request_id TEXT NOT NULL, sequence INTEGER NOT NULL, status TEXT NOT NULL,
      body TEXT NOT NULL, wall_ms REAL NOT NULL);
+   CREATE INDEX ack_of_request ON ack (request_id);
    CREATE TABLE event (
      sequence INTEGER PRIMARY KEY, feeder_id TEXT, body TEXT NOT NULL, hash TEXT NOT NULL, wall_ms REAL NOT NULL);`,
 ];

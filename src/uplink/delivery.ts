@@ -18,6 +18,8 @@ interface Standing {
   /** To be published as soon as there is room. */
   wanted: boolean;
   inFlight: boolean;
+  /** Refused by the broker: not before this time (monotonic). */
+  heldUntilMs: number;
   /** When the broker took it (monotonic); null before. */
   takenMs: number | null;
   repeats: number;
@@ -39,7 +41,7 @@ export class Delivery {
   /** A new request takes the place of the feeder's former one. */
   put(request: OutgoingRequest, options: { readonly acked: boolean; readonly wanted: boolean }): void {
     const { acked, wanted } = options;
-    const standing = { request, wanted, inFlight: false, takenMs: null, repeats: 0, acked, alarmed: false };
+    const standing = { request, wanted, inFlight: false, heldUntilMs: 0, takenMs: null, repeats: 0, acked, alarmed: false };
     this.#standing.set(request.message.feederId, standing);
   }
 
@@ -60,10 +62,10 @@ export class Delivery {
   }
 
   /** The oldest request that is to be published now. */
-  next(): OutgoingRequest | null {
+  next(nowMs: number): OutgoingRequest | null {
     let oldest: Standing | null = null;
     for (const standing of this.#standing.values()) {
-      if (!standing.wanted || standing.inFlight) continue;
+      if (!standing.wanted || standing.inFlight || nowMs < standing.heldUntilMs) continue;
       if (oldest === null || standing.request.message.sequence < oldest.request.message.sequence) oldest = standing;
     }
     return oldest?.request ?? null;
@@ -84,28 +86,43 @@ export class Delivery {
     standing.takenMs = nowMs;
   }
 
-  /** The broker did not take it, though the link stands. */
-  refused(request: OutgoingRequest): void {
+  /** The broker did not take it, though the link stands: it is tried again at `againMs`, and no other waits for it. */
+  refused(request: OutgoingRequest, againMs: number): void {
     const standing = this.#of(request);
-    if (standing !== null) standing.inFlight = false;
+    if (standing === null) return;
+    standing.inFlight = false;
+    standing.wanted = true;
+    standing.heldUntilMs = againMs;
   }
 
-  /** An acknowledgement of any status: nothing more is repeated. */
-  acked(requestId: string): void {
+  /** The link broke: what was in flight waits for the next one. */
+  interrupted(): void {
     for (const standing of this.#standing.values()) {
-      if (standing.request.message.requestId === requestId) standing.acked = true;
+      standing.wanted ||= standing.inFlight;
+      standing.inFlight = false;
     }
+  }
+
+  /** An acknowledgement of any status, from the feeder's own topic: nothing more is repeated. */
+  acked(feederId: string, requestId: string, sequence: number): void {
+    const standing = this.#standing.get(feederId);
+    const message = standing?.request.message;
+    if (standing !== undefined && message?.requestId === requestId && message.sequence === sequence)
+      standing.acked = true;
   }
 
   /** Whether a request waits for the link. */
   waiting(): boolean {
-    return this.next() !== null;
+    return this.next(Number.POSITIVE_INFINITY) !== null;
   }
 
-  /** When the next acknowledgement is overdue; Infinity when none is owed. */
-  nextDueMs(): number {
+  /** When the next acknowledgement is overdue, or a refused request is due again; Infinity when there is none. */
+  nextDueMs(nowMs: number): number {
     let dueMs = Number.POSITIVE_INFINITY;
-    for (const standing of this.#standing.values()) dueMs = Math.min(dueMs, this.#dueMs(standing));
+    for (const standing of this.#standing.values()) {
+      dueMs = Math.min(dueMs, this.#dueMs(standing));
+      if (standing.wanted && standing.heldUntilMs > nowMs) dueMs = Math.min(dueMs, standing.heldUntilMs);
+    }
     return dueMs;
   }
 
@@ -166,6 +183,7 @@ export class Pace {
 
   /** When one more may go. */
   nextMs(nowMs: number): number {
+    if (this.#perSecond === 0) return nowMs;
     return nowMs + ((1 - this.#tokens) / this.#perSecond) * 1000;
   }
 }

@@ -59,6 +59,9 @@ export class Link {
   #failures = 0;
   #upSinceMs = 0;
   #timer: Timer | null = null;
+  #retryDueMs = 0;
+  /** Every timer that runs, so that none holds up the program after `close`. */
+  readonly #timers = new Set<Timer>();
   #inFlight = 0;
   #inFlightMax = IN_FLIGHT_MAX;
 
@@ -112,6 +115,11 @@ export class Link {
   async close(last: Publication | null): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
+    await this.#end(last);
+    for (const timer of this.#timers) timer.cancel();
+  }
+
+  async #end(last: Publication | null): Promise<void> {
     const client = this.#client;
     if (client === null) return;
     if (last !== null && this.#up) {
@@ -193,23 +201,29 @@ export class Link {
     else if (!tryOlder) this.#broker = (this.#broker + 1) % this.#input.settings.brokers.length;
     if (wasUp) this.#input.events.down(reason);
     if (tryOlder) this.#connect();
-    else this.#retry(`${url}: ${reason}`);
+    else this.#retry(`${url}: ${reason}`, wasUp);
   }
 
-  #retry(reason: string): void {
+  #retry(reason: string, told = false): void {
     if (this.#closed) return;
-    if (this.#failures === 0) this.#input.events.down(reason);
+    if (this.#failures === 0 && !told) this.#input.events.down(reason);
     const longestMs = this.#input.urgent() ? RECONNECT_LONGEST_URGENT_MS : RECONNECT_LONGEST_MS;
     const waitMs = this.#input.random() * Math.min(longestMs, RECONNECT_FIRST_MS * 2 ** Math.min(this.#failures, 10));
     this.#failures += 1;
-    this.#timer = this.#after(waitMs, () => this.#connect());
+    this.#connectAfter(waitMs);
   }
 
   /** Something urgent has come: if a long wait is under way, make it a short one. */
   hurry(): void {
     if (this.#client !== null || this.#closed) return;
+    const waitMs = this.#input.random() * RECONNECT_LONGEST_URGENT_MS;
+    if (this.#input.clock.monotonicMs() + waitMs < this.#retryDueMs) this.#connectAfter(waitMs);
+  }
+
+  #connectAfter(waitMs: number): void {
     this.#timer?.cancel();
-    this.#timer = this.#after(this.#input.random() * RECONNECT_LONGEST_URGENT_MS, () => this.#connect());
+    this.#retryDueMs = this.#input.clock.monotonicMs() + waitMs;
+    this.#timer = this.#after(waitMs, () => this.#connect());
   }
 
   #url(): string {
@@ -221,7 +235,19 @@ export class Link {
   }
 
   #after(ms: number, call: () => void): Timer {
-    return this.#input.clock.at(this.#input.clock.monotonicMs() + ms, call);
+    const { clock } = this.#input;
+    const running = clock.at(clock.monotonicMs() + ms, () => {
+      this.#timers.delete(timer);
+      call();
+    });
+    const timer: Timer = {
+      cancel: () => {
+        this.#timers.delete(timer);
+        running.cancel();
+      },
+    };
+    this.#timers.add(timer);
+    return timer;
   }
 
   #options(): IClientOptions {

@@ -70,8 +70,9 @@ export class Uplink {
   #eventsWaiting = true;
   #learn: boolean;
   #timer: Timer | null = null;
-  #pausedUntilMs = 0;
+  #eventsPausedUntilMs = 0;
   #statusWanted: Status['reason'] | null = null;
+  #closed = false;
 
   constructor(input: UplinkInput) {
     this.#input = input;
@@ -131,6 +132,7 @@ export class Uplink {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     this.#timer?.cancel();
     await this.#link.close(this.#statusMessage('offline', 'stopped'));
   }
@@ -154,6 +156,7 @@ export class Uplink {
   }
 
   #down(reason: string): void {
+    this.#delivery.interrupted();
     this.#input.port.linkChanged(false, reason);
   }
 
@@ -166,6 +169,7 @@ export class Uplink {
   }
 
   #pump(): void {
+    if (this.#closed) return;
     const nowMs = this.#input.clock.monotonicMs();
     for (const message of this.#delivery.overdue(nowMs)) this.#input.port.noAck(message);
     if (this.#statusWanted !== null && this.#link.room > 0) {
@@ -173,12 +177,12 @@ export class Uplink {
       this.#statusWanted = null;
       this.#link.publish(status, () => this.#pump());
     }
-    while (this.#link.room > 0 && nowMs >= this.#pausedUntilMs) {
-      const request = this.#delivery.next();
+    while (this.#link.room > 0) {
+      const request = this.#delivery.next(nowMs);
       if (request === null) break;
       this.#sendRequest(request);
     }
-    if (nowMs >= this.#pausedUntilMs) this.#sendEvents(nowMs);
+    if (nowMs >= this.#eventsPausedUntilMs) this.#sendEvents(nowMs);
     this.#arm(nowMs);
   }
 
@@ -206,8 +210,8 @@ export class Uplink {
     this.#link.publish(publication, (refused) => {
       if (refused === null) this.#delivery.taken(request, this.#input.clock.monotonicMs());
       else {
-        this.#delivery.refused(request);
-        this.#refused(publication.topic, refused);
+        this.#delivery.refused(request, this.#input.clock.monotonicMs() + REFUSED_WAIT_MS);
+        this.#input.port.trouble(publication.topic, `refused by the broker: ${refused}`);
       }
       this.#pump();
     });
@@ -225,7 +229,7 @@ export class Uplink {
       const topic = this.#topics.event(event.feederId);
       this.#link.publish({ topic, payload: event.body, retain: false }, (refused) => {
         if (refused === null) this.#eventTaken(event.sequence);
-        else this.#refused(topic, refused);
+        else this.#eventRefused(topic, refused);
         this.#pump();
       });
     }
@@ -237,19 +241,18 @@ export class Uplink {
     this.#input.port.eventsSent(oldest === undefined ? this.#eventsReadTo : oldest - 1);
   }
 
-  /** The broker will not have it: wait, and try from there again; the link itself is sound. */
-  #refused(topic: string, reason: string): void {
-    this.#pausedUntilMs = this.#input.clock.monotonicMs() + REFUSED_WAIT_MS;
+  /** The broker will not have it: the events wait, and go on from there again; the link itself is sound. */
+  #eventRefused(topic: string, reason: string): void {
     this.#rewindEvents();
-    this.#delivery.sayAllAgain();
+    this.#eventsPausedUntilMs = this.#input.clock.monotonicMs() + REFUSED_WAIT_MS;
     this.#input.port.trouble(topic, `refused by the broker: ${reason}`);
   }
 
   /** One timer for whichever comes first: an acknowledgement overdue, the pace of the backlog, the end of a pause. */
   #arm(nowMs: number): void {
     this.#timer?.cancel();
-    let dueMs = this.#delivery.nextDueMs();
-    if (this.#link.isUp && nowMs < this.#pausedUntilMs) dueMs = Math.min(dueMs, this.#pausedUntilMs);
+    let dueMs = this.#delivery.nextDueMs(nowMs);
+    if (this.#link.isUp && nowMs < this.#eventsPausedUntilMs) dueMs = Math.min(dueMs, this.#eventsPausedUntilMs);
     else if (this.#link.room > 0 && this.#eventsWaiting) dueMs = Math.min(dueMs, this.#pace.nextMs(nowMs));
     this.#timer = Number.isFinite(dueMs) ? this.#input.clock.at(dueMs, () => this.#pump()) : null;
   }
@@ -265,7 +268,7 @@ export class Uplink {
       const ack = parseMessage(ackSchema, payload);
       if (typeof ack === 'string') port.trouble(topic, ack);
       else {
-        this.#delivery.acked(ack.requestId);
+        this.#delivery.acked(feederId, ack.requestId, ack.sequence);
         port.ack(ack, feederId);
       }
     } else {

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bad, judgeCurrent } from '../../src/acquisition/quality.ts';
 
-const PRIMARY_AMPERES = { ratio: 1, ctPrimaryA: null };
+const PRIMARY_AMPERES = { ratio: 1, ctPrimaryA: null, impossibleA: 12_000 };
 /** A 400/5 A CT whose meter reports secondary amperes. */
-const CT_400_5 = { ratio: 80, ctPrimaryA: 400 };
+const CT_400_5 = { ratio: 80, ctPrimaryA: 400, impossibleA: 12_000 };
 
 describe('a current is judged', () => {
   test.each<[string, number, typeof CT_400_5 | typeof PRIMARY_AMPERES, object]>([
@@ -21,6 +21,7 @@ describe('a current is judged', () => {
       { currentA: 12_000, quality: 'uncertain', reason: 'overCtRange' },
     ],
     ['bad where no CT could deliver it', 150.5, CT_400_5, bad('beyondRegister')],
+    ['bad where nothing could deliver it', 1e30, PRIMARY_AMPERES, bad('beyondRegister')],
     ['bad where the ratio takes it beyond all numbers', 1e308, CT_400_5, bad('beyondRegister')],
   ])('%s', (_, decoded, plausibility, expected) => {
     expect(judgeCurrent(decoded, plausibility)).toEqual(expected);

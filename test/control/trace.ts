@@ -1,0 +1,268 @@
+// Golden traces: text tables that an engineer reads and writes, in test/traces/*.txt. First prose up to an empty line:
+// what the trace shows. Then settings, `name value` with two or more spaces between the pairs; what is not written has
+// the value in DEFAULTS below. Then the table. A row is one reading; with `-` for the currents only time passes, and its
+// quality may be `clock` (the wall clock was stepped) or `restart` (the state goes through text and back). A quality
+// may be given per phase (`good,bad,good`). `does` lists the actions in order, each with its own time where that is
+// not the row's (`refresh@35`). A trace that fails is printed whole, as it really went, in the same form.
+import { readFileSync } from 'node:fs';
+import { newFeederState, nextDueMs, stepClock, stepReading, stepTime } from '../../src/control/feeder-control.ts';
+import type {
+  Action,
+  ConductorInput,
+  ControlReading,
+  ControlSettings,
+  FeederState,
+  PhaseState,
+} from '../../src/control/types.ts';
+import { PHASES, type Quality, rounded } from '../../src/feeder.ts';
+
+const DEFAULTS = {
+  pickupA: '400',
+  dropoutA: '360',
+  delayS: '10',
+  resetDelayS: '30',
+  emergencyPickupA: 'none',
+  emergencyDropoutA: '380',
+  emergencyDelayS: '2',
+  emergencyResetDelayS: '30',
+  mode: 'proportional',
+  floorPercent: '0',
+  leaseS: '1800',
+  refreshS: '600',
+  responseTimeS: '0',
+  maxEpisodeS: '14400',
+  releaseStepPercent: '25',
+  minOnS: '0',
+  minOffS: '0',
+  operationsPerDay: '0',
+  requestsPerHour: '0',
+  deepestLevelPercent: '0',
+  longestLeaseS: '7200',
+  /** One number for every phase, `96/128/96`, or `unknown`. */
+  controllableA: 'unknown',
+  staleAfterS: '60',
+  /** `no` is a feeder without a target group. */
+  mayRequest: 'yes',
+  /** What else requests are shown with: `end`, `relief`, or `nothing`. */
+  show: 'nothing',
+};
+type SettingName = keyof typeof DEFAULTS;
+
+/** Monotonic time does not begin with the trace. */
+const START_MS = 500_000;
+const COLUMNS = ['t_s', 'L1_A', 'L2_A', 'L3_A', 'quality', 'state', 'does'] as const;
+
+interface Row {
+  readonly cells: readonly string[];
+  readonly atMs: number;
+  readonly input: ControlReading | 'time' | 'clock' | 'restart';
+}
+
+export interface Trace {
+  readonly prose: string;
+  readonly settingsText: string;
+  readonly settings: ControlSettings;
+  readonly show: string;
+  readonly rows: readonly Row[];
+}
+
+export interface Outcome {
+  readonly states: readonly string[];
+  readonly does: readonly string[];
+  readonly actions: readonly Action[];
+  readonly final: FeederState;
+}
+
+export function readTrace(file: string): Trace {
+  const [prose = '', settingsText = '', table = ''] = readFileSync(file, 'utf8')
+    .trim()
+    .split(/\n\s*\n/);
+  const values: Record<SettingName, string> = { ...DEFAULTS };
+  for (const pair of settingsText.trim().split(/\s{2,}|\n/)) {
+    const [name = '', value, ...rest] = pair.trim().split(/\s+/);
+    if (!(name in DEFAULTS) || value === undefined || rest.length > 0) throw new Error(`${file}: setting "${pair}"`);
+    values[name as SettingName] = value;
+  }
+  const [header = '', ...lines] = table.split('\n');
+  if (header.trim().split(/\s+/).join() !== COLUMNS.join()) throw new Error(`${file}: columns "${header}"`);
+  const rows = lines.map((line) => readRow(line, file));
+  return { prose, settingsText, settings: settingsOf(values, file), show: values.show, rows };
+}
+
+/** Runs a trace; `between` may do to the state what must not matter, before each row, and gives the state to go on with. */
+export function runTrace(
+  { settings, rows, show }: Trace,
+  between: (state: FeederState, settings: ControlSettings, beforeMs: number, out: Action[]) => FeederState = same,
+): Outcome {
+  let state = newFeederState();
+  const outcome = { states: [] as string[], does: [] as string[], actions: [] as Action[] };
+  for (const { atMs, input } of rows) {
+    const out: Action[] = [];
+    state = between(state, settings, atMs, out);
+    if (input === 'clock') stepClock(state, settings, atMs, out);
+    else if (input === 'time' || input === 'restart') stepTime(state, settings, atMs, out);
+    else stepReading(state, settings, input, out);
+    if (input === 'restart') state = throughText(state);
+    outcome.states.push(stateWord(state));
+    outcome.does.push(doesText(out, atMs, show));
+    outcome.actions.push(...out);
+  }
+  return { ...outcome, final: state };
+}
+
+const same = (state: FeederState) => state;
+
+export function throughText(state: FeederState): FeederState {
+  return JSON.parse(JSON.stringify(state)) as FeederState;
+}
+
+/** Steps time at instants between the last row and the next, the due ones among them. */
+export function stepBetween(
+  state: FeederState,
+  settings: ControlSettings,
+  beforeMs: number,
+  out: Action[],
+): FeederState {
+  const fromMs = state.steppedToMs;
+  for (const share of [0.1, 0.37, 0.5, 0.93]) {
+    const dueMs = nextDueMs(state, settings);
+    if (dueMs < beforeMs) stepTime(state, settings, dueMs, out);
+    if (fromMs > 0) stepTime(state, settings, fromMs + (beforeMs - fromMs) * share, out);
+  }
+  return state;
+}
+
+/** The file as it would be if what happened were right, wrong rows marked with what was wanted; null if all is right. */
+export function wrongTrace(trace: Trace, outcome: Outcome): string | null {
+  const wanted = trace.rows.map(({ cells }) => [cells[5], cells[6]].join('  '));
+  const happened = trace.rows.map((_, i) => [outcome.states[i], outcome.does[i]].join('  '));
+  if (wanted.every((text, i) => text === happened[i])) return null;
+  const lines = formatTrace(trace, outcome).split('\n');
+  const first = lines.length - 1 - trace.rows.length;
+  for (const [i, text] of wanted.entries()) {
+    if (text !== happened[i]) lines[first + i] += `     <<< wanted: ${text}`;
+  }
+  return lines.join('\n');
+}
+
+/** The trace as a file, with what happened as what is wanted. */
+export function formatTrace(trace: Trace, { states, does }: Outcome): string {
+  const rows = trace.rows.map(({ cells }, i) => [...cells.slice(0, 5), states[i] ?? '', does[i] ?? '']);
+  const table = [[...COLUMNS], ...rows];
+  const widths = COLUMNS.map((_, column) => Math.max(...table.map((cells) => cells[column]?.length ?? 0)));
+  const lines = table.map((cells) =>
+    cells
+      .map((cell, column) => (column < 4 ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  );
+  return `${[trace.prose, trace.settingsText, lines.join('\n')].join('\n\n')}\n`;
+}
+
+function readRow(line: string, file: string): Row {
+  const cells = line.trim().split(/\s{2,}/);
+  const [t_s = '', L1 = '', L2 = '', L3 = '', quality = ''] = cells;
+  const atMs = START_MS + Math.round(Number(t_s) * 1000);
+  if (cells.length !== COLUMNS.length || Number.isNaN(atMs)) throw new Error(`${file}: row "${line}"`);
+  if (L1 === '-' && L2 === '-' && L3 === '-' && quality !== 'bad') {
+    const input = quality === 'clock' || quality === 'restart' ? quality : 'time';
+    return { cells, atMs, input };
+  }
+  const [q1 = 'bad', q2 = q1, q3 = q1] = quality.split(',');
+  const N: ConductorInput = { currentA: 20, quality: 'good' };
+  return { cells, atMs, input: { atMs, L1: input(L1, q1), L2: input(L2, q2), L3: input(L3, q3), N } };
+}
+
+function input(currentText: string, quality: string): ConductorInput {
+  return { currentA: currentText === '-' ? null : Number(currentText), quality: quality as Quality };
+}
+
+function settingsOf(values: Record<SettingName, string>, file: string): ControlSettings {
+  const number = (name: SettingName): number => {
+    const value = Number(values[name]);
+    if (Number.isNaN(value)) throw new Error(`${file}: ${name} is not a number`);
+    return value;
+  };
+  const [c1 = 0, c2 = c1, c3 = c1] = values.controllableA.split('/').map(Number);
+  const emergency = {
+    pickupA: Number(values.emergencyPickupA),
+    dropoutA: number('emergencyDropoutA'),
+    delayS: number('emergencyDelayS'),
+    resetDelayS: number('emergencyResetDelayS'),
+  };
+  return {
+    atRisk: {
+      pickupA: number('pickupA'),
+      dropoutA: number('dropoutA'),
+      delayS: number('delayS'),
+      resetDelayS: number('resetDelayS'),
+    },
+    emergency: values.emergencyPickupA === 'none' ? undefined : emergency,
+    curtailment: {
+      mode: values.mode === 'onOff' ? 'onOff' : 'proportional',
+      floorPercent: number('floorPercent'),
+      leaseS: number('leaseS'),
+      refreshS: number('refreshS'),
+      responseTimeS: number('responseTimeS'),
+      maxEpisodeS: number('maxEpisodeS'),
+      releaseStepPercent: number('releaseStepPercent'),
+      minOnS: number('minOnS'),
+      minOffS: number('minOffS'),
+    },
+    caps: {
+      operationsPerDay: number('operationsPerDay'),
+      requestsPerHour: number('requestsPerHour'),
+      deepestLevelPercent: number('deepestLevelPercent'),
+      longestLeaseS: number('longestLeaseS'),
+    },
+    controllableA: values.controllableA === 'unknown' ? null : { L1: c1, L2: c2, L3: c3 },
+    staleAfterMs: number('staleAfterS') * 1000,
+    mayRequest: values.mayRequest === 'yes',
+  };
+}
+
+function stateWord(state: FeederState): string {
+  if (state.blind) return 'blind';
+  const phases: PhaseState[] = PHASES.map((name) => state[name]);
+  const elements = phases.flatMap(({ atRisk, emergency }) => [atRisk, emergency]);
+  const operated = elements.filter(({ status }) => status === 'operated');
+  if (operated.some(({ underSinceMs }) => underSinceMs === null))
+    return state.episode === null ? 'pickingUp' : 'curtailing';
+  if (elements.some(({ status }) => status === 'pickedUp')) return state.episode === null ? 'pickingUp' : 'curtailing';
+  return state.episode === null && operated.length === 0 ? 'normal' : 'droppingOut';
+}
+
+function doesText(actions: readonly Action[], rowMs: number, show: string): string {
+  const texts: string[] = [];
+  let last = '';
+  for (const action of actions) {
+    const at = action.atMs === rowMs ? '' : `@${seconds(action.atMs)}`;
+    const { verb, what } = wordsOf(action, show);
+    // The same of several phases at once is said once.
+    const key = action.kind === 'event' && action.phase !== undefined ? `${action.element} ${verb}${at}` : '';
+    if (key !== '' && key === last) texts[texts.length - 1] += ` ${action.kind === 'event' ? action.phase : ''}`;
+    else texts.push(`${verb}${at}${what}`);
+    last = key;
+  }
+  return texts.length === 0 ? '-' : texts.join(', ');
+}
+
+function wordsOf(action: Action, show: string): { verb: string; what: string } {
+  if (action.kind === 'event') {
+    const { type, alarm = '', element, phase } = action;
+    if (type === 'blind') return { verb: type, what: '' };
+    if (phase === undefined) return { verb: type === 'alarmEnd' ? 'over' : type, what: ` ${alarm}` };
+    return { verb: element === 'emergency' ? `emergency ${type}` : type, what: ` ${phase}` };
+  }
+  const phases = PHASES.filter((name) => action.levelPercent[name] !== undefined);
+  const levels = phases.map((name) => {
+    const relief = show === 'relief' ? ` ${rounded(action.reductionA[name] ?? 0, 1)}A` : '';
+    return action.action === 'release' ? ` ${name}` : ` ${name} ${action.levelPercent[name]}%${relief}`;
+  });
+  const end = show === 'end' && action.action !== 'release' ? ` until ${seconds(action.endMs)}` : '';
+  return { verb: action.action, what: (action.action === 'refresh' ? '' : levels.join('')) + end };
+}
+
+function seconds(atMs: number): number {
+  return rounded((atMs - START_MS) / 1000, 3);
+}

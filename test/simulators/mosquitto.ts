@@ -1,0 +1,134 @@
+// A real Mosquitto on a free loopback port, for what no embedded broker can prove: MQTT 5, retained messages, last wills
+// and sessions as the head end's broker has them. It can be stopped and started again on the same port.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface MosquittoOptions {
+  /** Sessions and retained messages outlive a stop. */
+  readonly persistence?: boolean;
+}
+
+/** Where many systems keep the broker, though it is on no ordinary user's path. */
+const MORE_FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/opt/homebrew/sbin', '/opt/homebrew/bin'];
+const START_TIMEOUT_MS = 5_000;
+const STOP_TIMEOUT_MS = 5_000;
+
+/** The path of an installed program; null where it is not. */
+export function findProgram(name: string): string | null {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...MORE_FOLDERS];
+  return folders.map((folder) => join(folder, name)).find((file) => existsSync(file)) ?? null;
+}
+
+/**
+ * Whether tests that need Mosquitto can run. Where they cannot it says so in one line; with CI=true it throws, so that
+ * a build server never passes by skipping.
+ */
+export function mosquittoOrSkip(...alsoNeeded: string[]): boolean {
+  const missing = ['mosquitto', ...alsoNeeded].filter((name) => findProgram(name) === null);
+  if (missing.length === 0) return true;
+  const line = `${missing.join(' and ')} not found: install Mosquitto and its clients`;
+  if (process.env['CI'] === 'true') throw new Error(line);
+  console.log(`skipped, ${line}`);
+  return false;
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+export class Mosquitto {
+  readonly port: number;
+  readonly #folder: string;
+  #process: ChildProcess | null = null;
+
+  private constructor(port: number, folder: string) {
+    this.port = port;
+    this.#folder = folder;
+  }
+
+  /** Writes the configuration; the broker does not run before `start`. */
+  static async prepare(options: MosquittoOptions = {}): Promise<Mosquitto> {
+    const port = await freePort();
+    const folder = mkdtempSync(join(tmpdir(), 'headroom-mosquitto-'));
+    const lines = [
+      `listener ${port} 127.0.0.1`,
+      'allow_anonymous true',
+      'set_tcp_nodelay true',
+      // Started by root it would become another user, who may not write here.
+      `user ${userInfo().username}`,
+      `persistence ${options.persistence === true}`,
+      `persistence_location ${folder}/`,
+      'log_type error',
+      'log_dest stderr',
+    ];
+    writeFileSync(join(folder, 'mosquitto.conf'), `${lines.join('\n')}\n`);
+    return new Mosquitto(port, folder);
+  }
+
+  static async start(options: MosquittoOptions = {}): Promise<Mosquitto> {
+    const broker = await Mosquitto.prepare(options);
+    await broker.start();
+    return broker;
+  }
+
+  get url(): string {
+    return `mqtt://127.0.0.1:${this.port}`;
+  }
+
+  /** Resolves when the broker takes connections. */
+  async start(): Promise<void> {
+    const program = findProgram('mosquitto');
+    if (program === null) throw new Error('mosquitto not found');
+    const child = spawn(program, ['-c', join(this.#folder, 'mosquitto.conf')], { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.#process = child;
+    let said = '';
+    child.stderr.on('data', (chunk) => {
+      said += chunk;
+    });
+    for (const untilMs = Date.now() + START_TIMEOUT_MS; !(await answers(this.port)); await sleep(20)) {
+      if (child.exitCode !== null) throw new Error(`mosquitto ended with ${child.exitCode}: ${said.trim()}`);
+      if (Date.now() > untilMs) throw new Error(`mosquitto does not answer on port ${this.port}: ${said.trim()}`);
+    }
+  }
+
+  /** Ends it by its process id; with persistence, what it holds is on disk then. */
+  async stop(): Promise<void> {
+    const child = this.#process;
+    this.#process = null;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGTERM');
+    const impatient = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    await ended;
+    clearTimeout(impatient);
+  }
+
+  /** Stops it and removes its folder. */
+  async remove(): Promise<void> {
+    await this.stop();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}

@@ -1,0 +1,358 @@
+// The connection itself: refused, cut, swallowed, renewed with jitter, and ended in time.
+import { createServer } from 'node:net';
+import { describe, expect, test, vi } from 'vitest';
+import type { Clock, Timer } from '../../src/clock.ts';
+import { Link, type LinkInput } from '../../src/uplink/link.ts';
+import { type HandClock, handClock } from '../simulators/hand-clock.ts';
+import type { MqttBroker } from '../simulators/mqtt-broker.ts';
+import { closeAfter, START_MS, settled, startBroker, until } from './site.ts';
+
+const LAST = { topic: 'status', payload: 'stopped', retain: true };
+const STABLE_MS = 60_000;
+
+/** A hand clock that counts the timers that are running. */
+function countingClock(): HandClock & { running(): number } {
+  const clock = handClock(START_MS);
+  const running = new Set<Timer>();
+  return {
+    ...clock,
+    at(atMs, call) {
+      const inner = clock.at(atMs, () => {
+        running.delete(timer);
+        call();
+      });
+      const timer: Timer = {
+        cancel() {
+          running.delete(timer);
+          inner.cancel();
+        },
+      };
+      running.add(timer);
+      return timer;
+    },
+    running: () => running.size,
+  };
+}
+
+interface Options {
+  readonly brokers?: { url: string }[];
+  readonly broker?: MqttBroker;
+  readonly random?: () => number;
+  readonly urgent?: () => boolean;
+  readonly clock?: HandClock;
+}
+
+async function linked(options: Options = {}) {
+  const broker = options.broker ?? (await startBroker());
+  const clock = options.clock ?? handClock(START_MS);
+  const downs: string[] = [];
+  const messages: string[] = [];
+  let ups = 0;
+  const input: LinkInput = {
+    settings: {
+      brokers: options.brokers ?? [{ url: broker.url }],
+      allowInsecure: true,
+      keepAliveS: 20,
+      historyMessagesPerS: 0,
+    },
+    clientId: 'headroom-SUB-1',
+    will: { topic: 'status', payload: () => 'gone' },
+    subscriptions: ['ack/+'],
+    clock: clock as Clock,
+    random: options.random ?? (() => 0.5),
+    urgent: options.urgent ?? (() => false),
+    events: {
+      up: () => void (ups += 1),
+      down: (reason) => void downs.push(reason),
+      message(topic, payload, _retained, done) {
+        messages.push(`${topic} ${Buffer.from(payload)}`);
+        done();
+      },
+    },
+  };
+  const link = new Link(input);
+  closeAfter({ close: async () => void (await ended(link, clock)) });
+  return { broker, clock, link, downs, messages, ups: () => ups };
+}
+
+/** Closes while the clock goes on; gives how long that took on it. */
+async function ended(link: Link, clock: HandClock, last: typeof LAST | null = null): Promise<number> {
+  const fromMs = clock.monotonicMs();
+  let tookMs: number | null = null;
+  const done = link.close(last).then(() => {
+    tookMs = clock.monotonicMs() - fromMs;
+  });
+  while (tookMs === null) {
+    await new Promise((resolve) => setTimeout(resolve, 4));
+    if (tookMs === null) clock.advance(50);
+  }
+  await done;
+  return tookMs;
+}
+
+/** The wait, to the millisecond, after which the next attempt comes. */
+async function waitBeforeAttempt(broker: MqttBroker, clock: HandClock, expectedMs: number): Promise<void> {
+  const before = broker.connects.length;
+  clock.advance(expectedMs - 1);
+  await settled();
+  expect(broker.connects.length).toBe(before);
+  clock.advance(1);
+  await until(() => broker.connects.length === before + 1);
+}
+
+describe('Q1: a CONNACK that refuses', () => {
+  test.each([
+    ['0x88 server unavailable', [4, 5] as const, 0x88],
+    ['0x97 quota exceeded', [4, 5] as const, 0x97],
+    ['3.1.1 code 3 server unavailable', [4] as const, 3],
+    ['3.1.1 code 5 not authorized', [4] as const, 5],
+  ])('%s: the next attempt comes all the same', async (_name, versions, code) => {
+    const broker = await startBroker();
+    broker.versions = versions;
+    // A broker of 3.1.1 refuses the version first.
+    broker.refusals.push(...(versions.length === 1 ? [1, code] : [code]));
+    const { link, clock, downs } = await linked({ broker });
+    await until(() => downs.length === 1);
+    expect(link.isUp).toBe(false);
+    clock.advance(250);
+    await until(() => link.isUp);
+  });
+
+  test('many times in a row', async () => {
+    const broker = await startBroker();
+    broker.refusals.push(...Array.from({ length: 8 }, () => 0x88));
+    const { link, clock } = await linked({ broker, random: () => 0.01 });
+    for (let n = 0; n < 8; n++) {
+      await until(() => broker.connects.length === n + 1);
+      await settled();
+      clock.advance(600);
+    }
+    await until(() => link.isUp);
+    expect(broker.connects).toHaveLength(9);
+  });
+});
+
+describe('Q8: waiting', () => {
+  test('grows with every failure up to a minute, each time by a draw of its own', async () => {
+    const draws = [0.5, 1, 0.25, 0.75, 0.5, 1, 0.125, 0.5, 0.1, 1];
+    const broker = await startBroker();
+    broker.refusals.push(...draws.map(() => 0x88));
+    const left = [...draws];
+    const { clock } = await linked({ broker, random: () => left.shift() ?? 0 });
+    await until(() => broker.connects.length === 1);
+    for (const [failures, draw] of draws.entries()) {
+      await settled();
+      await waitBeforeAttempt(broker, clock, draw * Math.min(60_000, 500 * 2 ** failures));
+    }
+  });
+
+  test('two links that lose their broker in the same moment do not come back in step', async () => {
+    const broker = await startBroker();
+    const clock = handClock(START_MS);
+    const one = await linked({ broker, clock, random: () => 0.2 });
+    const other = await linked({ broker, clock, random: () => 0.7 });
+    await until(() => one.link.isUp && other.link.isUp);
+    broker.cut();
+    await until(() => !one.link.isUp && !other.link.isUp);
+    clock.advance(100);
+    await until(() => one.link.isUp);
+    await settled();
+    expect(other.link.isUp).toBe(false);
+    clock.advance(250);
+    await until(() => other.link.isUp);
+  });
+
+  test('a link that stands a moment only has not recovered; one that stands a minute has', async () => {
+    const { broker, clock, link } = await linked({ random: () => 1 });
+    for (const expectedMs of [500, 1_000, 2_000]) {
+      await until(() => link.isUp);
+      clock.advance(STABLE_MS / 2);
+      broker.cut();
+      await until(() => !link.isUp);
+      await waitBeforeAttempt(broker, clock, expectedMs);
+    }
+    await until(() => link.isUp);
+    clock.advance(STABLE_MS + 1);
+    broker.cut();
+    await until(() => !link.isUp);
+    await waitBeforeAttempt(broker, clock, 500);
+  });
+
+  test('is at most five seconds while something urgent waits', async () => {
+    const broker = await startBroker();
+    broker.refusals.push(...Array.from({ length: 6 }, () => 0x88));
+    const { clock } = await linked({ broker, random: () => 1, urgent: () => true });
+    for (const waitMs of [500, 1_000, 2_000, 4_000, 5_000, 5_000]) {
+      await settled();
+      await waitBeforeAttempt(broker, clock, waitMs);
+    }
+  });
+
+  test('something urgent makes a long wait short, and never a short one long', async () => {
+    const broker = await startBroker();
+    broker.refusals.push(...Array.from({ length: 8 }, () => 0x88));
+    let draw = 0.01;
+    const { clock, link } = await linked({ broker, random: () => draw });
+    for (let attempts = 1; attempts < 8; attempts++) {
+      await until(() => broker.connects.length === attempts);
+      await settled();
+      clock.advance(0.01 * 60_000);
+    }
+    draw = 1;
+    await until(() => broker.connects.length === 8);
+    await settled();
+    draw = 0.5;
+    link.hurry();
+    draw = 1;
+    clock.advance(2_000);
+    link.hurry();
+    clock.advance(499);
+    await settled();
+    expect(broker.connects).toHaveLength(8);
+    clock.advance(1);
+    await until(() => link.isUp);
+    link.hurry();
+    clock.advance(10_000);
+    await settled();
+    expect(broker.connects).toHaveLength(9);
+  });
+});
+
+describe('Q6: silence', () => {
+  test('a broker that takes the connection and never answers is given up after ten seconds', async () => {
+    const broker = await startBroker();
+    broker.blackHole = true;
+    // This one time is counted by the client itself.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const { downs } = await linked({ broker });
+      while (broker.connects.length === 0) await new Promise((resolve) => setImmediate(resolve));
+      await vi.advanceTimersByTimeAsync(9_900);
+      expect(downs).toEqual([]);
+      await vi.advanceTimersByTimeAsync(200);
+      expect(downs).toHaveLength(1);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('so is one that falls silent before the SUBACK', async () => {
+    const broker = await startBroker();
+    broker.unanswered.add('subscribe');
+    const { clock, downs, link } = await linked({ broker });
+    await until(() => broker.subscribes.length === 1);
+    clock.advance(9_999);
+    expect(downs).toEqual([]);
+    clock.advance(1);
+    expect(downs[0]).toContain('no SUBACK');
+    broker.unanswered.clear();
+    clock.advance(250);
+    await until(() => link.isUp);
+  });
+
+  test('a subscription that is refused is no link: acknowledgements could not come in', async () => {
+    const broker = await startBroker();
+    broker.granted = 0x87;
+    const { clock, downs, link, ups } = await linked({ broker });
+    await until(() => downs.length === 1);
+    expect(downs[0]).toContain('subscription refused');
+    expect(ups()).toBe(0);
+    broker.granted = 1;
+    clock.advance(250);
+    await until(() => link.isUp);
+  });
+
+  test('a DISCONNECT with a reason code is told, and the next attempt comes', async () => {
+    const { broker, clock, downs, link } = await linked();
+    await until(() => link.isUp);
+    broker.disconnect(0x8b);
+    await until(() => !link.isUp);
+    expect(downs[0]).toContain('139');
+    clock.advance(250);
+    await until(() => link.isUp);
+  });
+});
+
+describe('Q11: every connect', () => {
+  test('is a new client: the will, the password and the certificates are read anew', async () => {
+    const { broker, clock, link } = await linked();
+    await until(() => link.isUp);
+    const messageIds = () => broker.subscribes.map(({ messageId }) => messageId);
+    broker.cut();
+    await until(() => !link.isUp);
+    clock.advance(500);
+    await until(() => link.isUp);
+    expect(broker.connects.map(({ clientId, clean }) => [clientId, clean])).toEqual([
+      ['headroom-SUB-1', false],
+      ['headroom-SUB-1', false],
+    ]);
+    expect(messageIds()).toHaveLength(2);
+  });
+
+  test('tries the next broker of the list after a failure, and the first again once a link was up', async () => {
+    const first = await startBroker();
+    const second = await startBroker();
+    await first.stop();
+    const { clock, link } = await linked({ broker: first, brokers: [{ url: first.url }, { url: second.url }] });
+    await settled();
+    clock.advance(500);
+    await until(() => link.isUp);
+    expect(second.connects).toHaveLength(1);
+    await first.resume();
+    second.cut();
+    await until(() => !link.isUp);
+    clock.advance(1_000);
+    await until(() => link.isUp);
+    expect(first.connects).toHaveLength(1);
+  });
+});
+
+describe('Q7: the end', () => {
+  test('says the last message and goes', async () => {
+    const { broker, clock, link } = await linked();
+    await until(() => link.isUp);
+    expect(await ended(link, clock, LAST)).toBeLessThan(2_000);
+    expect(broker.publishes('status').map(({ text }) => text)).toEqual(['stopped']);
+  });
+
+  test.each([
+    ['in a black hole', (broker: MqttBroker) => void (broker.blackHole = true)],
+    ['while PUBACKs are owed', (broker: MqttBroker) => void (broker.withholding = true)],
+    ['after a cut', (broker: MqttBroker) => broker.cut()],
+  ])('comes within two seconds %s, and leaves no timer', async (_name, harm) => {
+    const clock = countingClock();
+    const { broker, link } = await linked({ clock });
+    await until(() => link.isUp);
+    harm(broker);
+    for (let n = 0; n < 3; n++) link.publish({ topic: `t${n}`, payload: '', retain: false }, () => {});
+    expect(await ended(link, clock, LAST)).toBeLessThanOrEqual(2_000);
+    expect(clock.running()).toBe(0);
+  });
+
+  test('comes within two seconds where nothing ever answered', async () => {
+    const sockets = new Set<{ destroy(): void }>();
+    const server = createServer((socket) => void sockets.add(socket));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    const clock = countingClock();
+    const { link } = await linked({ clock, brokers: [{ url: `mqtt://127.0.0.1:${port}` }] });
+    await until(() => sockets.size === 1);
+    expect(await ended(link, clock, LAST)).toBeLessThanOrEqual(2_000);
+    expect(clock.running()).toBe(0);
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+
+  test('while waiting for the next attempt comes at once, and nothing is tried afterwards', async () => {
+    const clock = countingClock();
+    const broker = await startBroker();
+    broker.refusals.push(0x88);
+    const { link, downs } = await linked({ broker, clock });
+    await until(() => downs.length === 1);
+    expect(await ended(link, clock)).toBe(0);
+    clock.advance(600_000);
+    await settled();
+    expect(broker.connects).toHaveLength(1);
+    expect(clock.running()).toBe(0);
+  });
+});
