@@ -132,11 +132,9 @@ export class Controller {
 
   sourceChanged(sourceId: string, answering: boolean, detail: string): void {
     if (this.#stopped) return;
-    const known = answering ? this.#silentSources.delete(sourceId) : this.#silentSources.has(sourceId);
-    if (!answering) this.#silentSources.add(sourceId);
-    if (answering === known || answering)
-      this.#drafts.push({ ...this.#at(null), type: 'source', sourceId, reason: detail });
-    else this.#drafts.push({ ...this.#at(null), type: 'source', sourceId, reason: `does not answer: ${detail}` });
+    if (answering) this.#silentSources.delete(sourceId);
+    else this.#silentSources.add(sourceId);
+    this.#draft(null, 'source', answering ? detail : `does not answer: ${detail}`, { sourceId });
     this.#settleSoon();
   }
 
@@ -282,7 +280,10 @@ export class Controller {
     const nowMs = this.#clock.monotonicMs();
     feeder.episodeId ??= newId();
     const { episodeId } = feeder;
-    if (latest !== null && !latest.offered) this.#withhold(feeder, latest, 'superseded');
+    if (latest !== null && !latest.offered) {
+      this.#withhold(feeder, latest, 'superseded');
+      this.#uplink.withhold(feeder.settings.id);
+    }
     // A head end that never heard of this episode is told of it as a limit, and of its end not at all.
     const heard = feeder.lastOffered !== null;
     const action = request.action === 'refresh' && !heard ? 'limit' : request.action;
@@ -328,7 +329,6 @@ export class Controller {
   #withhold(feeder: Feeder, request: OutgoingRequest, why: 'superseded' | 'expired'): void {
     const { message } = request;
     this.#withheld.push({ requestId: message.requestId, why });
-    this.#uplink.withhold(feeder.settings.id);
     if (feeder.latest === request) feeder.latest = null;
     this.#drafts.push({
       ...this.#at(feeder.settings.id),
@@ -597,7 +597,10 @@ export class Controller {
       }
       if (resumed.lost !== null) this.#draft(feederId, 'restart', resumed.lost);
       // A limit that is over, by time or because nobody knows how long the stop was, is not said again.
-      if (resumed.state.episode === null && feeder.latest?.message.action !== 'release') feeder.latest = null;
+      if (resumed.state.episode === null && feeder.latest !== null && feeder.latest.message.action !== 'release') {
+        if (!feeder.latest.offered) this.#withhold(feeder, feeder.latest, 'expired');
+        feeder.latest = null;
+      }
     }
     return acked;
   }

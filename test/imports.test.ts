@@ -14,6 +14,7 @@ const WIRING = [
   'src/command-line.ts',
   'src/main.ts',
   'src/request-message.ts',
+  'src/rehearsal.ts',
   'src/headroom.js',
 ];
 /** What a shared noun may import of a folder, each with the reason in that file's head. */

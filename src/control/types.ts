@@ -11,7 +11,7 @@ export interface DefiniteTimeSettings {
   readonly resetDelayS: number;
 }
 
-export interface CurtailmentSettings {
+interface CurtailmentSettings {
   readonly mode: 'proportional' | 'onOff';
   readonly floorPercent: number;
   readonly leaseS: number;
@@ -24,7 +24,7 @@ export interface CurtailmentSettings {
   readonly minOffS: number;
 }
 
-export interface CapSettings {
+interface CapSettings {
   readonly operationsPerDay: number;
   readonly requestsPerHour: number;
   readonly deepestLevelPercent: number;
@@ -142,16 +142,7 @@ export interface FeederState {
  */
 export type AlarmName = 'reinforce' | 'lapsed' | 'requestCap' | 'operationCap' | 'noTarget';
 
-export type EventType =
-  | 'pickup'
-  | 'operate'
-  | 'dropout'
-  | 'limit'
-  | 'refresh'
-  | 'release'
-  | 'alarm'
-  | 'alarmEnd'
-  | 'blind';
+type EventType = 'pickup' | 'operate' | 'dropout' | 'limit' | 'refresh' | 'release' | 'alarm' | 'alarmEnd' | 'blind';
 
 export interface EventAction {
   readonly kind: 'event';

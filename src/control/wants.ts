@@ -1,7 +1,7 @@
 // What the operated elements of a phase want beyond the limit that it has, and when they may have it: relief that is
 // owed, minimum times, the ban on hunting and the caps can each hold a want back. Every instant at which time alone
 // lets one go is known beforehand, so the outcome does not depend on when anybody looks.
-import { type Element, PHASES, type Phase } from '../feeder.ts';
+import type { Element, Phase } from '../feeder.ts';
 import { deepestPercent, deliveredA, levelFor, permittedLevel } from './relief.ts';
 import { HOUR_MS } from './requests.ts';
 import type { ControlSettings, FeederState, PhaseState } from './types.ts';
@@ -43,24 +43,19 @@ export function wantOf(state: FeederState, settings: ControlSettings, name: Phas
 
 /** The next instant after the last step at which a want that only time holds back may go; Infinity when there is none. */
 export function heldWantDueMs(state: FeederState, settings: ControlSettings): number {
-  let dueMs = NEVER;
-  for (const name of PHASES) {
-    const phase = state[name];
-    const element = askingElement(phase, settings);
-    if (element === null) continue;
-    const atMs = Math.max(
-      askDueMs(phase, settings),
-      heldUntilMs(state, settings, element),
-      requestCapUntilMs(state, settings),
-      operationCapUntilMs(state, settings, element),
-    );
-    // What has been looked at once is not due again: every reading looks anew in any case.
-    if (atMs > state.steppedToMs) dueMs = Math.min(dueMs, atMs);
-    // The alarm about a cap begins when the cap is all that still holds.
-    const ripeMs = Math.max(askDueMs(phase, settings), heldUntilMs(state, settings, element));
-    if (ripeMs > state.steppedToMs) dueMs = Math.min(dueMs, ripeMs);
-  }
-  return dueMs;
+  const { L1, L2, L3 } = state;
+  return Math.min(wantDueMs(state, settings, L1), wantDueMs(state, settings, L2), wantDueMs(state, settings, L3));
+}
+
+/** What has been looked at once is not due again: every reading looks anew in any case. */
+function wantDueMs(state: FeederState, settings: ControlSettings, phase: PhaseState): number {
+  const element = askingElement(phase, settings);
+  if (element === null) return NEVER;
+  const ripeMs = Math.max(askDueMs(phase, settings), heldUntilMs(state, settings, element));
+  // The alarm about a cap begins when the cap is all that still holds.
+  if (ripeMs > state.steppedToMs) return ripeMs;
+  const cappedMs = Math.max(requestCapUntilMs(state, settings), operationCapUntilMs(state, settings, element));
+  return cappedMs > state.steppedToMs ? cappedMs : NEVER;
 }
 
 /** The more urgent element governs, then the higher current. */

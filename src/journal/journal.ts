@@ -68,7 +68,9 @@ const REQUESTS_KEPT = 100_000;
 const ACKS_KEPT = 300_000;
 /** Left to itself SQLite checkpoints inside a commit, in the way of a decision; `tidy` does it in a quiet moment. */
 const WAL_PAGES_BEFORE_TIDY = 1_000;
-const WAL_GROWN_BYTES = 4_000_000;
+const WAL_GROWN_BYTES = 4 * 1024 * 1024;
+/** A commit touches a handful of pages: the library's 16 MB would only be resident. */
+const CACHE_KIB = 1_024;
 
 export class JournalInUse extends Error {}
 class RolledBack extends Error {}
@@ -89,14 +91,12 @@ export class Journal {
     mkdirSync(folder, { recursive: true });
     this.#lock = lockFolder(folder);
     this.#db = new Database(join(folder, 'journal.db'));
-    this.#db.pragma('journal_mode = WAL');
-    this.#db.pragma('synchronous = FULL');
-    this.#db.pragma('wal_autocheckpoint = 0');
-    migrate(this.#db);
-    growWal(this.#db);
-    // better-sqlite3 is built with NORMAL as the WAL's default and falls back to it at the first write.
-    if (this.#db.pragma('synchronous', { simple: true }) !== 2)
-      throw new Error(`${folder}: SQLite does not keep synchronous = FULL`);
+    try {
+      prepareFile(this.#db, folder);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
     this.#statements = prepare(this.#db);
     const last = this.#statements.lastEvent.get() as { sequence: number; hash: string } | undefined;
     this.#nextEvent = (last?.sequence ?? 0) + 1;
@@ -280,12 +280,29 @@ function lockFolder(folder: string): Database.Database {
   return lock;
 }
 
+function prepareFile(db: Database.Database, folder: string): void {
+  db.pragma('journal_mode = WAL');
+  db.pragma('synchronous = FULL');
+  db.pragma('wal_autocheckpoint = 0');
+  db.pragma(`cache_size = -${CACHE_KIB}`);
+  db.pragma(`cache_size = -${CACHE_KIB}`);
+  migrate(db);
+  growWal(db);
+  // better-sqlite3 is built with NORMAL as the WAL's default and falls back to it at the first write.
+  if (db.pragma('synchronous', { simple: true }) !== 2)
+    throw new Error(`${folder}: SQLite does not keep synchronous = FULL`);
+}
+
 /** A commit that has to lengthen the WAL costs about 0.1 ms more (measured), so it gets its length once, here. */
 function growWal(db: Database.Database): void {
-  db.exec(
-    `INSERT INTO meta VALUES ('padding', zeroblob(${WAL_GROWN_BYTES})) ON CONFLICT DO UPDATE SET value = excluded.value`,
-  );
-  db.exec(`DELETE FROM meta WHERE name = 'padding'`);
+  db.transaction(() => {
+    // In pieces: one blob of that size would stay in the process's memory.
+    db.prepare(
+      `WITH RECURSIVE piece(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM piece WHERE n < ?)
+       INSERT OR REPLACE INTO meta SELECT 'padding' || n, zeroblob(65536) FROM piece`,
+    ).run(WAL_GROWN_BYTES / 65_536);
+    db.exec(`DELETE FROM meta WHERE name LIKE 'padding%'`);
+  })();
   db.pragma('wal_checkpoint(RESTART)');
 }
 

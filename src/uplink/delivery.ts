@@ -41,7 +41,16 @@ export class Delivery {
   /** A new request takes the place of the feeder's former one. */
   put(request: OutgoingRequest, options: { readonly acked: boolean; readonly wanted: boolean }): void {
     const { acked, wanted } = options;
-    const standing = { request, wanted, inFlight: false, heldUntilMs: 0, takenMs: null, repeats: 0, acked, alarmed: false };
+    const standing = {
+      request,
+      wanted,
+      inFlight: false,
+      heldUntilMs: 0,
+      takenMs: null,
+      repeats: 0,
+      acked,
+      alarmed: false,
+    };
     this.#standing.set(request.message.feederId, standing);
   }
 

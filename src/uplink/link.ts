@@ -186,9 +186,8 @@ export class Link {
   #lost(client: MqttClient, reason: string, code?: number | string): void {
     if (client !== this.#client) return;
     this.#client = null;
-    client.removeAllListeners();
-    // What a dead client still has to say is of no interest, but an error without a listener would end the process.
-    client.on('error', () => {});
+    // Its listeners stay: MQTT.js ends its own timers by them (one of 10 s else holds up a stop), and ours know by
+    // `#client` that what a dead client still has to say is of no interest.
     client.end(true);
     const wasUp = this.#up;
     this.#up = false;

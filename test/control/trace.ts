@@ -146,7 +146,7 @@ export function wrongTrace(trace: Trace, outcome: Outcome): string | null {
 }
 
 /** The trace as a file, with what happened as what is wanted. */
-export function formatTrace(trace: Trace, { states, does }: Outcome): string {
+function formatTrace(trace: Trace, { states, does }: Outcome): string {
   const rows = trace.rows.map(({ cells }, i) => [...cells.slice(0, 5), states[i] ?? '', does[i] ?? '']);
   const table = [[...COLUMNS], ...rows];
   const widths = COLUMNS.map((_, column) => Math.max(...table.map((cells) => cells[column]?.length ?? 0)));

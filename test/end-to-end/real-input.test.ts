@@ -180,7 +180,7 @@ describe.skipIf(!canRun)('run, with a meter and a broker of other processes', { 
   test('waits for a broker that is not there yet, then says only what is in force', async () => {
     const away = await broker({ started: false });
     const { port: meterPort } = await meter([0, 350]);
-    run(configuration(away.port, meterPort, 'leaseS: 20, refreshS: 1'));
+    const child = run(configuration(away.port, meterPort, 'leaseS: 20, refreshS: 1'));
     // A limit and what would be its refresh have been decided with nobody to tell.
     await until(async () => {
       const decided = (await journalled()).filter(({ type, historical }) => type === 'limit' && !historical);
@@ -197,6 +197,12 @@ describe.skipIf(!canRun)('run, with a meter and a broker of other processes', { 
     expect(first).toMatchObject({ action: 'limit', supersedes: null });
     expect(Date.parse(first.validUntil)).toBeGreaterThan(Date.now());
     expect(await retainedStatus(away.port)).toMatchObject({ state: 'online' });
+
+    // Attempts that failed before leave nothing behind that holds up the stop.
+    const stoppedMs = performance.now();
+    await endProcess(child);
+    expect(performance.now() - stoppedMs).toBeLessThan(2_000);
+    expect(child.exitCode).toBe(0);
   });
 
   test('keeps what it cannot say, and on return says the present first and the past as events', async () => {

@@ -209,7 +209,9 @@ describe('opening', () => {
 
   test('is refused while another process has it, and lets in at once when that is killed', async () => {
     const folder = freshFolder();
-    const child: ChildProcess = spawn(process.execPath, [PROCESS, folder, 'hold'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child: ChildProcess = spawn(process.execPath, [PROCESS, folder, 'hold'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     if (child.stdout === null) return expect.fail();
     await once(child.stdout, 'data');
     expect(() => new Journal(folder)).toThrow(JournalInUse);
@@ -228,7 +230,13 @@ describe('reading back', () => {
     const { journal, folder } = open();
     commit(journal, { states: [{ feederId: 'F1', state: { level: 40 } }] });
     journal.commit(
-      { ...NOTHING, states: [{ feederId: 'F1', state: { level: 60 } }, { feederId: 'F2', state: null }] },
+      {
+        ...NOTHING,
+        states: [
+          { feederId: 'F1', state: { level: 60 } },
+          { feederId: 'F2', state: null },
+        ],
+      },
       { monotonicMs: 0.125, wallMs: 5, bootId: 'other', clockSynchronised: false },
     );
     journal.close();
@@ -245,7 +253,10 @@ describe('reading back', () => {
     expect(journal.lastSequence()).toBeNull();
     expect(journal.latestRequests()).toEqual([]);
     commit(journal, { requests: [storedRequest(1, 'F1'), storedRequest(2, 'F2', false)] });
-    commit(journal, { requests: [storedRequest(3, 'F1', false)], withheld: [{ requestId: 'request-2', why: 'expired' }] });
+    commit(journal, {
+      requests: [storedRequest(3, 'F1', false)],
+      withheld: [{ requestId: 'request-2', why: 'expired' }],
+    });
     expect(journal.latestRequests()).toEqual([
       { ...storedRequest(2, 'F2', false), withheld: 'expired', ackStatus: null },
       { ...storedRequest(3, 'F1', false), ackStatus: null },
@@ -330,6 +341,7 @@ describe('bounds', () => {
     const { journal, folder } = open();
     const main = () => statSync(join(folder, 'journal.db')).size;
     const before = main();
+    overfill(journal);
     overfill(journal);
     expect(main()).toBe(before);
     journal.tidy();

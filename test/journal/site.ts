@@ -15,7 +15,12 @@ export function freshFolder(): string {
   return join(scratch, String(folders), 'journal');
 }
 
-export const STAMP: Stamp = { monotonicMs: 1_000.25, wallMs: 1_768_500_000_000, bootId: 'boot', clockSynchronised: true };
+export const STAMP: Stamp = {
+  monotonicMs: 1_000.25,
+  wallMs: 1_768_500_000_000,
+  bootId: 'boot',
+  clockSynchronised: true,
+};
 export const NOTHING: Batch = { states: [], requests: [], withheld: [], events: [] };
 
 export function storedRequest(sequence: number, feederId: string, offered = true): Omit<StoredRequest, 'ackStatus'> {

@@ -201,8 +201,7 @@ export class MqttBroker {
         return this.#subscribe(connection, packet);
       case 'unsubscribe':
         this.#send(connection, { cmd: 'unsuback', messageId: packet.messageId, granted: [0] });
-        for (const topic of packet.unsubscriptions)
-          this.#subscriptions.get(connection.clientId)?.delete(topic);
+        for (const topic of packet.unsubscriptions) this.#subscriptions.get(connection.clientId)?.delete(topic);
         return;
       case 'publish':
         return this.#publish(connection, publishOf(connection.number, packet));
@@ -236,7 +235,11 @@ export class MqttBroker {
     const filters = this.#subscriptions.get(connection.clientId) ?? new Set();
     this.#subscriptions.set(connection.clientId, filters);
     for (const { topic } of packet.subscriptions) filters.add(topic);
-    this.#send(connection, { cmd: 'suback', messageId: packet.messageId, granted: packet.subscriptions.map(() => this.granted) });
+    this.#send(connection, {
+      cmd: 'suback',
+      messageId: packet.messageId,
+      granted: packet.subscriptions.map(() => this.granted),
+    });
     for (const { topic, text } of this.retained.values()) {
       if (!packet.subscriptions.some((subscription) => matches(subscription.topic, topic))) continue;
       const messageId = connection.nextMessageId++;

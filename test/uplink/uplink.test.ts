@@ -10,8 +10,8 @@ import {
   LEASE_S,
   ROOT,
   request,
-  START_MS,
   type Site,
+  START_MS,
   settled,
   site,
   startBroker,
@@ -81,12 +81,12 @@ describe('what is said', () => {
     await uplink.close();
     const said = broker.publishes(`${ROOT}/status`);
     expect(said.map(({ retain }) => retain)).toEqual([true, true]);
-    expect(said.map(({ text }) => statusSchema.parse(JSON.parse(text))).map(({ state, reason }) => [state, reason])).toEqual(
-      [
-        ['online', 'connected'],
-        ['offline', 'stopped'],
-      ],
-    );
+    expect(
+      said.map(({ text }) => statusSchema.parse(JSON.parse(text))).map(({ state, reason }) => [state, reason]),
+    ).toEqual([
+      ['online', 'connected'],
+      ['offline', 'stopped'],
+    ]);
     expect(broker.received.at(-1)?.packet.cmd).toBe('disconnect');
   });
 
@@ -158,7 +158,9 @@ describe('Q5: after an outage', () => {
     const before = broker.publishes(EVENT).length;
     await until(() => broker.publishes(F1).length === 1);
     const order = broker.publishes().map(({ topic }) => topic);
-    expect(order.slice(0, order.indexOf(F1)).filter((topic) => EVENT.test(topic)).length - before).toBeLessThanOrEqual(8);
+    expect(order.slice(0, order.indexOf(F1)).filter((topic) => EVENT.test(topic)).length - before).toBeLessThanOrEqual(
+      8,
+    );
   });
 
   test('what was in flight when the link broke is said again from the oldest, in order', async () => {
@@ -340,7 +342,10 @@ describe('Q12 and Q13: acknowledgements', () => {
   test('an ack is handed over before the broker gets its PUBACK', async () => {
     const broker = await startBroker();
     const order: string[] = [];
-    const { uplink } = await connected({ broker, onAck: () => void order.push(`kept, ${broker.pubacks.length} confirmed`) });
+    const { uplink } = await connected({
+      broker,
+      onAck: () => void order.push(`kept, ${broker.pubacks.length} confirmed`),
+    });
     const limit = request('F1', 1);
     uplink.say(limit);
     const messageId = broker.publish(`${F1}/ack`, ackOf(limit));
@@ -349,7 +354,10 @@ describe('Q12 and Q13: acknowledgements', () => {
   });
 
   test.each([
-    ['of another request', (limit: ReturnType<typeof request>) => JSON.stringify(ackOf(limit, { requestId: idOf(99) }))],
+    [
+      'of another request',
+      (limit: ReturnType<typeof request>) => JSON.stringify(ackOf(limit, { requestId: idOf(99) })),
+    ],
     ['with another sequence', (limit) => JSON.stringify(ackOf(limit, { sequence: 99 }))],
     ['malformed', () => '{"requestId":'],
     ['empty', () => ''],

@@ -1,0 +1,771 @@
+// The whole controller but for its meters: a clock moved by hand, a real journal, a real broker, and readings given as
+// acquisition would give them.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { Controller } from '../src/controller.ts';
+import type { FeederReading } from '../src/feeder.ts';
+import { type Batch, Journal } from '../src/journal/journal.ts';
+import { verifyEvents } from '../src/journal/reader.ts';
+import { silentLog } from '../src/log.ts';
+import {
+  type Ack,
+  type Curtailment,
+  curtailmentSchema,
+  type Event,
+  eventSchema,
+  parseMessage,
+  type Status,
+  statusSchema,
+} from '../src/messages.ts';
+import { settingsSchema } from '../src/settings.ts';
+import { type HandClock, handClock } from './simulators/hand-clock.ts';
+import { MqttBroker } from './simulators/mqtt-broker.ts';
+
+const START_MS = Date.parse('2026-01-15T17:00:00.000Z');
+const ROOT = 'headroom/v1/SUB-1';
+const LEASE_S = 1800;
+const REFRESH_S = 600;
+const DELAY_S = 5;
+
+const scratch = mkdtempSync(join(tmpdir(), 'headroom-controller-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const opened: (() => Promise<unknown> | unknown)[] = [];
+afterEach(async () => {
+  for (const close of opened.splice(0).reverse()) await close();
+});
+
+// ---- the site
+
+/** A hand clock whose wall time, boot and synchronisation can be changed apart from its monotonic time. */
+interface SiteClock extends HandClock {
+  wallOffsetMs: number;
+  isSynchronised: boolean;
+  bootId: string;
+}
+function siteClock(startMs = 1_000_000, bootId = 'boot-1'): SiteClock {
+  const inner = handClock(startMs);
+  return {
+    ...inner,
+    wallOffsetMs: START_MS - startMs,
+    isSynchronised: true,
+    bootId,
+    wallMs() {
+      return inner.monotonicMs() + this.wallOffsetMs;
+    },
+    synchronised() {
+      return this.isSynchronised;
+    },
+  };
+}
+
+interface FeederGiven {
+  readonly id: string;
+  readonly targetGroup?: false;
+}
+
+function settingsOf(broker: MqttBroker, feeders: readonly FeederGiven[], curtailment: object) {
+  return settingsSchema.parse({
+    substation: { id: 'SUB-1' },
+    uplink: { brokers: [{ url: broker.url }], allowInsecure: true, historyMessagesPerS: 0 },
+    sources: [{ id: 'meter', type: 'modbus-tcp', host: '127.0.0.1', profile: 'eastron-sdm630', staleAfterMs: 2_000 }],
+    feeders: feeders.map(({ id, targetGroup }) => ({
+      id,
+      currents: { source: 'meter' },
+      ...(targetGroup !== false && { targetGroup: { id: `TG-${id}`, version: 1 } }),
+      settings: [
+        {
+          name: 'winter',
+          ratingA: 400,
+          atRisk: { pickupA: 345, dropoutA: 310, delayS: DELAY_S, resetDelayS: 5 },
+          curtailment: {
+            mode: 'onOff',
+            leaseS: LEASE_S,
+            refreshS: REFRESH_S,
+            responseTimeS: 0,
+            ackTimeoutS: 100_000,
+            ...curtailment,
+          },
+        },
+      ],
+    })),
+  });
+}
+
+interface Given {
+  readonly broker?: MqttBroker;
+  readonly folder?: string;
+  readonly clock?: SiteClock;
+  readonly feeders?: readonly FeederGiven[];
+  readonly curtailment?: object;
+  /** Not waited for the link. */
+  readonly offline?: boolean;
+}
+
+class Site {
+  readonly broker: MqttBroker;
+  readonly folder: string;
+  readonly clock: SiteClock;
+  readonly journal: Journal;
+  readonly controller: Controller;
+  readonly commits: Batch[] = [];
+  readonly events: Event[] = [];
+  readonly acks: Ack[] = [];
+  readonly #feeders: readonly FeederGiven[];
+  #closed = false;
+
+  private constructor(broker: MqttBroker, folder: string, clock: SiteClock, given: Given) {
+    const { feeders = [{ id: 'F1' }], curtailment = {} } = given;
+    this.broker = broker;
+    this.folder = folder;
+    this.clock = clock;
+    this.#feeders = feeders;
+    this.journal = new Journal(folder);
+    const commit = this.journal.commit.bind(this.journal);
+    this.journal.commit = (batch, stamp) => {
+      this.commits.push(batch);
+      return commit(batch, stamp);
+    };
+    this.controller = new Controller({
+      configuration: {
+        file: 'test.yaml',
+        settings: settingsOf(broker, feeders, curtailment),
+        registerMaps: new Map(),
+        hash: '0123456789abcdef',
+      },
+      journal: this.journal,
+      clock,
+      random: () => 0.5,
+      log: silentLog,
+      observer: { event: (event) => void this.events.push(event), ack: (ack) => void this.acks.push(ack) },
+    });
+    opened.push(() => this.stop());
+  }
+
+  static async start(given: Given = {}): Promise<Site> {
+    const broker = given.broker ?? (await startBroker());
+    const folder = given.folder ?? mkdtempSync(join(scratch, 'journal-'));
+    const before = broker.publishes(`${ROOT}/status`).length;
+    const site = new Site(broker, folder, given.clock ?? siteClock(), given);
+    if (given.offline !== true) await until(() => broker.publishes(`${ROOT}/status`).length > before);
+    return site;
+  }
+
+  /** One telegram with this current on L2 of every feeder named, or of all. */
+  read(currentA: number | null, ...feederIds: string[]): void {
+    const ids = feederIds.length === 0 ? this.#feeders.map(({ id }) => id) : feederIds;
+    this.controller.readings(ids.map((feederId) => readingOf(feederId, currentA, this.clock.monotonicMs())));
+  }
+
+  /** Time goes on with a reading every second and a turn of the event loop after each. */
+  async live(currentA: number, seconds: number, ...feederIds: string[]): Promise<void> {
+    for (let second = 0; second < seconds; second++) {
+      this.clock.advance(1_000);
+      this.read(currentA, ...feederIds);
+      await turn();
+    }
+  }
+
+  /** An overload until the limit is decided. */
+  async overload(currentA = 400, ...feederIds: string[]): Promise<void> {
+    this.read(currentA, ...feederIds);
+    await this.live(currentA, DELAY_S, ...feederIds);
+  }
+
+  said(feederId = 'F1'): Curtailment[] {
+    const texts = this.broker.publishes(`${ROOT}/feeder/${feederId}/curtailment`);
+    return texts.map(({ text }) => curtailmentSchema.parse(JSON.parse(text)));
+  }
+
+  async saidCount(count: number, feederId = 'F1'): Promise<Curtailment[]> {
+    await until(() => this.said(feederId).length >= count);
+    await settled();
+    expect(this.said(feederId)).toHaveLength(count);
+    return this.said(feederId);
+  }
+
+  saidEvents(): Event[] {
+    return this.broker.publishes(/\/event$/).map(({ text }) => eventSchema.parse(JSON.parse(text)));
+  }
+
+  statuses(): Status[] {
+    return this.broker.publishes(`${ROOT}/status`).map(({ text }) => statusSchema.parse(JSON.parse(text)));
+  }
+
+  /** A planned stop. */
+  async stop(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    let stopped = false;
+    const done = this.controller.stop().then(() => {
+      stopped = true;
+    });
+    while (!stopped) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      this.clock.advance(100);
+    }
+    await done;
+    this.journal.close();
+  }
+
+  /** As a kill leaves it: the journal as it is, and not a word more from this one. */
+  async die(): Promise<void> {
+    this.#closed = true;
+    const gone = vi.fn();
+    this.controller.readings = gone;
+    this.broker.cut();
+    // Let the program notice nothing: its journal closes under it and its clock stands still for ever.
+    await settled();
+    this.journal.close();
+  }
+
+  async reconnect(check: () => unknown): Promise<void> {
+    for (let step = 0; step < 60 && !check(); step++) {
+      this.clock.advance(100);
+      await new Promise((resolve) => setTimeout(resolve, 4));
+    }
+    await until(check);
+  }
+}
+
+async function startBroker(): Promise<MqttBroker> {
+  const broker = await MqttBroker.start();
+  opened.push(() => broker.close());
+  return broker;
+}
+
+function readingOf(feederId: string, currentA: number | null, atMs: number): FeederReading {
+  const at = (amperes: number | null) =>
+    amperes === null
+      ? ({ currentA: null, quality: 'bad', reason: 'noAnswer' } as const)
+      : ({ currentA: amperes, quality: 'good', reason: null } as const);
+  const calm = currentA === null ? null : 100;
+  return { feederId, sourceId: 'meter', atMs, L1: at(calm), L2: at(currentA), L3: at(calm), N: at(calm) };
+}
+
+function until(check: () => unknown): Promise<void> {
+  return vi.waitFor(
+    () => {
+      if (!check()) throw new Error(`not in time: ${check}`);
+    },
+    { timeout: 4_000, interval: 2 },
+  );
+}
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+const settled = () => new Promise((resolve) => setTimeout(resolve, 40));
+
+// ---- keep, then say
+
+describe('a limit', () => {
+  test('is in the journal, with its state and its event, before the broker has it', async () => {
+    const site = await Site.start();
+    const found: unknown[] = [];
+    const other = new Database(join(site.folder, 'journal.db'), { readonly: true });
+    opened.push(() => other.close());
+    site.broker.onPublish = ({ topic, text }) => {
+      if (!topic.endsWith('/curtailment')) return;
+      const { requestId } = JSON.parse(text) as Curtailment;
+      const row = other.prepare('SELECT body, offered FROM request WHERE request_id = ?').get(requestId);
+      const state = other.prepare('SELECT body FROM state').pluck().get() as string;
+      const event = other.prepare(`SELECT body FROM event WHERE body LIKE '%"limit"%'`).pluck().get() as string;
+      found.push([row, JSON.parse(state).episode !== null, JSON.parse(event).requestId === requestId, text]);
+    };
+    await site.overload();
+    const [limit] = await site.saidCount(1);
+    expect(found).toEqual([[{ body: JSON.stringify(limit), offered: 1 }, true, true, JSON.stringify(limit)]]);
+    expect(limit).toMatchObject({
+      action: 'limit',
+      levelPercent: 0,
+      phases: ['L2'],
+      sequence: START_MS,
+      supersedes: null,
+      trigger: { element: 'atRisk', currentA: { L1: 100, L2: 400, L3: 100, N: 100 }, pickupA: 345 },
+      end: new Date(site.clock.wallMs() + LEASE_S * 1000).toISOString(),
+    });
+  });
+
+  test('is refreshed, superseding, and released in order, all in one episode', async () => {
+    const site = await Site.start();
+    await site.overload();
+    await site.live(330, REFRESH_S);
+    await site.saidCount(2);
+    await site.live(200, 6);
+    const said = await site.saidCount(3);
+    expect(said.map(({ action }) => action)).toEqual(['limit', 'refresh', 'release']);
+    expect(new Set(said.map(({ episodeId }) => episodeId)).size).toBe(1);
+    expect(said.map(({ supersedes }) => supersedes)).toEqual([null, said[0]?.requestId, said[1]?.requestId]);
+    expect(said.map(({ sequence }) => sequence)).toEqual([START_MS, START_MS + 1, START_MS + 2]);
+    await site.overload();
+    const [, , , again] = await site.saidCount(4);
+    expect(again).toMatchObject({ action: 'limit', supersedes: null });
+    expect(again?.episodeId).not.toBe(said[0]?.episodeId);
+  });
+
+  test('what several feeders decide in one turn is one transaction', async () => {
+    const site = await Site.start({ feeders: ['F1', 'F2', 'F3'].map((id) => ({ id })) });
+    await site.overload();
+    await until(() => site.said('F3').length === 1);
+    const deciding = site.commits.filter(({ requests }) => requests.length > 0);
+    expect(deciding).toHaveLength(1);
+    expect(deciding[0]?.requests.map(({ feederId }) => feederId)).toEqual(['F1', 'F2', 'F3']);
+    expect(deciding[0]?.states).toHaveLength(3);
+  });
+
+  test('a feeder without a target group only alarms', async () => {
+    const site = await Site.start({ feeders: [{ id: 'F1', targetGroup: false }] });
+    await site.overload();
+    await until(() => site.events.some(({ alarm }) => alarm === 'noTarget'));
+    await site.live(400, 10);
+    await settled();
+    expect(site.said()).toEqual([]);
+    expect(site.statuses().at(-1)?.health).toEqual({ state: 'degraded', alarms: ['F1/noTarget'] });
+  });
+
+  test('every message of an evening with trouble validates, and the events have no gap', async () => {
+    const site = await Site.start({ feeders: [{ id: 'F1' }, { id: 'F2' }] });
+    await site.overload();
+    site.controller.sourceChanged('meter', false, 'no answer within 500 ms');
+    site.clock.advance(5_000);
+    site.controller.sourceChanged('meter', true, 'answers');
+    await site.live(200, 15);
+    await site.overload(500, 'F2');
+    await site.live(200, 10);
+    await site.stop();
+    const all = site.broker.publishes();
+    for (const { topic, text } of all) {
+      const schema = topic.endsWith('status')
+        ? statusSchema
+        : topic.endsWith('event')
+          ? eventSchema
+          : curtailmentSchema;
+      expect(parseMessage<typeof schema>(schema, Buffer.from(text)), topic).toBeTypeOf('object');
+    }
+    const numbers = site.saidEvents().map(({ sequence }) => sequence);
+    expect(numbers).toEqual(numbers.map((_, index) => index + 1));
+    expect(new Set(site.saidEvents().map(({ type }) => type))).toEqual(
+      new Set(['restart', 'pickup', 'operate', 'limit', 'source', 'blind', 'alarmEnd', 'dropout', 'release']),
+    );
+    expect(verifyEvents(site.folder).broken).toBeNull();
+  });
+});
+
+describe('status', () => {
+  test('is degraded while a feeder is blind, and well again when it sees', async () => {
+    const site = await Site.start({ feeders: [{ id: 'F1' }, { id: 'F2' }] });
+    site.read(200);
+    await turn();
+    site.clock.advance(1_500);
+    site.read(200, 'F2');
+    site.clock.advance(1_000);
+    await until(() => site.statuses().at(-1)?.health?.state === 'degraded');
+    expect(site.statuses().at(-1)).toMatchObject({
+      state: 'online',
+      reason: 'changed',
+      health: { alarms: ['F1/blind'] },
+    });
+    site.read(200);
+    await until(() => site.statuses().at(-1)?.health?.state === 'ok');
+    expect(site.statuses().map(({ health }) => health?.state)).toEqual(['ok', 'degraded', 'ok']);
+    expect(site.saidEvents().flatMap(({ type, feederId }) => (type === 'restart' ? [] : [[type, feederId]]))).toEqual([
+      ['blind', 'F1'],
+      ['alarmEnd', 'F1'],
+    ]);
+  });
+
+  test('names a source that does not answer', async () => {
+    const site = await Site.start();
+    site.controller.sourceChanged('meter', false, 'refused');
+    await until(() => site.statuses().at(-1)?.health?.alarms.includes('meter/silent'));
+    site.controller.sourceChanged('meter', true, 'answers');
+    await until(() => site.statuses().at(-1)?.health?.state === 'ok');
+    expect(
+      site.events.flatMap(({ type, sourceId, reason }) => (type === 'source' ? [[sourceId, reason]] : [])),
+    ).toEqual([
+      ['meter', 'does not answer: refused'],
+      ['meter', 'answers'],
+    ]);
+  });
+
+  test('a planned stop says offline, and leaves the limit to its lease', async () => {
+    const site = await Site.start();
+    await site.overload();
+    await site.saidCount(1);
+    await site.stop();
+    expect(site.said()).toHaveLength(1);
+    expect(site.statuses().at(-1)).toMatchObject({ state: 'offline', reason: 'stopped' });
+  });
+});
+
+// ---- acknowledgements
+
+describe('acknowledgements', () => {
+  const ackTopic = `${ROOT}/feeder/F1/curtailment/ack`;
+  const ackOf = ({ requestId, sequence }: Curtailment, given: Partial<Ack> = {}): Ack => ({
+    schema: 'headroom/v1/curtailment/ack',
+    requestId,
+    sequence,
+    status: 'accepted',
+    at: '2026-01-15T17:00:10.000Z',
+    ...given,
+  });
+
+  test('are in the journal before the broker is told that they were taken', async () => {
+    const site = await Site.start();
+    await site.overload();
+    const [limit] = await site.saidCount(1);
+    if (limit === undefined) return expect.fail();
+    const order: number[] = [];
+    const keepAck = site.journal.keepAck.bind(site.journal);
+    site.journal.keepAck = (ack, wallMs) => {
+      order.push(site.broker.pubacks.length);
+      return keepAck(ack, wallMs);
+    };
+    site.broker.publish(ackTopic, ackOf(limit));
+    await until(() => site.broker.pubacks.length === 1);
+    expect(order).toEqual([0]);
+    expect(site.journal.latestRequests()[0]?.ackStatus).toBe('accepted');
+  });
+
+  test('a rejection is one alarm, however often it comes', async () => {
+    const site = await Site.start();
+    await site.overload();
+    const [limit] = await site.saidCount(1);
+    if (limit === undefined) return expect.fail();
+    for (let times = 0; times < 3; times++)
+      site.broker.publish(ackTopic, ackOf(limit, { status: 'rejected', reason: 'no' }));
+    await until(() => site.broker.pubacks.length === 3);
+    await settled();
+    expect(site.saidEvents().flatMap(({ alarm, reason }) => (alarm === undefined ? [] : [[alarm, reason]]))).toEqual([
+      ['rejected', 'no'],
+    ]);
+    expect(site.said()).toHaveLength(1);
+  });
+
+  test('one of an unknown request, and one on the wrong feeder, change nothing', async () => {
+    const site = await Site.start({ feeders: [{ id: 'F1' }, { id: 'F2' }] });
+    await site.overload();
+    await until(() => site.said('F2').length === 1);
+    const [limit] = site.said('F2');
+    if (limit === undefined) return expect.fail();
+    site.broker.publish(ackTopic, ackOf(limit, { status: 'rejected' }));
+    site.broker.publish(ackTopic, ackOf(limit, { requestId: limit.episodeId, status: 'failed' }));
+    await until(() => site.broker.pubacks.length === 2);
+    await settled();
+    expect(site.events.filter(({ type }) => type === 'alarm')).toEqual([]);
+    expect(site.journal.latestRequests().map(({ ackStatus }) => ackStatus)).toEqual([null, null]);
+  });
+
+  test('none: said three times more with the same id, then the alarm noAck', async () => {
+    const site = await Site.start({ curtailment: { ackTimeoutS: 20 } });
+    await site.overload();
+    await site.saidCount(1);
+    for (let count = 2; count <= 4; count++) {
+      await site.live(330, 21);
+      await site.saidCount(count);
+    }
+    await site.live(330, 21);
+    await until(() => site.events.some(({ alarm }) => alarm === 'noAck'));
+    expect(new Set(site.said().map(({ requestId }) => requestId)).size).toBe(1);
+  });
+});
+
+// ---- without a broker
+
+describe('while the broker is away', () => {
+  test('refreshes supersede the unsent limit, which comes as a historical event with its id', async () => {
+    const site = await Site.start();
+    await site.broker.stop();
+    await settled();
+    await site.overload();
+    await site.live(330, REFRESH_S + 1);
+    expect(site.said()).toEqual([]);
+    await site.broker.resume();
+    await site.reconnect(() => site.said().length > 0);
+    const [newest] = await site.saidCount(1);
+    expect(newest).toMatchObject({ action: 'limit', supersedes: null, sequence: START_MS + 1 });
+    await until(() => site.saidEvents().some(({ historical }) => historical));
+    const told = site.saidEvents().filter(({ historical }) => historical);
+    expect(told).toHaveLength(1);
+    expect(told[0]).toMatchObject({ type: 'limit', request: { sequence: START_MS, action: 'limit' } });
+    expect(told[0]?.requestId).toBe(told[0]?.request?.requestId);
+    // Requests first, then the backlog.
+    const order = site.broker.publishes().map(({ topic }) => topic.split('/').at(-1));
+    expect(order.indexOf('curtailment')).toBe(order.lastIndexOf('status') + 1);
+    expect(order.slice(order.indexOf('curtailment') + 1)).not.toContain('status');
+    expect(site.journal.latestRequests()[0]).toMatchObject({ sequence: START_MS + 1, offered: true, withheld: null });
+  });
+
+  test('the release of a limit that never went out is not published, and both are told as historical', async () => {
+    const site = await Site.start();
+    await site.broker.stop();
+    await settled();
+    await site.overload();
+    await site.live(200, 6);
+    await site.broker.resume();
+    await site.reconnect(() => site.saidEvents().some(({ type }) => type === 'release'));
+    await settled();
+    expect(site.said()).toEqual([]);
+    const told = site.saidEvents().filter(({ historical }) => historical);
+    expect(told.map(({ request }) => request?.action).sort()).toEqual(['limit', 'release']);
+    expect(new Set(told.map(({ requestId }) => requestId)).size).toBe(2);
+    expect(site.journal.latestRequests()[0]?.withheld).toBe('superseded');
+  });
+
+  test('the release of a limit that was heard is published when the broker is back', async () => {
+    const site = await Site.start();
+    await site.overload();
+    await site.saidCount(1);
+    await site.broker.stop();
+    await settled();
+    await site.live(200, 6);
+    await site.broker.resume();
+    await site.reconnect(() => site.said().length === 2);
+    expect(site.said().map(({ action }) => action)).toEqual(['limit', 'release']);
+  });
+
+  test('a release that a new episode overtook before it was sent is told as historical', async () => {
+    const site = await Site.start();
+    await site.overload();
+    await site.saidCount(1);
+    await site.broker.stop();
+    await settled();
+    await site.live(200, 6);
+    await site.overload();
+    await site.broker.resume();
+    await site.reconnect(() => site.said().length === 2);
+    expect(site.said().map(({ action }) => action)).toEqual(['limit', 'limit']);
+    await until(() => site.saidEvents().some(({ historical }) => historical));
+    expect(site.saidEvents().flatMap(({ historical, request }) => (historical ? [request?.action] : []))).toEqual([
+      'release',
+    ]);
+  });
+
+  test('a limit that lapsed unsent is told once, as expired', async () => {
+    const site = await Site.start();
+    await site.broker.stop();
+    await settled();
+    await site.overload();
+    // The meter falls silent: nothing is refreshed, and the limit lapses.
+    for (let minute = 0; minute <= LEASE_S / 60; minute++) {
+      site.clock.advance(60_000);
+      await turn();
+    }
+    await site.broker.resume();
+    await site.reconnect(() => site.saidEvents().some(({ historical }) => historical));
+    await site.overload();
+    await site.saidCount(1);
+    const told = site.saidEvents().filter(({ historical }) => historical);
+    expect(told.map(({ reason }) => reason)).toEqual(['expired before it could be sent']);
+    expect(site.said()[0]?.sequence).toBe(START_MS + 1);
+  });
+});
+
+// ---- restart
+
+describe('a restart', () => {
+  test('within the boot goes on with the episode, and says the same request again', async () => {
+    const first = await Site.start();
+    await first.overload();
+    const [limit] = await first.saidCount(1);
+    await first.die();
+    const clock = siteClock(first.clock.monotonicMs() + 30_000);
+    const second = await Site.start({ broker: first.broker, folder: first.folder, clock });
+    await until(() => second.said().length === 2);
+    expect(second.said()[1]).toEqual(limit);
+    await second.live(200, 7);
+    const said = await second.saidCount(3);
+    expect(said[2]).toMatchObject({
+      action: 'release',
+      episodeId: limit?.episodeId,
+      supersedes: limit?.requestId,
+      sequence: (limit?.sequence ?? 0) + 1,
+    });
+    expect(second.saidEvents().filter(({ type }) => type === 'restart')).toHaveLength(2);
+  });
+
+  test('with a refresh that never went out still releases the limit that did', async () => {
+    const first = await Site.start();
+    await first.overload();
+    const [limit] = await first.saidCount(1);
+    await first.broker.stop();
+    await settled();
+    await first.live(330, REFRESH_S + 1);
+    await first.die();
+    const clock = siteClock(first.clock.monotonicMs() + 1_000);
+    const second = await Site.start({ broker: first.broker, folder: first.folder, clock, offline: true });
+    await second.live(200, 7);
+    await first.broker.resume();
+    await second.reconnect(() => second.said().length === 2);
+    expect(second.said()[1]).toMatchObject({ action: 'release', supersedes: limit?.requestId });
+  });
+
+  test('after an unknown time away takes the limit as lapsed, and says so', async () => {
+    const first = await Site.start();
+    await first.overload();
+    const [limit] = await first.saidCount(1);
+    await first.die();
+    const clock = siteClock(5_000, 'boot-2');
+    clock.isSynchronised = false;
+    const second = await Site.start({ broker: first.broker, folder: first.folder, clock });
+    await until(() => second.saidEvents().filter(({ type }) => type === 'restart').length === 3);
+    expect(second.saidEvents().at(-1)).toMatchObject({ feederId: 'F1', reason: expect.stringContaining('lapsed') });
+    await settled();
+    expect(second.said()).toHaveLength(1);
+    await second.overload();
+    const [, again] = await second.saidCount(2);
+    expect(again).toMatchObject({ action: 'limit', supersedes: null, sequence: (limit?.sequence ?? 0) + 1 });
+    expect(again?.episodeId).not.toBe(limit?.episodeId);
+  });
+
+  test('after an unknown time away tells of a limit that never went out', async () => {
+    const first = await Site.start();
+    await first.broker.stop();
+    await settled();
+    await first.overload();
+    await first.die();
+    const clock = siteClock(5_000, 'boot-2');
+    clock.isSynchronised = false;
+    await first.broker.resume();
+    const second = await Site.start({ broker: first.broker, folder: first.folder, clock });
+    await until(() => second.saidEvents().some(({ historical }) => historical));
+    await settled();
+    expect(second.said()).toEqual([]);
+    expect(second.saidEvents().filter(({ historical }) => historical)).toMatchObject([
+      { type: 'limit', reason: 'expired before it could be sent', request: { sequence: START_MS } },
+    ]);
+  });
+
+  test('over a boot with a right clock goes on as within one', async () => {
+    const first = await Site.start();
+    await first.overload();
+    const [limit] = await first.saidCount(1);
+    await first.die();
+    const clock = siteClock(5_000, 'boot-2');
+    clock.wallOffsetMs = first.clock.wallMs() + 60_000 - 5_000;
+    const second = await Site.start({ broker: first.broker, folder: first.folder, clock });
+    await until(() => second.said().length === 2);
+    expect(second.said()[1]?.requestId).toBe(limit?.requestId);
+    await second.live(200, 7);
+    expect((await second.saidCount(3))[2]).toMatchObject({ action: 'release', end: limit?.end });
+  });
+
+  test('with a new journal counts on above what this substation left retained', async () => {
+    const first = await Site.start();
+    await first.overload();
+    await first.saidCount(1);
+    await first.die();
+    // The clock has been set back since, so the clock alone would count too low.
+    const clock = siteClock();
+    clock.wallOffsetMs -= 86_400_000;
+    const second = await Site.start({ broker: first.broker, clock });
+    await until(() => second.broker.pubacks.length === 1);
+    await second.overload();
+    expect((await second.saidCount(2))[1]?.sequence).toBe(START_MS + 1);
+  });
+
+  test('events that were not confirmed are said again with their numbers, and none is lost', async () => {
+    const first = await Site.start();
+    await first.overload();
+    await first.saidCount(1);
+    await until(() => first.saidEvents().length >= 4);
+    await first.die();
+    const second = await Site.start({ broker: first.broker, folder: first.folder, clock: siteClock(2_000_000) });
+    await until(() => second.saidEvents().filter(({ type }) => type === 'restart').length >= 2);
+    await settled();
+    const numbers = new Set(second.saidEvents().map(({ sequence }) => sequence));
+    expect([...numbers].sort((a, b) => a - b)).toEqual(Array.from({ length: numbers.size }, (_, index) => index + 1));
+    const texts = new Map<number, string>();
+    for (const event of second.saidEvents()) {
+      const text = JSON.stringify(event);
+      expect(texts.get(event.sequence) ?? text).toBe(text);
+      texts.set(event.sequence, text);
+    }
+  });
+});
+
+describe('a step of the wall clock', () => {
+  test.each([
+    ['forward', 3_600_000],
+    ['back', -3_600_000],
+  ])('%s says the limit again with an end that is right on the new clock', async (_name, stepMs) => {
+    const site = await Site.start();
+    await site.overload();
+    const [limit] = await site.saidCount(1);
+    site.clock.wallOffsetMs += stepMs;
+    await site.live(330, 1);
+    const [, again] = await site.saidCount(2);
+    expect(Date.parse(again?.end ?? '') - Date.parse(limit?.end ?? '')).toBe(stepMs);
+    expect(again).toMatchObject({ action: 'refresh', supersedes: limit?.requestId });
+    expect(site.events.filter(({ alarm }) => alarm === 'clockStep')).toHaveLength(1);
+    await site.live(330, 5);
+    await site.saidCount(2);
+  });
+
+  test('of less than two seconds changes nothing', async () => {
+    const site = await Site.start();
+    await site.overload();
+    await site.saidCount(1);
+    site.clock.wallOffsetMs += 1_900;
+    await site.live(330, 3);
+    await site.saidCount(1);
+    expect(site.events.filter(({ type }) => type === 'alarm')).toEqual([]);
+  });
+});
+
+// ---- storage
+
+describe('storage without room', () => {
+  /** From here on the file may not grow; the journal's own connection is the only one that can be told so. */
+  function full(site: Site): { room(): void } {
+    const { commit, keepAck, offer, setEventsSentTo, tidy } = site.journal;
+    const none = () => {
+      throw Object.assign(new Error('database or disk is full'), { code: 'SQLITE_FULL' });
+    };
+    Object.assign(site.journal, { commit: none, keepAck: none, offer: none, setEventsSentTo: none, tidy: none });
+    return { room: () => void Object.assign(site.journal, { commit, keepAck, offer, setEventsSentTo, tidy }) };
+  }
+
+  test('control goes on, the limit is said and its ack is taken, and status says what is wrong', async () => {
+    const site = await Site.start();
+    full(site);
+    await site.overload();
+    const [limit] = await site.saidCount(1);
+    await until(() => site.statuses().at(-1)?.health?.alarms.includes('journal/undurable'));
+    site.broker.publish(`${ROOT}/feeder/F1/curtailment/ack`, {
+      schema: 'headroom/v1/curtailment/ack',
+      requestId: limit?.requestId,
+      sequence: limit?.sequence,
+      status: 'accepted',
+      at: '2026-01-15T17:00:10.000Z',
+    });
+    await until(() => site.broker.pubacks.length === 1);
+    await site.live(330, 40);
+    await site.live(200, 6);
+    expect((await site.saidCount(2)).map(({ action }) => action)).toEqual(['limit', 'release']);
+  });
+
+  test('with room again, what was decided meanwhile is kept, and the events come in order', async () => {
+    const site = await Site.start();
+    const storage = full(site);
+    await site.overload();
+    const [limit] = await site.saidCount(1);
+    storage.room();
+    await site.live(200, 6);
+    await site.saidCount(2);
+    await until(() => site.saidEvents().some(({ type }) => type === 'release'));
+    expect(site.saidEvents().map(({ type }) => type)).toEqual([
+      'restart',
+      'pickup',
+      'operate',
+      'limit',
+      'dropout',
+      'release',
+    ]);
+    expect(site.saidEvents()[3]?.requestId).toBe(limit?.requestId);
+    expect(site.journal.lastSequence()).toBe(START_MS + 1);
+    await until(() => site.statuses().at(-1)?.health?.state === 'ok');
+    expect(verifyEvents(site.folder).broken).toBeNull();
+  });
+});
