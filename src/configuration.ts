@@ -1,7 +1,7 @@
 // Reads the configuration file whole: the schema of settings.ts, the register maps that it names, and the relations
 // between values. What cannot work is a problem and stops every verb; what is legal but unwise is a warning.
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { planCurrents } from './acquisition/read-plan.ts';
@@ -319,9 +319,4 @@ function settingsHash(settings: Settings, maps: ReadonlyMap<string, RegisterMap>
     .update(JSON.stringify(sorted({ settings, maps: Object.fromEntries(maps) })))
     .digest('hex')
     .slice(0, 16);
-}
-
-/** The secret in a file, without the newline that editors add. */
-export function readSecret(file: string): string {
-  return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
 }

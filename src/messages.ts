@@ -94,7 +94,7 @@ export const ackSchema = z
   .describe('What became of a request');
 export type Ack = z.output<typeof ackSchema>;
 
-export const EVENT_TYPES = [
+const EVENT_TYPES = [
   'pickup',
   'operate',
   'dropout',

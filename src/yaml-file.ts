@@ -63,7 +63,7 @@ export function readYamlFile<S extends z.ZodType>(file: string, schema: S): Yaml
 }
 
 /** As `readYamlFile`, for text that is already at hand; `file` only names it. */
-export function parseYaml<S extends z.ZodType>(file: string, text: string, schema: S): YamlFile<z.output<S>> {
+function parseYaml<S extends z.ZodType>(file: string, text: string, schema: S): YamlFile<z.output<S>> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
   const at = (offset: number, path: string, value: string | null, expected: string): Problem => {

@@ -6,7 +6,7 @@ import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 
 import type { Clock, Timer } from '../clock.ts';
 import type { UplinkSettings } from '../settings.ts';
 
-export interface LinkEvents {
+interface LinkEvents {
   up(): void;
   down(reason: string): void;
   /** `done` sends the PUBACK, so it is called once the message is kept. */

@@ -28,7 +28,7 @@ export function showProof({ events, broken }: { events: number; broken: number |
 }
 
 /** One event in one line. */
-export function eventLine(event: Event): string {
+function eventLine(event: Event): string {
   const { sequence, at, feederId, type, element, phase, currentA, levelPercent, alarm, sourceId, reason, historical } =
     event;
   const what = [
