@@ -49,6 +49,8 @@ interface Feeder {
   latest: OutgoingRequest | null;
   /** The newest request of this episode that a broker was or may have been given. */
   lastOffered: string | null;
+  /** A crash may have come before anybody heard of the limit that the journal ends with; until the link is up. */
+  isLimitUnsure: boolean;
 }
 
 type EventDraft = Omit<Event, 'schema' | 'sequence' | 'substationId' | 'clockSynchronised'>;
@@ -80,6 +82,8 @@ export class Controller {
   #undurable = false;
   #unkept: Batch | null = null;
   readonly #silentSources = new Set<string>();
+  /** What is wrong with a feeder's acknowledgements, until a better one comes. */
+  readonly #ackAlarms = new Map<string, 'noAck' | 'rejected' | 'failed'>();
   #saidAlarms = '';
 
   constructor(input: ControllerInput) {
@@ -102,7 +106,8 @@ export class Controller {
       settings: settings.uplink,
       substationId: settings.substation.id,
       ackTimeoutMs: (feederId) => (this.#feeders.get(feederId)?.group.curtailment.ackTimeoutS ?? 60) * 1000,
-      learnRetained: lastSequence === null,
+      // Also with a journal: while it could not be written, more may have been said than it knows of.
+      learnRetained: true,
       eventsSentTo: this.#eventsSentTo,
       clock: this.#clock,
       random: input.random,
@@ -112,6 +117,7 @@ export class Controller {
       if (feeder.latest !== null) this.#uplink.restore(feeder.latest, acks.has(feeder.latest.message.requestId));
     }
     this.#housekeep();
+    this.#commit({ states: this.#allStates(), requests: [], events: [], withheld: [] });
     this.#settleSoon();
   }
 
@@ -157,14 +163,13 @@ export class Controller {
     this.#timer?.cancel();
     this.#housekeeping?.cancel();
     for (const feeder of this.#feeders.values()) feeder.actions.length = 0;
-    this.#commit({
-      states: [...this.#feeders].map(([feederId, { state }]) => ({ feederId, state })),
-      requests: [],
-      events: [],
-      withheld: [],
-    });
+    this.#commit({ states: this.#allStates(), requests: [], events: [], withheld: [] });
     this.#keepEventsSent();
     await this.#uplink.close();
+  }
+
+  #allStates(): Batch['states'] {
+    return [...this.#feeders].map(([feederId, { state }]) => ({ feederId, state }));
   }
 
   // ── scan: decide ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -286,7 +291,7 @@ export class Controller {
     }
     // A head end that never heard of this episode is told of it as a limit, and of its end not at all.
     const heard = feeder.lastOffered !== null;
-    const action = request.action === 'refresh' && !heard ? 'limit' : request.action;
+    const action = request.action === 'refresh' && (!heard || feeder.isLimitUnsure) ? 'limit' : request.action;
     const say = request.action !== 'release' || heard;
     const message = requestMessage(
       { ...request, action },
@@ -414,12 +419,15 @@ export class Controller {
           requestId,
           episodeId,
         });
+        this.#ackAlarms.set(feederId, 'noAck');
         this.#settleSoon();
       },
       ack: (ack, feederId) => this.#ack(ack, feederId),
       trouble: (topic, reason) => log.warn({ topic, reason }, 'message not taken'),
       retainedSeen: (message) => this.#retainedSeen(message),
       linkChanged: (up, reason) => {
+        // What the journal ends with is said before anything that is decided from now on.
+        if (up) for (const feeder of this.#feeders.values()) feeder.isLimitUnsure = false;
         log.info({ up, reason }, 'link');
         observer?.link?.(up, reason);
       },
@@ -448,8 +456,14 @@ export class Controller {
     if (outcome === 'repeated') return;
     if (outcome === 'unknown')
       return this.#input.log.warn({ feederId, requestId, status }, 'acknowledgement of an unknown request');
+    const standing = this.#ackAlarms.get(feederId);
     if (status === 'rejected' || status === 'failed') {
       this.#draft(feederId, 'alarm', reason ?? 'no reason given', { alarm: status, requestId });
+      this.#ackAlarms.set(feederId, status);
+      this.#settleSoon();
+    } else if (standing !== undefined) {
+      this.#draft(feederId, 'alarmEnd', `acknowledged as ${status}`, { alarm: standing, requestId });
+      this.#ackAlarms.delete(feederId);
       this.#settleSoon();
     }
     this.#input.log.info({ feederId, requestId, status }, 'ack');
@@ -487,7 +501,8 @@ export class Controller {
       ...state.alarms.map((alarm) => `${id}/${alarm}`),
     ]);
     const sources = [...this.#silentSources].map((id) => `${id}/silent`);
-    return [...feeders, ...sources, ...(this.#undurable ? ['journal/undurable'] : [])];
+    const acks = [...this.#ackAlarms].map(([id, alarm]) => `${id}/${alarm}`);
+    return [...feeders, ...acks, ...sources, ...(this.#undurable ? ['journal/undurable'] : [])];
   }
 
   // ── housekeeping and restart ────────────────────────────────────────────────────────────────────────────────────
@@ -506,7 +521,7 @@ export class Controller {
       this.#sayLimitsAgain();
     }
     this.#keepEventsSent();
-    if (nowMs >= this.#tidyDueMs && !this.#settling) {
+    if ((nowMs >= this.#tidyDueMs || this.#journal.wantsTidy) && !this.#settling) {
       this.#tidyDueMs = nowMs + TIDY_EVERY_MS;
       this.#durably(() => this.#journal.tidy());
     }
@@ -573,6 +588,7 @@ export class Controller {
       episodeId: null,
       latest: null,
       lastOffered: null,
+      isLimitUnsure: false,
     };
   }
 
@@ -594,6 +610,7 @@ export class Controller {
         feeder.episodeId = feeder.latest.message.episodeId;
         const { requestId, supersedes } = feeder.latest.message;
         feeder.lastOffered = feeder.latest.offered ? requestId : supersedes;
+        feeder.isLimitUnsure = feeder.latest.message.action === 'limit' && !acked.has(requestId);
       }
       if (resumed.lost !== null) this.#draft(feederId, 'restart', resumed.lost);
       // A limit that is over, by time or because nobody knows how long the stop was, is not said again.

@@ -67,8 +67,9 @@ export const curtailmentSchema = z
   .describe('The request in force on a feeder; complete by itself');
 export type Curtailment = z.output<typeof curtailmentSchema>;
 
+/** Keys that a newer head end adds are passed over: an acknowledgement is worth more than its form. */
 export const ackSchema = z
-  .strictObject({
+  .object({
     schema: z.literal('headroom/v1/curtailment/ack'),
     requestId: z.uuid(),
     sequence,
@@ -143,7 +144,7 @@ export const statusSchema = z
     substationId: id,
     state: z.enum(['online', 'offline']).describe('offline ends nothing before its end'),
     at: time,
-    reason: z.enum(['started', 'connected', 'changed', 'stopped', 'connectionLost']),
+    reason: z.enum(['connected', 'changed', 'stopped', 'connectionLost']),
     version: z.string(),
     settings: z.strictObject({ hash: z.string() }),
     health: z

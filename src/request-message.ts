@@ -81,7 +81,7 @@ export function requestMessage(request: ControlRequest, context: MessageContext)
   };
 }
 
-/** When a message is no longer said, and a broker of MQTT 5 may forget it. */
+/** When a message is no longer said, being too late to act on. */
 export function expiresWallMs(message: Curtailment): number {
   return message.action === 'release' ? Date.parse(message.end) + RELEASE_GRACE_MS : Date.parse(message.validUntil);
 }

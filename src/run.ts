@@ -1,7 +1,7 @@
 // Wires the data path for a configuration and runs it until it is told to stop: the verb `run`, and the inside of the
 // demo. The heartbeat that health checks look at is fed by completed scans only, so a program that has stopped
 // scanning is seen to be ill however alive its process is.
-import { utimesSync, writeFileSync } from 'node:fs';
+import { rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { openAcquisition } from './acquisition/acquisition.ts';
@@ -26,7 +26,7 @@ export function startController(
   clock: Clock = systemClock(),
 ): Running {
   const { settings, registerMaps, hash } = configuration;
-  const journal = new Journal(settings.journal.path);
+  const journal = new Journal(settings.journal.path, settings.journal.maxMegabytes);
   const controller = new Controller({ configuration, journal, clock, random: Math.random, log, observer });
   log.info({ substation: settings.substation.id, settings: hash, feeders: settings.feeders.length }, 'running');
   const beat = heartbeat(settings.journal.path, clock, log);
@@ -49,6 +49,7 @@ export function startController(
     async stop() {
       acquisition.close();
       await controller.stop();
+      rmSync(join(settings.journal.path, HEARTBEAT_FILE), { force: true });
       journal.close();
     },
   };

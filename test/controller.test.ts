@@ -443,6 +443,18 @@ describe('acknowledgements', () => {
     expect(site.said()).toHaveLength(1);
   });
 
+  test('a rejection stands in status until a better one comes', async () => {
+    const site = await Site.start();
+    await site.overload();
+    const [limit] = await site.saidCount(1);
+    if (limit === undefined) return expect.fail();
+    site.broker.publish(ackTopic, ackOf(limit, { status: 'rejected' }));
+    await until(() => site.statuses().at(-1)?.health?.alarms.includes('F1/rejected'));
+    site.broker.publish(ackTopic, ackOf(limit, { status: 'applied' }));
+    await until(() => site.statuses().at(-1)?.health?.state === 'ok');
+    expect(site.events.at(-1)).toMatchObject({ type: 'alarmEnd', alarm: 'rejected', requestId: limit.requestId });
+  });
+
   test('one of an unknown request, and one on the wrong feeder, change nothing', async () => {
     const site = await Site.start({ feeders: [{ id: 'F1' }, { id: 'F2' }] });
     await site.overload();
@@ -511,6 +523,21 @@ describe('while the broker is away', () => {
     expect(told.map(({ request }) => request?.action).sort()).toEqual(['limit', 'release']);
     expect(new Set(told.map(({ requestId }) => requestId)).size).toBe(2);
     expect(site.journal.latestRequests()[0]?.withheld).toBe('superseded');
+  });
+
+  test('two whole episodes unsent: each request of the first is told once', async () => {
+    const site = await Site.start();
+    await site.broker.stop();
+    await settled();
+    await site.overload();
+    await site.live(200, 6);
+    await site.overload();
+    await site.broker.resume();
+    await site.reconnect(() => site.said().length === 1);
+    await until(() => site.saidEvents().filter(({ type }) => type === 'limit').length === 3);
+    expect(site.said()[0]).toMatchObject({ action: 'limit', sequence: START_MS + 2 });
+    const told = site.saidEvents().filter(({ historical }) => historical);
+    expect(told.map(({ request }) => request?.sequence).sort()).toEqual([START_MS, START_MS + 1]);
   });
 
   test('the release of a limit that was heard is published when the broker is back', async () => {

@@ -4,7 +4,7 @@
 // that carries the overload to the arrival of the first limit: a PUBLISH on the topic filter that is not retained and
 // whose payload holds "action":"limit" (a release of the step before is no answer). One line of JSON on stdout.
 // Usage: probe MODBUS_PORT MQTT_PORT TOPIC_FILTER STEPS LOW_A HIGH_A HOLD_MS REST_MS
-//   HOLD_MS: how long a limit is waited for; REST_MS: least time at LOW_A before the next step (up to 30 % more)
+//   HOLD_MS: how long a limit is waited for; REST_MS: from the first read of LOW_A to the next step (up to 30 % more)
 // It says `listening` on stderr when the meter answers, and exits 1 when a step brought no limit.
 #define _GNU_SOURCE // memmem
 #include <modbus.h>
@@ -26,14 +26,14 @@
 enum { FIRST_CURRENT = 6, NEUTRAL = 224, REGISTERS = 512, WARM_READS = 100, GIVE_UP_S = 60 };
 
 /** What a step is waiting for. */
-enum stage { IDLE, OVERLOAD_TO_BE_READ, LIMIT_TO_ARRIVE, LIMIT_ARRIVED };
+enum stage { LOW_TO_BE_READ, LOW_READ, OVERLOAD_TO_BE_READ, LIMIT_TO_ARRIVE, LIMIT_ARRIVED };
 
 // All of it under `lock`.
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t arrived = PTHREAD_COND_INITIALIZER;
-static enum stage stage = IDLE;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static enum stage stage = LOW_TO_BE_READ;
 static float current_a;
-static double stepped_at, read_at, arrived_at;
+static double read_at, arrived_at;
 static long reads, limits;
 static bool subscribed;
 
@@ -69,7 +69,7 @@ static void on_message(struct mosquitto *broker, void *filter, const struct mosq
   if (stage == LIMIT_TO_ARRIVE) {
     arrived_at = now;
     stage = LIMIT_ARRIVED;
-    pthread_cond_signal(&arrived);
+    pthread_cond_signal(&changed);
   }
   pthread_mutex_unlock(&lock);
 }
@@ -122,7 +122,7 @@ static bool reads_current(const uint8_t *request, int length) {
 static void answer(const struct meter *meter, const uint8_t *request, int length) {
   pthread_mutex_lock(&lock);
   const float current = current_a;
-  const bool first = stage == OVERLOAD_TO_BE_READ && reads_current(request, length);
+  const enum stage asked = stage;
   reads++;
   pthread_mutex_unlock(&lock);
   for (int phase = 0; phase < 3; phase++) {
@@ -132,11 +132,14 @@ static void answer(const struct meter *meter, const uint8_t *request, int length
   put(meter->map->tab_input_registers + NEUTRAL, 1);
   modbus_reply(meter->context, request, length, meter->map);
   const double now = now_s();
-  if (!first) return;
+  if (!reads_current(request, length)) return;
   pthread_mutex_lock(&lock);
-  if (stage == OVERLOAD_TO_BE_READ) {
+  if (stage == asked && stage == OVERLOAD_TO_BE_READ) {
     read_at = now;
     stage = LIMIT_TO_ARRIVE;
+  } else if (stage == asked && stage == LOW_TO_BE_READ) {
+    stage = LOW_READ;
+    pthread_cond_signal(&changed);
   }
   pthread_mutex_unlock(&lock);
 }
@@ -199,25 +202,32 @@ static void wait_for_reader(void) {
   sleep_ms(2000);
 }
 
-/** One step up and down; whether a limit arrived, with the reaction and the whole time from the step in seconds. */
-static bool step(float low, float high, double hold_ms, double *reaction, double *whole) {
+/** With `lock` held; false when the stage did not come within this time. */
+static bool wait_for(enum stage wanted, double ms) {
   struct timespec until;
   clock_gettime(CLOCK_REALTIME, &until);
-  const long ns = until.tv_nsec + (long)(hold_ms * 1e6) % 1000000000;
-  until.tv_sec += (time_t)(hold_ms / 1000) + ns / 1000000000;
+  const long ns = until.tv_nsec + (long)(ms * 1e6) % 1000000000;
+  until.tv_sec += (time_t)(ms / 1000) + ns / 1000000000;
   until.tv_nsec = ns % 1000000000;
+  while (stage != wanted && pthread_cond_timedwait(&changed, &lock, &until) == 0) continue;
+  return stage == wanted;
+}
+
+/** One step up and down; whether a limit arrived, with the reaction and the whole time from the step in seconds. */
+static bool step(float low, float high, double hold_ms, double *reaction, double *whole) {
   pthread_mutex_lock(&lock);
   current_a = high;
-  stepped_at = now_s();
   stage = OVERLOAD_TO_BE_READ;
-  while (stage != LIMIT_ARRIVED && pthread_cond_timedwait(&arrived, &lock, &until) == 0) continue;
-  const bool got = stage == LIMIT_ARRIVED;
+  const double stepped_at = now_s();
+  const bool got = wait_for(LIMIT_ARRIVED, hold_ms);
   if (got) {
     *reaction = arrived_at - read_at;
     *whole = arrived_at - stepped_at;
   }
-  stage = IDLE;
   current_a = low;
+  stage = LOW_TO_BE_READ;
+  // A reader that a stalled disk keeps from seeing the low current at all would have nothing new at the next step.
+  if (!wait_for(LOW_READ, GIVE_UP_S * 1e3)) stop("nothing reads the meter any more");
   pthread_mutex_unlock(&lock);
   return got;
 }

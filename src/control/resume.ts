@@ -20,7 +20,7 @@ export function resumeState(
   keptAt: KeptAt,
   now: KeptAt,
 ): { state: FeederState; lost: string | null } {
-  if (keptAt.bootId === now.bootId && keptAt.bootId !== 'unknown') return { state: kept, lost: null };
+  if (keptAt.bootId === now.bootId && keptAt.bootId !== 'unknown') return { state: shift(kept, 0), lost: null };
   if (keptAt.clockSynchronised && now.clockSynchronised && now.wallMs >= keptAt.wallMs) {
     const awayMs = now.wallMs - keptAt.wallMs;
     return { state: shift(kept, now.monotonicMs - awayMs - keptAt.monotonicMs), lost: null };
@@ -43,6 +43,8 @@ function shift(kept: FeederState, byMs: number): FeederState {
   });
   for (const name of PHASES) {
     const phase = state[name];
+    // Until the next reading nothing is seen; whether the gap counts is for that reading to say.
+    phase.fresh = false;
     phase.usableMs = moved(phase.usableMs);
     phase.goodMs = moved(phase.goodMs);
     phase.deliveredSinceMs += byMs;

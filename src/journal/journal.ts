@@ -1,7 +1,7 @@
 // What must survive a power cut, in one SQLite file: the state of control, every request with its acknowledgements,
 // and the sequence of events, which is also the queue of what the head end has yet to hear. One call of `commit` is
 // one transaction on stable storage; what it returned from may be said.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -67,7 +67,9 @@ const EVENTS_KEPT = 100_000;
 const REQUESTS_KEPT = 100_000;
 const ACKS_KEPT = 300_000;
 /** Left to itself SQLite checkpoints inside a commit, in the way of a decision; `tidy` does it in a quiet moment. */
-const WAL_PAGES_BEFORE_TIDY = 1_000;
+const COMMITS_BEFORE_TIDY = 100;
+/** What is too old or too much is looked for every few minutes. */
+const TIDIES_PER_CLEANUP = 20;
 const WAL_GROWN_BYTES = 4 * 1024 * 1024;
 /** A commit touches a handful of pages: the library's 16 MB would only be resident. */
 const CACHE_KIB = 1_024;
@@ -80,14 +82,18 @@ export class Journal {
   readonly #db: Database.Database;
   readonly #statements: ReturnType<typeof prepare>;
   readonly #write: (batch: Batch, stamp: Stamp) => StoredEvent[];
+  readonly #maxBytes: number;
   #nextEvent: number;
   #lastHash: string;
+  #commitsSinceTidy = 0;
+  #tidied = 0;
 
   /**
    * Opens or makes the journal in `folder`. Throws JournalInUse when another process has it, and an Error in one clear
    * line when the file is from a newer program or storage does not sync.
    */
-  constructor(folder: string) {
+  constructor(folder: string, maxMegabytes = 512) {
+    this.#maxBytes = maxMegabytes * 1e6;
     mkdirSync(folder, { recursive: true });
     this.#lock = lockFolder(folder);
     this.#db = new Database(join(folder, 'journal.db'));
@@ -107,6 +113,7 @@ export class Journal {
   /** One transaction, on stable storage when it returns. Gives the events with the numbers that they got. */
   commit(batch: Batch, stamp: Stamp): StoredEvent[] {
     const { sequence, hash } = { sequence: this.#nextEvent, hash: this.#lastHash };
+    this.#commitsSinceTidy += 1;
     try {
       return this.#write(batch, stamp);
     } catch (error) {
@@ -222,13 +229,28 @@ export class Journal {
     this.#statements.setSentTo.run(sequence);
   }
 
+  /** The WAL is getting longer than it was made, beyond which commits are slower. */
+  get wantsTidy(): boolean {
+    return this.#commitsSinceTidy >= COMMITS_BEFORE_TIDY;
+  }
+
   /** Checkpoint and clean-up, for a quiet moment. */
   tidy(): void {
-    const [wal] = this.#db.pragma('wal_checkpoint(PASSIVE)') as { log: number; checkpointed: number }[];
-    if (wal === undefined || wal.log < WAL_PAGES_BEFORE_TIDY) return;
-    this.#statements.dropEvents.run(this.#nextEvent - EVENTS_KEPT, this.eventsSentTo());
+    this.#commitsSinceTidy = 0;
+    this.#db.pragma('wal_checkpoint(PASSIVE)');
+    if (this.#tidied++ % TIDIES_PER_CLEANUP !== 0) return;
+    const oldest = (this.#statements.firstEvent.get() as { sequence: number | null }).sequence ?? this.#nextEvent;
+    // A journal that is too large gives up a tenth of its events, the oldest, at a time.
+    const tooLarge = this.#bytes() > this.#maxBytes ? oldest + Math.ceil((this.#nextEvent - oldest) / 10) : 0;
+    this.#statements.dropEvents.run(Math.max(this.#nextEvent - EVENTS_KEPT, tooLarge), this.eventsSentTo());
     this.#statements.dropRequests.run(REQUESTS_KEPT);
     this.#statements.dropAcks.run(ACKS_KEPT);
+  }
+
+  /** In use, without the pages that are free to be used again. */
+  #bytes(): number {
+    const number = (pragma: string) => this.#db.pragma(pragma, { simple: true }) as number;
+    return (number('page_count') - number('freelist_count')) * number('page_size');
   }
 
   close(): void {
@@ -263,7 +285,7 @@ interface EventRow {
 
 /** Each event's hash covers its text and the hash before it: a change anywhere breaks every later link. */
 export function chainHash(before: string, text: string): string {
-  return createHash('sha256').update(before).update('\n').update(text).digest('hex');
+  return hash('sha256', `${before}\n${text}`, 'hex');
 }
 
 /** An exclusive transaction on a file of its own: the system lets go of it when the process dies, however it dies. */
@@ -293,7 +315,10 @@ function prepareFile(db: Database.Database, folder: string): void {
     throw new Error(`${folder}: SQLite does not keep synchronous = FULL`);
 }
 
-/** A commit that has to lengthen the WAL costs about 0.1 ms more (measured), so it gets its length once, here. */
+/**
+ * A commit that has to lengthen the WAL costs about 0.1 ms more (measured), so it gets its length once, here; a commit
+ * of a request with its events is some six pages.
+ */
 function growWal(db: Database.Database): void {
   db.transaction(() => {
     // In pieces: one blob of that size would stay in the process's memory.
@@ -325,6 +350,7 @@ function prepare(db: Database.Database) {
     setAckStatus: db.prepare('UPDATE request SET ack_status = ? WHERE request_id = ?'),
     putEvent: db.prepare('INSERT INTO event VALUES (?, ?, ?, ?, ?)'),
     lastEvent: db.prepare('SELECT sequence, hash FROM event ORDER BY sequence DESC LIMIT 1'),
+    firstEvent: db.prepare('SELECT min(sequence) AS sequence FROM event'),
     eventsAfter: db.prepare('SELECT sequence, feeder_id, body FROM event WHERE sequence > ? ORDER BY sequence LIMIT ?'),
     dropEvents: db.prepare('DELETE FROM event WHERE sequence < ? AND sequence <= ?'),
     dropRequests: db.prepare(

@@ -263,7 +263,7 @@ export class Link {
       queueQoSZero: false,
       resubscribe: false,
       will: { topic: will.topic, payload: Buffer.from(will.payload()), qos: 1, retain: true },
-      ...(user && { username: user.name, password: readFileSync(user.passwordFile, 'utf8').trimEnd() }),
+      ...(user && { username: user.name, password: readFileSync(user.passwordFile, 'utf8').replace(/\r?\n$/, '') }),
       ...(tls && { ca: readFileSync(tls.caFile), rejectUnauthorized: true, minVersion: 'TLSv1.2' as const }),
       ...(tls?.certFile && tls.keyFile && { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) }),
       ...(five && {

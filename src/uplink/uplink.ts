@@ -188,8 +188,10 @@ export class Uplink {
 
   #sendRequest(request: OutgoingRequest): void {
     const { message, payload } = request;
-    const leftMs = request.expiresWallMs - this.#input.clock.wallMs();
-    if (leftMs <= 0) {
+    const wallMs = this.#input.clock.wallMs();
+    // A limit that is too late to begin is not sent; one that was sent stands at the broker until its end.
+    const forgottenWallMs = Math.max(request.expiresWallMs, Date.parse(message.end));
+    if (wallMs >= request.expiresWallMs) {
       this.#delivery.drop(message.feederId);
       this.#input.port.expired(request);
       return;
@@ -203,7 +205,7 @@ export class Uplink {
       topic: this.#topics.curtailment(message.feederId),
       payload,
       retain: true,
-      expiryS: Math.max(1, Math.round(leftMs / 1000)),
+      expiryS: Math.max(1, Math.round((forgottenWallMs - wallMs) / 1000)),
       responseTopic: this.#topics.ack(message.feederId),
       correlationId: message.requestId,
     };

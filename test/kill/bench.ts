@@ -15,7 +15,7 @@ const SPEED = 10_000;
 export const SUBSTATION = 'KILL-1';
 
 /** One feeder's times, which the kills are aimed by. */
-export interface Times {
+interface Times {
   readonly atRiskDelayS: number;
   readonly refreshS: number;
 }

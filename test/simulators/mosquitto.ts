@@ -38,7 +38,7 @@ export function mosquittoOrSkip(...alsoNeeded: string[]): boolean {
 }
 
 /** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -102,7 +102,7 @@ export function settled(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 40));
 }
 
-export interface Notes {
+interface Notes {
   readonly offered: string[];
   readonly expired: string[];
   readonly noAck: string[];
@@ -210,7 +210,7 @@ export async function site(options: SiteOptions = {}): Promise<Site> {
 }
 
 /** Closes while the clock goes on, so that an end that waits for time gets it. */
-export async function closing(uplink: Uplink, clock: HandClock): Promise<void> {
+async function closing(uplink: Uplink, clock: HandClock): Promise<void> {
   let closed = false;
   const done = uplink.close().then(() => {
     closed = true;

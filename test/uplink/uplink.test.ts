@@ -229,6 +229,18 @@ describe('Q4: expiry', () => {
     expect(left).toBeGreaterThanOrEqual(LEASE_S - waitedS - 1);
   });
 
+  test('a broker keeps a limit until its end, though it is too late to begin before that', async () => {
+    const { broker, uplink, clock } = await connected();
+    const spread = request('F1', 1, { endSpreadS: 600, validUntil: new Date(START_MS + 1_200_000).toISOString() });
+    uplink.say(spread);
+    await until(() => broker.publishes(F1).length === 1);
+    expect(broker.publishes(F1)[0]?.properties.messageExpiryInterval).toBe(LEASE_S);
+    clock.advance(1_200_000);
+    uplink.say(request('F2', 2, { endSpreadS: 600, validUntil: new Date(START_MS + 1_200_000).toISOString() }));
+    await settled();
+    expect(broker.publishes(`${ROOT}/feeder/F2/curtailment`)).toEqual([]);
+  });
+
   test('what has expired is never sent', async () => {
     const broker = await startBroker();
     await broker.stop();
@@ -264,6 +276,25 @@ describe('Q6: a PUBACK that never comes', () => {
     expect(broker.publishes(F1).map(({ connection }) => connection)).toEqual([1, 2]);
     expect(notes.offered).toEqual([idOf(1)]);
   });
+});
+
+test('a request that was in flight when the link broke makes the way back short', async () => {
+  const { broker, uplink, clock } = await connected({ random: () => 1 });
+  await until(() => broker.retained.has(`${ROOT}/status`));
+  broker.withholding = true;
+  broker.refusals.push(...Array.from({ length: 5 }, () => 0x88));
+  uplink.say(request('F1', 1));
+  await until(() => broker.publishes(F1).length === 1);
+  broker.cut();
+  await until(() => !uplink.isUp);
+  for (const [failures, waitMs] of [500, 1_000, 2_000, 4_000, 5_000].entries()) {
+    clock.advance(waitMs);
+    await until(() => broker.connects.length === failures + 2);
+    await settled();
+  }
+  broker.withholding = false;
+  clock.advance(5_000);
+  await until(() => broker.retained.has(F1));
 });
 
 describe('a broker that refuses', () => {
@@ -362,7 +393,7 @@ describe('Q12 and Q13: acknowledgements', () => {
     ['malformed', () => '{"requestId":'],
     ['empty', () => ''],
     ['of no known status', (limit) => JSON.stringify({ ...ackOf(limit), status: 'fine' })],
-    ['with a key too many', (limit) => JSON.stringify({ ...ackOf(limit), setLevel: 0 })],
+    ['without its schema', (limit) => JSON.stringify({ ...ackOf(limit), schema: undefined })],
     ['huge', (limit) => JSON.stringify(ackOf(limit, { reason: 'x'.repeat(50_000) }))],
   ] satisfies [string, (limit: ReturnType<typeof request>) => string][])(
     'an ack %s retires nothing, and is confirmed so that it does not come again',
