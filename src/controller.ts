@@ -210,8 +210,7 @@ export class Controller {
         else requests.push(this.#prepare(feeder, action));
       }
     }
-    this.#armTimer();
-    if (changed.length === 0 && this.#drafts.length === 0 && this.#withheld.length === 0) return;
+    if (changed.length === 0 && this.#drafts.length === 0 && this.#withheld.length === 0) return this.#armTimer();
     const drafts = this.#drafts.splice(0);
     const withheld = this.#withheld.splice(0);
     const events: Event[] = [];
@@ -226,6 +225,7 @@ export class Controller {
     for (const { request, say } of requests)
       if (say && !unsaid.has(request.message.requestId)) this.#uplink.say(request);
     this.#uplink.eventsAdded();
+    this.#armTimer();
     const messages = requests.map(({ request }) => request.message);
     // MQTT.js hands its bytes to the socket when this turn ends: what people read waits until then.
     this.#clock.afterTurn(() => this.#tell(messages, events));

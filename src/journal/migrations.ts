@@ -6,7 +6,7 @@ const STEPS = [
   `CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
    CREATE TABLE state (
      feeder_id TEXT PRIMARY KEY, body TEXT NOT NULL,
-     monotonic_ms REAL NOT NULL, wall_ms REAL NOT NULL, boot_id TEXT NOT NULL, clock_synchronised INTEGER NOT NULL);
+     monotonic_ms REAL NOT NULL, wall_ms REAL NOT NULL, boot_id TEXT NOT NULL, clock_synchronised INTEGER NOT NULL) WITHOUT ROWID;
    CREATE TABLE request (
      sequence INTEGER PRIMARY KEY, request_id TEXT NOT NULL UNIQUE, feeder_id TEXT NOT NULL, episode_id TEXT NOT NULL,
      body TEXT NOT NULL, offered INTEGER NOT NULL, withheld TEXT, ack_status TEXT, wall_ms REAL NOT NULL);

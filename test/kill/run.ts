@@ -157,7 +157,12 @@ async function finish(bench: Bench, headEnd: HeadEnd, broker: string): Promise<v
     }
     if (Date.now() - startedMs < 2_000) continue;
     const { standing, events, acked } = readJournal(journal);
-    if (standing.length === 0) headEnd.answers = false;
+    // No more answers from here on, so that none is on its way when the end comes.
+    if (standing.length === 0 && headEnd.answers) {
+      headEnd.answers = false;
+      await sleep(200);
+      continue;
+    }
     const isAllSaid = witness.events().some((one) => eventOf(one).sequence === events.at(-1)?.sequence);
     if (standing.length === 0 && isAllSaid && [...headEnd.acked].every((requestId) => acked.has(requestId))) break;
     if (Date.now() > untilMs) {
