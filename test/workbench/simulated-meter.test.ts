@@ -80,7 +80,7 @@ function readingOf(meter: SimulatedMeter, map: RegisterMap): Promise<FeederReadi
   return new Promise((resolve) => {
     const acquisition = openAcquisition({
       sources: [source],
-      feeders: [{ id: 'F1', currents: { source: 'meter' } } as FeederSettings],
+      feeders: [{ id: 'F1', currents: { source: 'meter' }, settings: [{ ratingA: 1e6 }] } as FeederSettings],
       registerMaps: new Map([['meter', map]]),
       clock: systemClock(),
       random: () => 0.5,
