@@ -4,20 +4,21 @@
 
 import { type Clock, isoTime, type Timer } from './clock.ts';
 import type { Configuration } from './configuration.ts';
-import { newFeederState, nextDueMs, stepClock, stepReading, stepTime } from './control/feeder-control.ts';
+import { nextDueMs, stepClock, stepReading, stepTime } from './control/feeder-control.ts';
 import { resumeState } from './control/resume.ts';
-import type { Action, ControlRequest, ControlSettings, EventAction, FeederState } from './control/types.ts';
-import { type FeederReading, PHASES, rounded } from './feeder.ts';
+import type { ControlRequest, EventAction, FeederState } from './control/types.ts';
+import { type FeederReading, rounded } from './feeder.ts';
 import { drawAhead, newId } from './ids.ts';
-import type { Batch, Journal, NewEvent, Stamp, StoredRequest } from './journal/journal.ts';
+import type { Batch, Journal, NewEvent } from './journal/journal.ts';
+import { Keeper } from './keeper.ts';
 import type { Log } from './log.ts';
-import { type Ack, type Curtailment, curtailmentSchema, type Event, type Status } from './messages.ts';
+import type { Ack, Curtailment, Event, Status } from './messages.ts';
 import { rehearse } from './rehearsal.ts';
 import { expiresWallMs, requestMessage } from './request-message.ts';
-import { type FeederSettings, type SettingsGroup, staleAfterMs } from './settings.ts';
 import type { OutgoingRequest } from './uplink/delivery.ts';
 import { Uplink, type UplinkPort } from './uplink/uplink.ts';
 import { VERSION } from './version.ts';
+import { outgoingRequest, stateWord, storedRequest, type WatchedFeeder, watchedFeeder } from './watched-feeder.ts';
 
 /** Looks over the controller's shoulder: the demo's screen, and tests. */
 export interface Observer {
@@ -37,36 +38,17 @@ export interface ControllerInput {
   readonly observer?: Observer;
 }
 
-interface Feeder {
-  readonly settings: FeederSettings;
-  readonly group: SettingsGroup;
-  readonly control: ControlSettings;
-  state: FeederState;
-  /** Actions of this turn. */
-  readonly actions: Action[];
-  episodeId: string | null;
-  /** The newest request that was said or is to be. */
-  latest: OutgoingRequest | null;
-  /** The newest request of this episode that a broker was or may have been given. */
-  lastOffered: string | null;
-  /** A crash may have come before anybody heard of the limit that the journal ends with; until the link is up. */
-  isLimitUnsure: boolean;
-}
-
 type EventDraft = Omit<Event, 'schema' | 'sequence' | 'substationId' | 'clockSynchronised'>;
 
 /** A wall clock that has moved against the monotonic one by more than this was stepped. */
 const CLOCK_STEP_MS = 2_000;
 const HOUSEKEEPING_MS = 1_000;
-const TIDY_EVERY_MS = 30_000;
-/** Of each kind, while storage fails. */
-const UNKEPT_MAX = 1_000;
-
 export class Controller {
   readonly #input: ControllerInput;
   readonly #clock: Clock;
   readonly #journal: Journal;
-  readonly #feeders = new Map<string, Feeder>();
+  readonly #keeper: Keeper;
+  readonly #feeders = new Map<string, WatchedFeeder>();
   readonly #uplink: Uplink;
   readonly #drafts: EventDraft[] = [];
   readonly #withheld: { requestId: string; why: 'superseded' | 'expired' }[] = [];
@@ -75,12 +57,7 @@ export class Controller {
   #timer: Timer | null = null;
   #housekeeping: Timer | null = null;
   #wallOffsetMs: number;
-  #eventsSentTo: number;
-  #eventsKeptTo: number;
-  #tidyDueMs: number;
   #stopped = false;
-  #undurable = false;
-  #unkept: Batch | null = null;
   readonly #silentSources = new Set<string>();
   /** What is wrong with a feeder's acknowledgements, until a better one comes. */
   readonly #ackAlarms = new Map<string, 'noAck' | 'rejected' | 'failed'>();
@@ -91,14 +68,12 @@ export class Controller {
     this.#clock = input.clock;
     this.#journal = input.journal;
     this.#wallOffsetMs = this.#clock.wallMs() - this.#clock.monotonicMs();
-    this.#tidyDueMs = this.#clock.monotonicMs() + TIDY_EVERY_MS;
+    this.#keeper = new Keeper(input.journal, input.clock, input.log);
     const lastSequence = this.#journal.lastSequence();
     // A new journal goes on above anything that this substation can have said before.
     this.#nextSequence = lastSequence === null ? Math.max(1, Math.floor(this.#clock.wallMs())) : lastSequence + 1;
-    this.#eventsSentTo = this.#journal.eventsSentTo();
-    this.#eventsKeptTo = this.#eventsSentTo;
     const { settings, hash } = input.configuration;
-    for (const feeder of settings.feeders) this.#feeders.set(feeder.id, this.#newFeeder(feeder));
+    for (const feeder of settings.feeders) this.#feeders.set(feeder.id, watchedFeeder(feeder, settings.sources));
     this.#rehearse();
     this.#draft(null, 'restart', `version ${VERSION}, settings ${hash}`);
     const acks = this.#resume();
@@ -108,7 +83,7 @@ export class Controller {
       ackTimeoutMs: (feederId) => (this.#feeders.get(feederId)?.group.curtailment.ackTimeoutS ?? 60) * 1000,
       // Also with a journal: while it could not be written, more may have been said than it knows of.
       learnRetained: true,
-      eventsSentTo: this.#eventsSentTo,
+      eventsSentTo: this.#keeper.eventsSentTo,
       clock: this.#clock,
       random: input.random,
       port: this.#port(),
@@ -117,7 +92,7 @@ export class Controller {
       if (feeder.latest !== null) this.#uplink.restore(feeder.latest, acks.has(feeder.latest.message.requestId));
     }
     this.#housekeep();
-    this.#commit({ states: this.#allStates(), requests: [], events: [], withheld: [] });
+    this.#keeper.commit({ states: this.#allStates(), requests: [], events: [], withheld: [] });
     this.#settleSoon();
   }
 
@@ -147,12 +122,7 @@ export class Controller {
   /** State of one feeder in a word, for the screen. */
   stateOf(feederId: string): string {
     const state = this.#feeders.get(feederId)?.state;
-    if (state === undefined) return 'unknown';
-    if (state.blind) return 'blind';
-    const elements = PHASES.flatMap((phase) => [state[phase].atRisk, state[phase].emergency]);
-    if (state.episode !== null)
-      return elements.some(({ status }) => status === 'operated') ? 'curtailing' : 'droppingOut';
-    return elements.some(({ status }) => status === 'pickedUp') ? 'pickingUp' : 'normal';
+    return state === undefined ? 'unknown' : stateWord(state);
   }
 
   /** A planned stop: the limits are left to their leases, the journal is whole, the head end knows. */
@@ -163,8 +133,8 @@ export class Controller {
     this.#timer?.cancel();
     this.#housekeeping?.cancel();
     for (const feeder of this.#feeders.values()) feeder.actions.length = 0;
-    this.#commit({ states: this.#allStates(), requests: [], events: [], withheld: [] });
-    this.#keepEventsSent();
+    this.#keeper.commit({ states: this.#allStates(), requests: [], events: [], withheld: [] });
+    this.#keeper.keepEventsSent();
     await this.#uplink.close();
   }
 
@@ -200,8 +170,8 @@ export class Controller {
   }
 
   #settle(): void {
-    const requests: { feeder: Feeder; request: OutgoingRequest; say: boolean }[] = [];
-    const changed: Feeder[] = [];
+    const requests: { feeder: WatchedFeeder; request: OutgoingRequest; say: boolean }[] = [];
+    const changed: WatchedFeeder[] = [];
     for (const feeder of this.#feeders.values()) {
       if (feeder.actions.length === 0) continue;
       changed.push(feeder);
@@ -214,7 +184,7 @@ export class Controller {
     const drafts = this.#drafts.splice(0);
     const withheld = this.#withheld.splice(0);
     const events: Event[] = [];
-    this.#commit({
+    this.#keeper.commit({
       states: changed.map(({ settings, state }) => ({ feederId: settings.id, state })),
       requests: requests.map(({ request, say }) => storedRequest(request, say)),
       withheld,
@@ -229,35 +199,6 @@ export class Controller {
     const messages = requests.map(({ request }) => request.message);
     // MQTT.js hands its bytes to the socket when this turn ends: what people read waits until then.
     this.#clock.afterTurn(() => this.#tell(messages, events));
-  }
-
-  /** What storage would not take is tried again with the next batch. */
-  #commit(batch: Batch): void {
-    this.#unkept = this.#unkept === null ? batch : joined(this.#unkept, batch);
-    try {
-      this.#journal.commit(this.#unkept, this.#stamp());
-      this.#unkept = null;
-      this.#undurable = false;
-    } catch (error) {
-      this.#storageFailed(error as Error);
-      // A batch that can never be kept must not keep out all that follow.
-      if (/CONSTRAINT/.test((error as { code?: string }).code ?? 'CONSTRAINT')) this.#unkept = null;
-    }
-  }
-
-  /** Durable when it returns; if storage fails, control and uplink go on from memory and the log says so. */
-  #durably<T>(write: () => T): T | undefined {
-    try {
-      return write();
-    } catch (error) {
-      this.#storageFailed(error as Error);
-      return undefined;
-    }
-  }
-
-  #storageFailed({ message }: Error): void {
-    this.#undurable = true;
-    this.#input.log.error({ error: message }, 'the journal cannot be written');
   }
 
   /** After it is said: the log, the observer and the retained status are in nobody's way here. */
@@ -280,7 +221,10 @@ export class Controller {
   }
 
   /** Makes the message, and settles what becomes of the request before it. */
-  #prepare(feeder: Feeder, request: ControlRequest): { feeder: Feeder; request: OutgoingRequest; say: boolean } {
+  #prepare(
+    feeder: WatchedFeeder,
+    request: ControlRequest,
+  ): { feeder: WatchedFeeder; request: OutgoingRequest; say: boolean } {
     const { latest } = feeder;
     const nowMs = this.#clock.monotonicMs();
     feeder.episodeId ??= newId();
@@ -331,7 +275,7 @@ export class Controller {
   }
 
   /** A request that was never given to a broker and never will be is still told of, as an event. */
-  #withhold(feeder: Feeder, request: OutgoingRequest, why: 'superseded' | 'expired'): void {
+  #withhold(feeder: WatchedFeeder, request: OutgoingRequest, why: 'superseded' | 'expired'): void {
     const { message } = request;
     this.#withheld.push({ requestId: message.requestId, why });
     if (feeder.latest === request) feeder.latest = null;
@@ -347,14 +291,14 @@ export class Controller {
     });
   }
 
-  #endEpisode(feeder: Feeder): void {
+  #endEpisode(feeder: WatchedFeeder): void {
     feeder.episodeId = null;
     feeder.lastOffered = null;
   }
 
   // ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #draftAction(feeder: Feeder, action: EventAction): void {
+  #draftAction(feeder: WatchedFeeder, action: EventAction): void {
     const { kind: _kind, atMs, currentA, ...rest } = action;
     const at = isoTime(this.#clock.wallMs() + atMs - this.#clock.monotonicMs());
     const episode = feeder.episodeId === null ? {} : { episodeId: feeder.episodeId };
@@ -433,7 +377,7 @@ export class Controller {
       },
       eventsAfter: (sequence, count) => this.#journal.eventsAfter(sequence, count),
       eventsSent: (sequence) => {
-        this.#eventsSentTo = sequence;
+        this.#keeper.eventsSent(sequence);
       },
       status: (state, reason) => this.#status(state, reason),
     };
@@ -443,15 +387,15 @@ export class Controller {
     const feeder = this.#feeders.get(request.message.feederId);
     if (feeder !== undefined && feeder.episodeId === request.message.episodeId)
       feeder.lastOffered = request.message.requestId;
-    this.#durably(() => this.#journal.offer(request.message.requestId));
+    this.#keeper.attempt((journal) => journal.offer(request.message.requestId));
   }
 
   /** Kept before the broker is told that it was taken. */
   #ack(ack: Ack, feederId: string): void {
     const { requestId, sequence, status, reason } = ack;
     const body = JSON.stringify(ack);
-    const outcome = this.#durably(() =>
-      this.#journal.keepAck({ feederId, requestId, sequence, status, body }, this.#clock.wallMs()),
+    const outcome = this.#keeper.attempt((journal) =>
+      journal.keepAck({ feederId, requestId, sequence, status, body }, this.#clock.wallMs()),
     );
     if (outcome === 'repeated') return;
     if (outcome === 'unknown')
@@ -502,7 +446,7 @@ export class Controller {
     ]);
     const sources = [...this.#silentSources].map((id) => `${id}/silent`);
     const acks = [...this.#ackAlarms].map(([id, alarm]) => `${id}/${alarm}`);
-    return [...feeders, ...acks, ...sources, ...(this.#undurable ? ['journal/undurable'] : [])];
+    return [...feeders, ...acks, ...sources, ...(this.#keeper.isFailing ? ['journal/undurable'] : [])];
   }
 
   // ── housekeeping and restart ────────────────────────────────────────────────────────────────────────────────────
@@ -520,11 +464,8 @@ export class Controller {
       this.#wallOffsetMs = offsetMs;
       this.#sayLimitsAgain();
     }
-    this.#keepEventsSent();
-    if ((nowMs >= this.#tidyDueMs || this.#journal.wantsTidy) && !this.#settling) {
-      this.#tidyDueMs = nowMs + TIDY_EVERY_MS;
-      this.#durably(() => this.#journal.tidy());
-    }
+    this.#keeper.keepEventsSent();
+    if (!this.#settling) this.#keeper.tidy();
     this.#housekeeping = this.#clock.at(nowMs + HOUSEKEEPING_MS, () => this.#housekeep());
   }
 
@@ -546,56 +487,10 @@ export class Controller {
     this.#settleSoon();
   }
 
-  /** Not worth a commit of its own per event: after a crash a few are said twice, with the same number. */
-  #keepEventsSent(): void {
-    if (this.#eventsSentTo === this.#eventsKeptTo) return;
-    this.#durably(() => {
-      this.#journal.setEventsSentTo(this.#eventsSentTo);
-      this.#eventsKeptTo = this.#eventsSentTo;
-    });
-  }
-
-  #stamp(): Stamp {
-    const { bootId } = this.#clock;
-    return {
-      monotonicMs: this.#clock.monotonicMs(),
-      wallMs: this.#clock.wallMs(),
-      bootId,
-      clockSynchronised: this.#clock.synchronised(),
-    };
-  }
-
-  #newFeeder(settings: FeederSettings): Feeder {
-    const [group] = settings.settings;
-    const source = this.#input.configuration.settings.sources.find(({ id }) => id === settings.currents.source);
-    if (group === undefined || source === undefined)
-      throw new Error(`feeder ${settings.id} has no settings or no source`);
-    const control: ControlSettings = {
-      atRisk: group.atRisk,
-      emergency: group.emergency,
-      curtailment: group.curtailment,
-      caps: group.caps,
-      controllableA: settings.controllableA ?? null,
-      staleAfterMs: staleAfterMs(source),
-      mayRequest: settings.targetGroup !== undefined,
-    };
-    return {
-      settings,
-      group,
-      control,
-      state: newFeederState(),
-      actions: [],
-      episodeId: null,
-      latest: null,
-      lastOffered: null,
-      isLimitUnsure: false,
-    };
-  }
-
   /** Goes on where the journal ends. Gives the requests that have been acknowledged. */
   #resume(): Set<string> {
     const acked = new Set<string>();
-    const now = this.#stamp();
+    const now = this.#keeper.stamp();
     for (const stored of this.#journal.latestRequests()) {
       const feeder = this.#feeders.get(stored.feederId);
       if (stored.ackStatus !== null) acked.add(stored.requestId);
@@ -621,24 +516,4 @@ export class Controller {
     }
     return acked;
   }
-}
-
-/** Two batches as one, with the newest of what there is no end of. */
-function joined(a: Batch, b: Batch): Batch {
-  return {
-    states: [...new Map([...a.states, ...b.states].map((state) => [state.feederId, state])).values()],
-    requests: [...a.requests, ...b.requests].slice(-UNKEPT_MAX),
-    withheld: [...a.withheld, ...b.withheld].slice(-UNKEPT_MAX),
-    events: [...a.events, ...b.events].slice(-UNKEPT_MAX),
-  };
-}
-
-function storedRequest({ message, payload, offered }: OutgoingRequest, say: boolean): Omit<StoredRequest, 'ackStatus'> {
-  const { requestId, sequence, feederId, episodeId } = message;
-  return { requestId, sequence, feederId, episodeId, body: payload, offered, withheld: say ? null : 'superseded' };
-}
-
-function outgoingRequest(stored: StoredRequest): OutgoingRequest {
-  const message = curtailmentSchema.parse(JSON.parse(stored.body));
-  return { message, payload: stored.body, expiresWallMs: expiresWallMs(message), offered: stored.offered };
 }

@@ -15,6 +15,8 @@ const WIRING = [
   'src/main.ts',
   'src/request-message.ts',
   'src/rehearsal.ts',
+  'src/keeper.ts',
+  'src/watched-feeder.ts',
   'src/headroom.js',
 ];
 /** What a shared noun may import of a folder, each with the reason in that file's head. */

@@ -1,0 +1,79 @@
+// One feeder as the controller carries it: its settings in the form that control takes, the state of control, and
+// where the conversation about it stands.
+import { newFeederState } from './control/feeder-control.ts';
+import type { Action, ControlSettings, FeederState } from './control/types.ts';
+import { PHASES } from './feeder.ts';
+import type { StoredRequest } from './journal/journal.ts';
+import { curtailmentSchema } from './messages.ts';
+import { expiresWallMs } from './request-message.ts';
+import { type FeederSettings, type SettingsGroup, type SourceSettings, staleAfterMs } from './settings.ts';
+import type { OutgoingRequest } from './uplink/delivery.ts';
+
+export interface WatchedFeeder {
+  readonly settings: FeederSettings;
+  readonly group: SettingsGroup;
+  readonly control: ControlSettings;
+  state: FeederState;
+  /** Actions of this turn. */
+  readonly actions: Action[];
+  episodeId: string | null;
+  /** The newest request that was said or is to be. */
+  latest: OutgoingRequest | null;
+  /** The newest request of this episode that a broker was or may have been given. */
+  lastOffered: string | null;
+  /** A crash may have come before anybody heard of the limit that the journal ends with; until the link is up. */
+  isLimitUnsure: boolean;
+}
+
+/** Throws when the feeder has no group or its source is not among `sources`, which the configuration's checks rule out. */
+export function watchedFeeder(settings: FeederSettings, sources: readonly SourceSettings[]): WatchedFeeder {
+  const [group] = settings.settings;
+  const source = sources.find(({ id }) => id === settings.currents.source);
+  if (group === undefined || source === undefined)
+    throw new Error(`feeder ${settings.id} has no settings or no source`);
+  const control: ControlSettings = {
+    atRisk: group.atRisk,
+    emergency: group.emergency,
+    curtailment: group.curtailment,
+    caps: group.caps,
+    controllableA: settings.controllableA ?? null,
+    staleAfterMs: staleAfterMs(source),
+    mayRequest: settings.targetGroup !== undefined,
+  };
+  const state = newFeederState();
+  return {
+    settings,
+    group,
+    control,
+    state,
+    actions: [],
+    episodeId: null,
+    latest: null,
+    lastOffered: null,
+    isLimitUnsure: false,
+  };
+}
+
+/** The state of control in a word, for people. */
+export function stateWord(state: FeederState): string {
+  if (state.blind) return 'blind';
+  const elements = PHASES.flatMap((phase) => [state[phase].atRisk, state[phase].emergency]);
+  if (state.episode !== null)
+    return elements.some(({ status }) => status === 'operated') ? 'curtailing' : 'droppingOut';
+  return elements.some(({ status }) => status === 'pickedUp') ? 'pickingUp' : 'normal';
+}
+
+/** For the journal. `say` is false for a request that is born withheld. */
+export function storedRequest(
+  { message, payload, offered }: OutgoingRequest,
+  say: boolean,
+): Omit<StoredRequest, 'ackStatus'> {
+  const { requestId, sequence, feederId, episodeId } = message;
+  return { requestId, sequence, feederId, episodeId, body: payload, offered, withheld: say ? null : 'superseded' };
+}
+
+/** From the journal. Throws when the body is no request, which only a damaged file can hold. */
+export function outgoingRequest(stored: StoredRequest): OutgoingRequest {
+  const message = curtailmentSchema.parse(JSON.parse(stored.body));
+  return { message, payload: stored.body, expiresWallMs: expiresWallMs(message), offered: stored.offered };
+}
