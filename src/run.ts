@@ -47,8 +47,9 @@ export function startController(
   return {
     controller,
     async stop() {
-      acquisition.close();
+      // The controller first: that reads are cut off by the stop is no event of a source.
       await controller.stop();
+      acquisition.close();
       rmSync(join(settings.journal.path, HEARTBEAT_FILE), { force: true });
       journal.close();
     },
