@@ -88,8 +88,8 @@ interface Say {
   warn(path: Path, expected: string, value?: string): void;
 }
 
-/** A name is a map that ships with the program; anything with a slash is a path, relative to the configuration. */
-function profileFile(profile: string, folder: string): string {
+/** A name is a map that ships with the program; anything with a slash is a path, relative to `folder`. */
+export function profileFile(profile: string, folder: string): string {
   if (profile.includes('/')) return isAbsolute(profile) ? profile : join(folder, profile);
   return join(METERS_FOLDER, `${profile}.yaml`);
 }

@@ -43,6 +43,7 @@ type EventDraft = Omit<Event, 'schema' | 'sequence' | 'substationId' | 'clockSyn
 /** A wall clock that has moved against the monotonic one by more than this was stepped. */
 const CLOCK_STEP_MS = 2_000;
 const HOUSEKEEPING_MS = 1_000;
+
 export class Controller {
   readonly #input: ControllerInput;
   readonly #clock: Clock;
@@ -170,7 +171,7 @@ export class Controller {
   }
 
   #settle(): void {
-    const requests: { feeder: WatchedFeeder; request: OutgoingRequest; say: boolean }[] = [];
+    const requests: { request: OutgoingRequest; say: boolean }[] = [];
     const changed: WatchedFeeder[] = [];
     for (const feeder of this.#feeders.values()) {
       if (feeder.actions.length === 0) continue;
@@ -221,10 +222,7 @@ export class Controller {
   }
 
   /** Makes the message, and settles what becomes of the request before it. */
-  #prepare(
-    feeder: WatchedFeeder,
-    request: ControlRequest,
-  ): { feeder: WatchedFeeder; request: OutgoingRequest; say: boolean } {
+  #prepare(feeder: WatchedFeeder, request: ControlRequest): { request: OutgoingRequest; say: boolean } {
     const { latest } = feeder;
     const nowMs = this.#clock.monotonicMs();
     feeder.episodeId ??= newId();
@@ -271,7 +269,7 @@ export class Controller {
       ...(!say && { historical: true, request: message }),
     });
     if (request.action === 'release') this.#endEpisode(feeder);
-    return { feeder, request: outgoing, say };
+    return { request: outgoing, say };
   }
 
   /** A request that was never given to a broker and never will be is still told of, as an event. */
@@ -376,9 +374,7 @@ export class Controller {
         observer?.link?.(up, reason);
       },
       eventsAfter: (sequence, count) => this.#journal.eventsAfter(sequence, count),
-      eventsSent: (sequence) => {
-        this.#keeper.eventsSent(sequence);
-      },
+      eventsSent: (sequence) => this.#keeper.eventsSent(sequence),
       status: (state, reason) => this.#status(state, reason),
     };
   }

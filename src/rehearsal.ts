@@ -58,7 +58,7 @@ export function rehearse({ substationId, feeder, group, control, journal }: Rehe
     const feederId = `${feeder.id}?`;
     const request = {
       requestId: newId(),
-      sequence: 1,
+      sequence: Number.MAX_SAFE_INTEGER,
       feederId,
       episodeId: '',
       body: bodies.join(),
@@ -68,7 +68,7 @@ export function rehearse({ substationId, feeder, group, control, journal }: Rehe
     const events = bodies.map((body) => ({ feederId, body: () => body }));
     journal.rehearse({
       states: [{ feederId, state }],
-      requests: [{ ...request, sequence: Number.MAX_SAFE_INTEGER }],
+      requests: [request],
       withheld: [],
       events,
     });

@@ -112,20 +112,19 @@ export class Journal {
 
   /** One transaction, on stable storage when it returns. Gives the events with the numbers that they got. */
   commit(batch: Batch, stamp: Stamp): StoredEvent[] {
-    const { sequence, hash } = { sequence: this.#nextEvent, hash: this.#lastHash };
+    const undo = this.#undoChain();
     this.#commitsSinceTidy += 1;
     try {
       return this.#write(batch, stamp);
     } catch (error) {
-      this.#nextEvent = sequence;
-      this.#lastHash = hash;
+      undo();
       throw error;
     }
   }
 
   /** All of `commit` but that nothing is kept. */
   rehearse(batch: Batch): void {
-    const { sequence, hash } = { sequence: this.#nextEvent, hash: this.#lastHash };
+    const undo = this.#undoChain();
     try {
       this.#db.transaction(() => {
         this.#writeAll(batch, { monotonicMs: 0, wallMs: 0, bootId: '', clockSynchronised: false });
@@ -134,9 +133,17 @@ export class Journal {
     } catch (error) {
       if (!(error instanceof RolledBack)) throw error;
     } finally {
-      this.#nextEvent = sequence;
-      this.#lastHash = hash;
+      undo();
     }
+  }
+
+  /** Puts the chain of events back to where it is now, for a transaction of which nothing is kept. */
+  #undoChain(): () => void {
+    const [nextEvent, lastHash] = [this.#nextEvent, this.#lastHash];
+    return () => {
+      this.#nextEvent = nextEvent;
+      this.#lastHash = lastHash;
+    };
   }
 
   #writeAll(batch: Batch, stamp: Stamp): StoredEvent[] {

@@ -1,9 +1,8 @@
 // `headroom play`: puts a recorded trace behind a simulated meter, so that a controller on the bench reads last winter's
 // feeder over its own Modbus wire, at the pace of the recording or faster.
-import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type RegisterMap, readRegisterMap } from '../acquisition/register-map.ts';
 import { type Clock, isoTime, systemClock, type Timer } from '../clock.ts';
+import { profileFile } from '../configuration.ts';
 import { CONDUCTORS, PHASES, rounded } from '../feeder.ts';
 import { showProblem } from '../yaml-file.ts';
 import { type MeterCurrents, openSimulatedMeter, type SimulatedMeter } from './simulated-meter.ts';
@@ -58,7 +57,6 @@ interface Row {
   readonly currents: MeterCurrents;
 }
 
-const METERS_FOLDER = fileURLToPath(new URL('../../hardware/meters/', import.meta.url));
 const DEFAULT_PROFILE = 'eastron-sdm630';
 /** As often as a feeder meter has a new value of its own. */
 const INTERPOLATE_EVERY_MS = 50;
@@ -123,8 +121,7 @@ function refuseNonsense(options: PlayOptions): void {
 }
 
 function mapOf(profile: string): RegisterMap {
-  const file = profile.includes('/') ? resolve(profile) : `${METERS_FOLDER}${profile}.yaml`;
-  const read = readRegisterMap(file);
+  const read = readRegisterMap(profileFile(profile, process.cwd()));
   if (read.value === null) throw new PlayError(read.problems.map(showProblem).join('\n'));
   return read.value;
 }
