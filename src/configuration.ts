@@ -1,12 +1,16 @@
 // Reads the configuration file whole: the schema of settings.ts, the register maps that it names, and the relations
 // between values. What cannot work is a problem and stops every verb; what is legal but unwise is a warning.
 import { createHash } from 'node:crypto';
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { planCurrents } from './acquisition/read-plan.ts';
 import { type RegisterMap, readRegisterMap } from './acquisition/register-map.ts';
-import { DEFAULTS, type Settings, settingsSchema } from './settings.ts';
+import { list, type Say, text } from './judge.ts';
+import { judgeFeeders } from './judge-feeders.ts';
+import { judgeSources } from './judge-sources.ts';
+import { judgeUplink } from './judge-uplink.ts';
+import { type Settings, settingsSchema } from './settings.ts';
 import { type Path, type Problem, readYamlFile, showProblem } from './yaml-file.ts';
 
 /** A configuration that can be run. Paths in `settings` are absolute. */
@@ -82,12 +86,6 @@ export function configurationOrProblems(file: string): Configuration | null {
   return configuration;
 }
 
-interface Say {
-  /** `value` says what is in force where the file says nothing. */
-  refuse(path: Path, expected: string, value?: string): void;
-  warn(path: Path, expected: string, value?: string): void;
-}
-
 /** A name is a map that ships with the program; anything with a slash is a path, relative to `folder`. */
 export function profileFile(profile: string, folder: string): string {
   if (profile.includes('/')) return isAbsolute(profile) ? profile : join(folder, profile);
@@ -107,176 +105,6 @@ function nameMissingProfile(
     ? 'the path of a register map that is there, relative to this file'
     : `the name of a map in hardware/meters (${names.sort().join(', ')}), or a path with a slash in it`;
   return at(['sources', index, 'profile'], expected);
-}
-
-// The rules below look at the values as given, so that one wrong value does not hide what is wrong with another.
-
-function judgeUplink(given: unknown, say: Say, folder: string): void {
-  const uplink = field(given, 'uplink');
-  const insecure = field(uplink, 'allowInsecure') === true;
-  for (const [index, broker] of list(uplink, 'brokers').entries()) {
-    const url = text(broker, 'url');
-    if (url?.startsWith('mqtt://') && !insecure) {
-      say.refuse(['uplink', 'brokers', index, 'url'], 'mqtts://, or allowInsecure: true in uplink');
-    }
-  }
-  const urls = list(uplink, 'brokers').map((broker) => text(broker, 'url'));
-  if (urls.some((url) => url?.startsWith('mqtts://')) && field(uplink, 'tls') === undefined) {
-    say.warn(['uplink', 'tls'], 'a caFile in it, unless a public authority signed the broker');
-  }
-  if (insecure) say.warn(['uplink', 'allowInsecure'], 'false outside a bench: what is said can be read and forged');
-  const files: Path[] = [
-    ['tls', 'caFile'],
-    ['tls', 'certFile'],
-    ['tls', 'keyFile'],
-    ['user', 'passwordFile'],
-  ];
-  for (const [group, key] of files as [string, string][]) {
-    const path = text(field(uplink, group), key);
-    if (path === null || path === '') continue;
-    if (!isFile(resolve(folder, path))) {
-      say.refuse(['uplink', group, key], 'a file that is there, relative to this one');
-    }
-  }
-  const tls = field(uplink, 'tls');
-  const [certificate, key] = [field(tls, 'certFile'), field(tls, 'keyFile')];
-  if (certificate !== undefined && key === undefined) say.refuse(['uplink', 'tls', 'keyFile'], 'the key of certFile');
-  if (certificate === undefined && key !== undefined) {
-    say.refuse(['uplink', 'tls', 'certFile'], 'the certificate that keyFile belongs to');
-  }
-}
-
-function isFile(path: string): boolean {
-  try {
-    return !statSync(path).isDirectory();
-  } catch {
-    return false;
-  }
-}
-
-function judgeSources(given: unknown, say: Say): void {
-  const sources = list(given, 'sources');
-  refuseDoubles(sources, 'sources', say);
-  for (const [index, source] of sources.entries()) {
-    const pollMs = number(source, 'pollMs') ?? 200;
-    const staleMs = number(source, 'staleAfterMs');
-    if (staleMs !== null && staleMs <= pollMs) {
-      say.refuse(['sources', index, 'staleAfterMs'], `more than pollMs (${pollMs})`);
-    }
-    const id = text(source, 'id');
-    const used = list(given, 'feeders').some((feeder) => text(field(feeder, 'currents'), 'source') === id);
-    if (id !== null && !used) say.warn(['sources', index, 'id'], 'the id of a source that a feeder uses');
-  }
-}
-
-function judgeFeeders(given: unknown, say: Say): void {
-  const feeders = list(given, 'feeders');
-  refuseDoubles(feeders, 'feeders', say);
-  const sourceIds = list(given, 'sources').flatMap((source) => text(source, 'id') ?? []);
-  for (const [index, feeder] of feeders.entries()) {
-    const at = ['feeders', index];
-    const source = text(field(feeder, 'currents'), 'source');
-    if (source !== null && !sourceIds.includes(source)) {
-      say.refuse([...at, 'currents', 'source'], `the id of one of the sources (${sourceIds.join(', ')})`);
-    }
-    if (field(feeder, 'targetGroup') === undefined) {
-      say.warn([...at, 'targetGroup'], 'the chargers behind this feeder: without them it only alarms');
-    }
-    for (const [group, settings] of list(feeder, 'settings').entries()) {
-      judgeGroup(settings, [...at, 'settings', group], number(feeder, 'fuseA'), say);
-    }
-  }
-}
-
-function judgeGroup(group: unknown, at: Path, fuseA: number | null, say: Say): void {
-  const ratingA = number(group, 'ratingA');
-  for (const element of ['atRisk', 'emergency']) {
-    const pickupA = number(field(group, element), 'pickupA');
-    const dropoutA = number(field(group, element), 'dropoutA');
-    if (pickupA !== null && dropoutA !== null && dropoutA >= pickupA) {
-      say.refuse([...at, element, 'dropoutA'], `less than pickupA (${pickupA})`);
-    }
-    if (number(field(group, element), 'delayS') === 0) {
-      say.warn([...at, element, 'delayS'], 'a delay: at 0 one reading is enough for a request');
-    }
-  }
-  const atRiskA = number(field(group, 'atRisk'), 'pickupA');
-  const emergencyA = number(field(group, 'emergency'), 'pickupA');
-  if (atRiskA !== null && emergencyA !== null && emergencyA <= atRiskA) {
-    say.refuse([...at, 'emergency', 'pickupA'], `more than that of atRisk (${atRiskA})`);
-  }
-  if (atRiskA !== null && ratingA !== null && atRiskA > ratingA) {
-    say.warn([...at, 'atRisk', 'pickupA'], `at most ratingA (${ratingA}): at risk comes before the rating`);
-  }
-  if (ratingA !== null && fuseA !== null && ratingA > fuseA) {
-    say.warn([...at, 'ratingA'], `at most fuseA (${fuseA}): the fuse may go first`);
-  }
-  judgeTimes(group, at, say);
-}
-
-function judgeTimes(group: unknown, at: Path, say: Say): void {
-  const times = field(group, 'curtailment');
-  const caps = field(group, 'caps');
-  const leaseS = number(times, 'leaseS') ?? DEFAULTS.leaseS;
-  const longestLeaseS = number(caps, 'longestLeaseS') ?? DEFAULTS.longestLeaseS;
-  const refreshS = number(times, 'refreshS') ?? DEFAULTS.refreshS;
-  const responseTimeS = number(times, 'responseTimeS') ?? DEFAULTS.responseTimeS;
-  const endSpreadS = number(times, 'endSpreadS') ?? DEFAULTS.endSpreadS;
-  const spareS = Math.min(leaseS, longestLeaseS) - refreshS;
-  const place = (key: string): Path => [...at, 'curtailment', key];
-  const byDefault = (key: keyof typeof DEFAULTS, from: unknown = times) =>
-    field(from, key) === undefined ? `${DEFAULTS[key]} (by default)` : undefined;
-  if (leaseS <= refreshS) say.refuse(place('leaseS'), `more than refreshS (${refreshS})`, byDefault('leaseS'));
-  else if (spareS <= 0) {
-    const value = byDefault('longestLeaseS', caps);
-    say.refuse([...at, 'caps', 'longestLeaseS'], `more than refreshS (${refreshS}), since it cuts leaseS`, value);
-  } else if (endSpreadS > spareS) {
-    const expected = `at most the lease less refreshS (${spareS}), which is used instead`;
-    say.warn(place('endSpreadS'), expected, byDefault('endSpreadS'));
-  }
-  if (responseTimeS === 0) say.warn(place('responseTimeS'), 'more than 0 in service: the closed loop is off');
-  else if (responseTimeS < DEFAULTS.responseTimeS) {
-    say.warn(
-      place('responseTimeS'),
-      `at least ${DEFAULTS.responseTimeS}: DCC, HAN and the chargers’ random delay of 600 s`,
-    );
-  }
-  const onOff = field(times, 'mode') === 'onOff';
-  const levels: Path[] = [place('floorPercent'), [...at, 'caps', 'deepestLevelPercent']];
-  for (const [index, level] of levels.entries()) {
-    const percent = number(index === 0 ? times : caps, String(level.at(-1))) ?? 0;
-    if (onOff && percent > 0) say.refuse(level, '0 in mode onOff, which knows only off');
-    else if (percent === 100) say.refuse(level, 'less than 100, which is no limit at all');
-  }
-}
-
-function refuseDoubles(items: unknown[], name: string, say: Say): void {
-  const seen = new Set<string>();
-  for (const [index, item] of items.entries()) {
-    const id = text(item, 'id');
-    if (id === null) continue;
-    if (seen.has(id)) say.refuse([name, index, 'id'], `an id that no other of the ${name} has`);
-    seen.add(id);
-  }
-}
-
-function field(from: unknown, key: string): unknown {
-  return from !== null && typeof from === 'object' ? (from as Record<string, unknown>)[key] : undefined;
-}
-
-function list(from: unknown, key: string): unknown[] {
-  const value = field(from, key);
-  return Array.isArray(value) ? value : [];
-}
-
-function number(from: unknown, key: string): number | null {
-  const value = field(from, key);
-  return typeof value === 'number' && Number.isFinite(value) ? value : null;
-}
-
-function text(from: unknown, key: string): string | null {
-  const value = field(from, key);
-  return typeof value === 'string' ? value : null;
 }
 
 function absolutePaths(settings: Settings, folder: string): Settings {

@@ -4,10 +4,10 @@
 import { newFeederState, stepReading } from './control/feeder-control.ts';
 import type { Action, ControlSettings } from './control/types.ts';
 import type { ConductorReading } from './feeder.ts';
+import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
 import { newId } from './ids.ts';
 import type { Journal } from './journal/journal.ts';
 import { requestMessage } from './request-message.ts';
-import type { FeederSettings, SettingsGroup } from './settings.ts';
 
 const TIMES = 300;
 

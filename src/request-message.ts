@@ -3,8 +3,8 @@
 import { isoTime } from './clock.ts';
 import type { ControlRequest } from './control/types.ts';
 import { type Phase, rounded } from './feeder.ts';
+import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
 import type { Curtailment } from './messages.ts';
-import type { FeederSettings, SettingsGroup } from './settings.ts';
 
 export interface MessageContext {
   readonly substationId: string;

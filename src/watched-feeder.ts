@@ -3,10 +3,11 @@
 import { newFeederState } from './control/feeder-control.ts';
 import type { Action, ControlSettings, FeederState } from './control/types.ts';
 import { PHASES } from './feeder.ts';
+import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
 import type { StoredRequest } from './journal/journal.ts';
 import { curtailmentSchema } from './messages.ts';
 import { expiresWallMs } from './request-message.ts';
-import { type FeederSettings, type SettingsGroup, type SourceSettings, staleAfterMs } from './settings.ts';
+import { type SourceSettings, staleAfterMs } from './source-settings.ts';
 import type { OutgoingRequest } from './uplink/delivery.ts';
 
 export interface WatchedFeeder {

@@ -6,7 +6,7 @@ import { join, relative } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type Configuration, readConfiguration } from '../src/configuration.ts';
-import { staleAfterMs } from '../src/settings.ts';
+import { staleAfterMs } from '../src/source-settings.ts';
 import { generatedFiles } from '../src/workbench/generate.ts';
 import { showProblem } from '../src/yaml-file.ts';
 

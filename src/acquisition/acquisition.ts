@@ -1,7 +1,8 @@
 // Opens every source of a configuration: one connection per host and port, one timer per poll period (a quarter of the
 // processor time of a timer per meter, measured), and the feeders bound to the source that carries them.
 import type { Clock, Timer } from '../clock.ts';
-import type { FeederSettings, SourceSettings } from '../settings.ts';
+import type { FeederSettings } from '../feeder-settings.ts';
+import type { SourceSettings } from '../source-settings.ts';
 import { ModbusConnection } from './modbus-connection.ts';
 import { type AcquisitionEvents, type FeederBinding, ModbusSource } from './modbus-source.ts';
 import { planCurrents } from './read-plan.ts';

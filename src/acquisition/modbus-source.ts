@@ -8,7 +8,7 @@ import {
   type FeederReading,
   type QualityReason,
 } from '../feeder.ts';
-import type { SourceSettings } from '../settings.ts';
+import type { SourceSettings } from '../source-settings.ts';
 import { decode } from './decode.ts';
 import type { ModbusConnection, ReadAnswer } from './modbus-connection.ts';
 import { bad, judgeCurrent, type Plausibility } from './quality.ts';

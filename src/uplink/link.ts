@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt';
 import type { Clock, Timer } from '../clock.ts';
-import type { UplinkSettings } from '../settings.ts';
+import type { UplinkSettings } from '../uplink-settings.ts';
 
 interface LinkEvents {
   up(): void;

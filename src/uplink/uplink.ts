@@ -11,7 +11,7 @@ import {
   type Status,
   topicsOf,
 } from '../messages.ts';
-import type { UplinkSettings } from '../settings.ts';
+import type { UplinkSettings } from '../uplink-settings.ts';
 import { Delivery, type OutgoingRequest, Pace } from './delivery.ts';
 import { Link, type Publication } from './link.ts';
 

@@ -1,6 +1,6 @@
 // The answer of `check`: the warnings, the settings hash, and every value in force, so that no default is hidden.
 import type { Judgement } from '../configuration.ts';
-import { staleAfterMs } from '../settings.ts';
+import { staleAfterMs } from '../source-settings.ts';
 import { showProblem } from '../yaml-file.ts';
 
 /** Problems are the caller's to print on stderr, except in JSON. */

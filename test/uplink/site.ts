@@ -3,9 +3,9 @@
 import { afterEach, vi } from 'vitest';
 import { isoTime } from '../../src/clock.ts';
 import { type Ack, type Curtailment, curtailmentSchema, type Status } from '../../src/messages.ts';
-import type { UplinkSettings } from '../../src/settings.ts';
 import type { OutgoingRequest } from '../../src/uplink/delivery.ts';
 import { type OutgoingEvent, Uplink, type UplinkPort } from '../../src/uplink/uplink.ts';
+import type { UplinkSettings } from '../../src/uplink-settings.ts';
 import { type HandClock, handClock } from '../simulators/hand-clock.ts';
 import { MqttBroker } from '../simulators/mqtt-broker.ts';
 

@@ -11,7 +11,8 @@ import { decode } from '../../src/acquisition/decode.ts';
 import { type Register, type RegisterMap, readRegisterMap, WORDS_OF } from '../../src/acquisition/register-map.ts';
 import { systemClock } from '../../src/clock.ts';
 import type { FeederReading } from '../../src/feeder.ts';
-import type { FeederSettings, SourceSettings } from '../../src/settings.ts';
+import type { FeederSettings } from '../../src/feeder-settings.ts';
+import type { SourceSettings } from '../../src/source-settings.ts';
 import { encode } from '../../src/workbench/encode.ts';
 import { openSimulatedMeter, type SimulatedMeter } from '../../src/workbench/simulated-meter.ts';
 

@@ -1,0 +1,76 @@
+// Settings of a feeder: where its currents come from, whom its requests reach, and its settings groups.
+import { z } from 'zod';
+import { amperes, count, id, percent, seconds } from './setting-units.ts';
+
+/** PTOC in IEC 61850 words: pickupA = StrVal, delayS = OpDlTmms, resetDelayS = RsDlTmms. */
+const definiteTime = z.strictObject({
+  pickupA: amperes.describe('picks up at or above this current on any phase'),
+  dropoutA: amperes.describe('drops out below this current'),
+  delayS: seconds.describe('from pickup to operation'),
+  resetDelayS: seconds.describe('under dropout before it has dropped out'),
+});
+
+const curtailment = z
+  .strictObject({
+    mode: z.enum(['proportional', 'onOff']).default('proportional'),
+    floorPercent: percent.default(0).describe('lowest permitted level that a request may carry'),
+    leaseS: seconds.positive().default(1800).describe('how long a limit lasts unless it is refreshed'),
+    refreshS: seconds.positive().default(600).describe('how often a limit that is still needed is refreshed'),
+    responseTimeS: seconds
+      .default(720)
+      .describe('until a request has taken its full effect; 0: closed loop off (bench, secondary injection)'),
+    ackTimeoutS: seconds.positive().default(60).describe('until the first acknowledgement is due'),
+    maxEpisodeS: seconds
+      .positive()
+      .default(14_400)
+      .describe('after this the limit is released and the alarm `reinforce` raised'),
+    releaseStepPercent: percent.positive().default(25),
+    minOnS: seconds.default(0).describe('a limit lasts at least this long'),
+    minOffS: seconds.default(0).describe('no new limit sooner than this after a release'),
+    endSpreadS: seconds.default(600).describe('the head end spreads the ends of its devices over this time'),
+  })
+  .prefault({});
+
+const caps = z
+  .strictObject({
+    operationsPerDay: count.default(0).describe('new limits in 24 h; 0: no cap'),
+    requestsPerHour: count.default(60).describe('limits and refreshes in an hour; 0: no cap'),
+    deepestLevelPercent: percent.default(0),
+    longestLeaseS: seconds.positive().default(7200),
+  })
+  .prefault({});
+
+const settingsGroup = z.strictObject({
+  name: id,
+  ratingA: amperes.describe('what the feeder may carry continuously'),
+  atRisk: definiteTime,
+  emergency: definiteTime.optional(),
+  curtailment,
+  caps,
+});
+
+export const feeder = z.strictObject({
+  id,
+  currents: z.strictObject({ source: id }).describe('the source whose map gives L1, L2, L3 and N'),
+  ctRatio: z
+    .strictObject({ primaryA: amperes, secondaryA: amperes })
+    .optional()
+    .describe('only where the meter reports secondary amperes'),
+  powerSign: z.literal('unknown').default('unknown').describe('whether the sign of power may be trusted'),
+  fuseA: amperes.optional(),
+  targetGroup: z
+    .strictObject({ id, version: z.int().min(1) })
+    .optional()
+    .describe('the chargers behind this feeder; without it the feeder only alarms'),
+  controllableA: z
+    .strictObject({ L1: z.number().min(0), L2: z.number().min(0), L3: z.number().min(0) })
+    .optional()
+    .describe('first guess of what requests can move, per phase'),
+  settings: z.array(settingsGroup).length(1).describe('the settings group in force'),
+});
+
+export type FeederSettings = z.output<typeof feeder>;
+export type SettingsGroup = FeederSettings['settings'][number];
+
+/** The defaults of a settings group, for rules on keys that a file leaves out. */
+export const DEFAULTS = { ...curtailment.parse(undefined), ...caps.parse(undefined) };

@@ -1,0 +1,85 @@
+// Relations between the settings of the feeders: what cannot work, and what is unwise.
+import { DEFAULTS } from './feeder-settings.ts';
+import { field, list, number, refuseDoubles, type Say, text } from './judge.ts';
+import type { Path } from './yaml-file.ts';
+
+export function judgeFeeders(given: unknown, say: Say): void {
+  const feeders = list(given, 'feeders');
+  refuseDoubles(feeders, 'feeders', say);
+  const sourceIds = list(given, 'sources').flatMap((source) => text(source, 'id') ?? []);
+  for (const [index, feeder] of feeders.entries()) {
+    const at = ['feeders', index];
+    const source = text(field(feeder, 'currents'), 'source');
+    if (source !== null && !sourceIds.includes(source)) {
+      say.refuse([...at, 'currents', 'source'], `the id of one of the sources (${sourceIds.join(', ')})`);
+    }
+    if (field(feeder, 'targetGroup') === undefined) {
+      say.warn([...at, 'targetGroup'], 'the chargers behind this feeder: without them it only alarms');
+    }
+    for (const [group, settings] of list(feeder, 'settings').entries()) {
+      judgeGroup(settings, [...at, 'settings', group], number(feeder, 'fuseA'), say);
+    }
+  }
+}
+
+function judgeGroup(group: unknown, at: Path, fuseA: number | null, say: Say): void {
+  const ratingA = number(group, 'ratingA');
+  for (const element of ['atRisk', 'emergency']) {
+    const pickupA = number(field(group, element), 'pickupA');
+    const dropoutA = number(field(group, element), 'dropoutA');
+    if (pickupA !== null && dropoutA !== null && dropoutA >= pickupA) {
+      say.refuse([...at, element, 'dropoutA'], `less than pickupA (${pickupA})`);
+    }
+    if (number(field(group, element), 'delayS') === 0) {
+      say.warn([...at, element, 'delayS'], 'a delay: at 0 one reading is enough for a request');
+    }
+  }
+  const atRiskA = number(field(group, 'atRisk'), 'pickupA');
+  const emergencyA = number(field(group, 'emergency'), 'pickupA');
+  if (atRiskA !== null && emergencyA !== null && emergencyA <= atRiskA) {
+    say.refuse([...at, 'emergency', 'pickupA'], `more than that of atRisk (${atRiskA})`);
+  }
+  if (atRiskA !== null && ratingA !== null && atRiskA > ratingA) {
+    say.warn([...at, 'atRisk', 'pickupA'], `at most ratingA (${ratingA}): at risk comes before the rating`);
+  }
+  if (ratingA !== null && fuseA !== null && ratingA > fuseA) {
+    say.warn([...at, 'ratingA'], `at most fuseA (${fuseA}): the fuse may go first`);
+  }
+  judgeTimes(group, at, say);
+}
+
+function judgeTimes(group: unknown, at: Path, say: Say): void {
+  const times = field(group, 'curtailment');
+  const caps = field(group, 'caps');
+  const leaseS = number(times, 'leaseS') ?? DEFAULTS.leaseS;
+  const longestLeaseS = number(caps, 'longestLeaseS') ?? DEFAULTS.longestLeaseS;
+  const refreshS = number(times, 'refreshS') ?? DEFAULTS.refreshS;
+  const responseTimeS = number(times, 'responseTimeS') ?? DEFAULTS.responseTimeS;
+  const endSpreadS = number(times, 'endSpreadS') ?? DEFAULTS.endSpreadS;
+  const spareS = Math.min(leaseS, longestLeaseS) - refreshS;
+  const place = (key: string): Path => [...at, 'curtailment', key];
+  const byDefault = (key: keyof typeof DEFAULTS, from: unknown = times) =>
+    field(from, key) === undefined ? `${DEFAULTS[key]} (by default)` : undefined;
+  if (leaseS <= refreshS) say.refuse(place('leaseS'), `more than refreshS (${refreshS})`, byDefault('leaseS'));
+  else if (spareS <= 0) {
+    const value = byDefault('longestLeaseS', caps);
+    say.refuse([...at, 'caps', 'longestLeaseS'], `more than refreshS (${refreshS}), since it cuts leaseS`, value);
+  } else if (endSpreadS > spareS) {
+    const expected = `at most the lease less refreshS (${spareS}), which is used instead`;
+    say.warn(place('endSpreadS'), expected, byDefault('endSpreadS'));
+  }
+  if (responseTimeS === 0) say.warn(place('responseTimeS'), 'more than 0 in service: the closed loop is off');
+  else if (responseTimeS < DEFAULTS.responseTimeS) {
+    say.warn(
+      place('responseTimeS'),
+      `at least ${DEFAULTS.responseTimeS}: DCC, HAN and the chargers’ random delay of 600 s`,
+    );
+  }
+  const onOff = field(times, 'mode') === 'onOff';
+  const levels: Path[] = [place('floorPercent'), [...at, 'caps', 'deepestLevelPercent']];
+  for (const [index, level] of levels.entries()) {
+    const percent = number(index === 0 ? times : caps, String(level.at(-1))) ?? 0;
+    if (onOff && percent > 0) say.refuse(level, '0 in mode onOff, which knows only off');
+    else if (percent === 100) say.refuse(level, 'less than 100, which is no limit at all');
+  }
+}

@@ -1,0 +1,48 @@
+// Relations between the settings of the uplink.
+import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { field, list, type Say, text } from './judge.ts';
+import type { Path } from './yaml-file.ts';
+
+export function judgeUplink(given: unknown, say: Say, folder: string): void {
+  const uplink = field(given, 'uplink');
+  const insecure = field(uplink, 'allowInsecure') === true;
+  for (const [index, broker] of list(uplink, 'brokers').entries()) {
+    const url = text(broker, 'url');
+    if (url?.startsWith('mqtt://') && !insecure) {
+      say.refuse(['uplink', 'brokers', index, 'url'], 'mqtts://, or allowInsecure: true in uplink');
+    }
+  }
+  const urls = list(uplink, 'brokers').map((broker) => text(broker, 'url'));
+  if (urls.some((url) => url?.startsWith('mqtts://')) && field(uplink, 'tls') === undefined) {
+    say.warn(['uplink', 'tls'], 'a caFile in it, unless a public authority signed the broker');
+  }
+  if (insecure) say.warn(['uplink', 'allowInsecure'], 'false outside a bench: what is said can be read and forged');
+  const files: Path[] = [
+    ['tls', 'caFile'],
+    ['tls', 'certFile'],
+    ['tls', 'keyFile'],
+    ['user', 'passwordFile'],
+  ];
+  for (const [group, key] of files as [string, string][]) {
+    const path = text(field(uplink, group), key);
+    if (path === null || path === '') continue;
+    if (!isFile(resolve(folder, path))) {
+      say.refuse(['uplink', group, key], 'a file that is there, relative to this one');
+    }
+  }
+  const tls = field(uplink, 'tls');
+  const [certificate, key] = [field(tls, 'certFile'), field(tls, 'keyFile')];
+  if (certificate !== undefined && key === undefined) say.refuse(['uplink', 'tls', 'keyFile'], 'the key of certFile');
+  if (certificate === undefined && key !== undefined) {
+    say.refuse(['uplink', 'tls', 'certFile'], 'the certificate that keyFile belongs to');
+  }
+}
+
+function isFile(path: string): boolean {
+  try {
+    return !statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,30 @@
+// Settings of the uplink: brokers, credentials and pace.
+import { z } from 'zod';
+
+const broker = z.strictObject({
+  url: z
+    .string()
+    // No user in it: the name and the file of the password are in `user`, so that no secret is ever a value.
+    .regex(
+      /^mqtts?:\/\/(\[[0-9A-Fa-f:.]+\]|[^/\s@:[\]]+)(:\d{1,5})?$/,
+      'mqtts://host:port (or mqtt://host:port with allowInsecure: true), without user, password or path',
+    )
+    .describe('mqtts://host:port; mqtt:// only with allowInsecure: true'),
+});
+
+export const uplink = z.strictObject({
+  brokers: z.array(broker).min(1).max(8).describe('brokers of the head end, in order of preference'),
+  tls: z
+    .strictObject({
+      caFile: z.string().min(1).describe('PEM file of the certificate authority that signed the broker'),
+      certFile: z.string().min(1).optional().describe('PEM file of this substation’s client certificate'),
+      keyFile: z.string().min(1).optional().describe('PEM file of its key'),
+    })
+    .optional(),
+  user: z.strictObject({ name: z.string().min(1), passwordFile: z.string().min(1) }).optional(),
+  allowInsecure: z.boolean().default(false).describe('true permits mqtt:// and shows in `status` for as long'),
+  keepAliveS: z.int().min(5).max(3600).default(20),
+  historyMessagesPerS: z.number().min(0).max(100_000).default(20).describe('pace of the event backlog; 0: no limit'),
+});
+
+export type UplinkSettings = z.output<typeof uplink>;
