@@ -16,6 +16,7 @@ import type { Ack, Curtailment, Event, Status } from './messages.ts';
 import { rehearse } from './rehearsal.ts';
 import { expiresWallMs, requestMessage } from './request-message.ts';
 import type { OutgoingRequest } from './uplink/delivery.ts';
+import type { Connect } from './uplink/link.ts';
 import { Uplink, type UplinkPort } from './uplink/uplink.ts';
 import { VERSION } from './version.ts';
 import { outgoingRequest, stateWord, storedRequest, type WatchedFeeder, watchedFeeder } from './watched-feeder.ts';
@@ -36,6 +37,12 @@ export interface ControllerInput {
   readonly random: () => number;
   readonly log: Log;
   readonly observer?: Observer;
+  /** MQTT.js unless given. */
+  readonly connect?: Connect;
+  /** Random UUIDv7 unless given. */
+  readonly newId?: () => string;
+  /** Warms the path of a request up; true unless given. */
+  readonly rehearse?: boolean;
 }
 
 type EventDraft = Omit<Event, 'schema' | 'sequence' | 'substationId' | 'clockSynchronised'>;
@@ -51,6 +58,7 @@ export class Controller {
   readonly #keeper: Keeper;
   readonly #feeders = new Map<string, WatchedFeeder>();
   readonly #uplink: Uplink;
+  readonly #newId: () => string;
   readonly #drafts: EventDraft[] = [];
   readonly #withheld: { requestId: string; why: 'superseded' | 'expired' }[] = [];
   #nextSequence: number;
@@ -68,6 +76,7 @@ export class Controller {
     this.#input = input;
     this.#clock = input.clock;
     this.#journal = input.journal;
+    this.#newId = input.newId ?? newId;
     this.#wallOffsetMs = this.#clock.wallMs() - this.#clock.monotonicMs();
     this.#keeper = new Keeper(input.journal, input.clock, input.log);
     const lastSequence = this.#journal.lastSequence();
@@ -75,7 +84,7 @@ export class Controller {
     this.#nextSequence = lastSequence === null ? Math.max(1, Math.floor(this.#clock.wallMs())) : lastSequence + 1;
     const { settings, hash } = input.configuration;
     for (const feeder of settings.feeders) this.#feeders.set(feeder.id, watchedFeeder(feeder, settings.sources));
-    this.#rehearse();
+    if (input.rehearse !== false) this.#rehearse();
     this.#draft(null, 'restart', `version ${VERSION}, settings ${hash}`);
     const acks = this.#resume();
     this.#uplink = new Uplink({
@@ -87,6 +96,7 @@ export class Controller {
       eventsSentTo: this.#keeper.eventsSentTo,
       clock: this.#clock,
       random: input.random,
+      connect: input.connect,
       port: this.#port(),
     });
     for (const feeder of this.#feeders.values()) {
@@ -225,7 +235,7 @@ export class Controller {
   #prepare(feeder: WatchedFeeder, request: ControlRequest): { request: OutgoingRequest; say: boolean } {
     const { latest } = feeder;
     const nowMs = this.#clock.monotonicMs();
-    feeder.episodeId ??= newId();
+    feeder.episodeId ??= this.#newId();
     const { episodeId } = feeder;
     if (latest !== null && !latest.offered) {
       this.#withhold(feeder, latest, 'superseded');
@@ -242,7 +252,7 @@ export class Controller {
         feeder: feeder.settings,
         group: feeder.group,
         settingsHash: this.#input.configuration.hash,
-        requestId: newId(),
+        requestId: this.#newId(),
         sequence: this.#nextSequence++,
         episodeId,
         supersedes: feeder.lastOffered,

@@ -13,8 +13,12 @@ interface LinkEvents {
   message(topic: string, payload: Uint8Array, retained: boolean, done: () => void): void;
 }
 
+/** Opens a connection to a broker; MQTT.js does in service. */
+export type Connect = (url: string, options: IClientOptions) => MqttClient;
+
 export interface LinkInput {
   readonly settings: UplinkSettings;
+  readonly connect?: Connect | undefined;
   readonly clientId: string;
   readonly will: { readonly topic: string; readonly payload: () => string };
   readonly subscriptions: readonly string[];
@@ -148,7 +152,8 @@ export class Link {
       return this.#retry(`${(error as Error).message}`);
     }
     this.#inFlight = 0;
-    const client = mqtt.connect(this.#url(), options);
+    const { connect = mqtt.connect } = this.#input;
+    const client = connect(this.#url(), options);
     this.#client = client;
     client.on('connect', (packet) => {
       if (client !== this.#client) return;

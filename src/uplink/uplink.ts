@@ -13,7 +13,7 @@ import {
 } from '../messages.ts';
 import type { UplinkSettings } from '../uplink-settings.ts';
 import { Delivery, type OutgoingRequest, Pace } from './delivery.ts';
-import { Link, type Publication } from './link.ts';
+import { type Connect, Link, type Publication } from './link.ts';
 
 export interface OutgoingEvent {
   readonly sequence: number;
@@ -51,6 +51,8 @@ export interface UplinkInput {
   readonly eventsSentTo: number;
   readonly clock: Clock;
   readonly random: () => number;
+  /** MQTT.js unless given. */
+  readonly connect?: Connect | undefined;
   readonly port: UplinkPort;
 }
 
@@ -81,7 +83,7 @@ export class Uplink {
     this.#pace = new Pace(input.settings.historyMessagesPerS);
     this.#eventsReadTo = input.eventsSentTo;
     this.#learn = input.learnRetained;
-    const { settings, substationId, clock, random, port } = input;
+    const { settings, substationId, clock, random, connect, port } = input;
     this.#link = new Link({
       settings,
       clientId: `headroom-${substationId}`,
@@ -89,6 +91,7 @@ export class Uplink {
       subscriptions: [this.#topics.everyAck],
       clock,
       random,
+      connect,
       urgent: () => this.#delivery.waiting(),
       events: {
         up: () => this.#up(),

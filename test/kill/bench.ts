@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import mqtt, { type MqttClient } from 'mqtt';
 import type { Curtailment, Event } from '../../src/messages.ts';
 import { endProcess, startMeter, startVerb } from '../end-to-end/headroom.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../simulators/random.ts';
 
 const RECORDED = join(import.meta.dirname, '../../../shared/data/feeders/nged_lv_feeders_10min_kw.csv.gz');
 /** Ten minutes of the trace take 60 ms: half a day with its overloads lasts four seconds. */

@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { endProcess, verb } from '../end-to-end/headroom.ts';
 import { Mosquitto, mosquittoOrSkip } from '../simulators/mosquitto.ts';
+import { type Random, seeded } from '../simulators/random.ts';
 import {
   curtailmentOf,
   drawSetup,
@@ -27,7 +28,6 @@ import {
   writeConfiguration,
 } from './bench.ts';
 import { judgeCurtailments, judgeEpisodes, judgeEvents, judgeRequests, readJournal } from './checks.ts';
-import { type Random, seeded } from './random.ts';
 
 /** No run is longer than this, whatever its kill waits for. */
 const LONGEST_RUN_MS = 3_000;
