@@ -47,7 +47,9 @@ export interface FeederReading {
   readonly N: ConductorReading;
 }
 
-export type Element = 'atRisk' | 'emergency';
+/** What watches a conductor: each picks up, operates and drops out by itself. In the order in which they are shown. */
+export const ELEMENTS = ['atRisk', 'emergency', 'inverse', 'thermal', 'transformer'] as const;
+export type Element = (typeof ELEMENTS)[number];
 
 /** What a curtailment request does: `limit` sets a level, `refresh` keeps it longer, `release` ends it. */
 export type RequestAction = 'limit' | 'refresh' | 'release';

@@ -1,10 +1,12 @@
 // The MQTT contract (headroom/v1): one zod schema per message is the source of its type, its check on arrival and its
 // JSON Schema. Both ends of the wire, the controller and the reference head end, use these.
 import { z } from 'zod';
-import { CONDUCTORS, PHASES } from './feeder.ts';
+import { CONDUCTORS, ELEMENTS, PHASES } from './feeder.ts';
 
 const time = z.iso.datetime({ precision: 3 }).describe('UTC, milliseconds');
 const phase = z.enum(PHASES);
+const conductor = z.enum(CONDUCTORS);
+const element = z.enum(ELEMENTS);
 const perPhase = (value: z.ZodType<number>) => z.partialRecord(phase, value);
 const percent = z.number().min(0).max(100);
 const amperes = z.number().nullable();
@@ -41,8 +43,8 @@ export const curtailmentSchema = z
     endSpreadS: z.number().min(0),
     validUntil: time.describe('the last moment to begin acting'),
     trigger: z.strictObject({
-      element: z.enum(['atRisk', 'emergency']),
-      phase,
+      element,
+      phase: conductor,
       currentA: z.strictObject(
         Object.fromEntries(CONDUCTORS.map((name) => [name, amperes])) as {
           [C in (typeof CONDUCTORS)[number]]: typeof amperes;
@@ -122,8 +124,8 @@ export const eventSchema = z
     substationId: id,
     feederId: id.nullable().describe('null for what belongs to no single feeder'),
     type: z.enum(EVENT_TYPES),
-    element: z.enum(['atRisk', 'emergency']).optional(),
-    phase: phase.optional(),
+    element: element.optional(),
+    phase: conductor.optional(),
     currentA: z.number().optional(),
     levelPercent: percent.optional(),
     alarm: z.string().max(64).optional(),

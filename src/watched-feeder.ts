@@ -1,8 +1,8 @@
 // One feeder as the controller carries it: its settings in the form that control takes, the state of control, and
 // where the conversation about it stands.
+import { eachElement } from './control/elements.ts';
 import { newFeederState } from './control/feeder-control.ts';
 import type { Action, ControlSettings, FeederState } from './control/types.ts';
-import { PHASES } from './feeder.ts';
 import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
 import type { StoredRequest } from './journal/journal.ts';
 import { curtailmentSchema } from './messages.ts';
@@ -33,6 +33,8 @@ export function watchedFeeder(settings: FeederSettings, sources: readonly Source
   if (group === undefined || source === undefined)
     throw new Error(`feeder ${settings.id} has no settings or no source`);
   const control: ControlSettings = {
+    group: group.name,
+    ratingA: group.ratingA,
     atRisk: group.atRisk,
     emergency: group.emergency,
     curtailment: group.curtailment,
@@ -58,10 +60,10 @@ export function watchedFeeder(settings: FeederSettings, sources: readonly Source
 /** The state of control in a word, for people. */
 export function stateWord(state: FeederState): string {
   if (state.blind) return 'blind';
-  const elements = PHASES.flatMap((phase) => [state[phase].atRisk, state[phase].emergency]);
-  if (state.episode !== null)
-    return elements.some(({ status }) => status === 'operated') ? 'curtailing' : 'droppingOut';
-  return elements.some(({ status }) => status === 'pickedUp') ? 'pickingUp' : 'normal';
+  const statuses: string[] = [];
+  eachElement(state, ({ status }) => statuses.push(status));
+  if (state.episode !== null) return statuses.includes('operated') ? 'curtailing' : 'droppingOut';
+  return statuses.includes('pickedUp') ? 'pickingUp' : 'normal';
 }
 
 /** For the journal. `say` is false for a request that is born withheld. */

@@ -7,6 +7,7 @@
 // limit without readings is never refreshed; a cap never holds up a release.
 import { PHASES } from '../feeder.ts';
 import { resetElement } from './definite-time.ts';
+import { eachElement, isAsked } from './elements.ts';
 import { deliveredA, returnA } from './relief.ts';
 import { alarm, endAlarm, limitedPhases, sayLimit, sayRelease } from './requests.ts';
 import type { Action, ControlSettings, Episode, FeederState, PhaseState, Trigger } from './types.ts';
@@ -70,18 +71,14 @@ function deepen(state: FeederState, settings: ControlSettings, nowMs: number, ou
   }
   if (!settings.mayRequest)
     return alarm(state, 'noTarget', 'an element operated, and there is no target group to ask', nowMs, out);
-  if (nowMs < heldUntilMs(state, settings, worst.element)) return;
+  if (nowMs < heldUntilMs(state, settings, worst.ask.element)) return;
   if (isCapped(state, settings, worst, nowMs, out)) return;
   setLevels(state, settings, wants, nowMs);
-  const trigger: Trigger = {
-    element: worst.element,
-    phase: worst.phase,
-    pickupA: worst.pickupA,
-    pickedUpMs: worst.pickedUpMs,
-  };
+  const { element, conductor, pickupA, pickedUpMs } = worst.ask;
+  const trigger: Trigger = { element, phase: conductor, pickupA, pickedUpMs };
   if (state.episode === null) {
     countOperation(state, nowMs);
-    state.episode = beginEpisode(trigger, settings, nowMs);
+    state.episode = beginEpisode(trigger, worst.ask.operatedMs, nowMs);
   }
   const { episode } = state;
   if (episode.capped) episode.lengthFromMs = nowMs;
@@ -103,12 +100,11 @@ function setLevels(state: FeederState, settings: ControlSettings, wants: readonl
   }
 }
 
-function beginEpisode(trigger: Trigger, settings: ControlSettings, nowMs: number): Episode {
-  const set = trigger.element === 'emergency' ? (settings.emergency ?? settings.atRisk) : settings.atRisk;
+function beginEpisode(trigger: Trigger, operatedMs: number, nowMs: number): Episode {
   return {
     startedMs: trigger.pickedUpMs,
     // The length counts from the pickup, but not the time for which a cap or minOffS held the limit back.
-    lengthFromMs: Math.max(trigger.pickedUpMs, nowMs - set.delayS * 1000),
+    lengthFromMs: trigger.pickedUpMs + nowMs - operatedMs,
     trigger,
     firstLimitMs: nowMs,
     requestedMs: nowMs,
@@ -123,7 +119,7 @@ function beginEpisode(trigger: Trigger, settings: ControlSettings, nowMs: number
 function isCapped(
   state: FeederState,
   settings: ControlSettings,
-  { element }: Want,
+  { ask: { element } }: Want,
   nowMs: number,
   out: Action[],
 ): boolean {
@@ -146,11 +142,9 @@ function capLength(state: FeederState, settings: ControlSettings, nowMs: number,
   const { episode } = state;
   if (episode === null || episode.capped || nowMs < lengthCapMs(episode, settings)) return;
   episode.capped = true;
-  for (const name of PHASES) {
-    const { atRisk, emergency } = state[name];
-    atRisk.locked = atRisk.status === 'operated';
-    emergency.locked = emergency.status === 'operated';
-  }
+  eachElement(state, (element) => {
+    element.locked = element.status === 'operated';
+  });
   alarm(state, 'reinforce', `the episode has lasted maxEpisodeS ${settings.curtailment.maxEpisodeS}`, nowMs, out);
 }
 
@@ -161,12 +155,9 @@ function capLength(state: FeederState, settings: ControlSettings, nowMs: number,
 function lapse(state: FeederState, nowMs: number, out: Action[]): void {
   const { episode } = state;
   if (episode === null || nowMs < episode.endMs) return;
-  for (const name of PHASES) {
-    const { fresh, atRisk, emergency } = state[name];
-    if (fresh) continue;
-    if (!atRisk.locked) resetElement(atRisk);
-    if (!emergency.locked) resetElement(emergency);
-  }
+  eachElement(state, (element, { fresh }) => {
+    if (!fresh && !element.locked) resetElement(element);
+  });
   endEpisode(state, episode.endMs);
   // A lapse asks nothing, so a new overload waits only if the limit was being released.
   state.releasedMs = episode.steppedMs > episode.deepenedMs ? episode.steppedMs : null;
@@ -181,17 +172,6 @@ function limitedSeen(state: FeederState, quality: 'usable' | 'good'): boolean {
     if (!phase.fresh || (quality === 'good' && phase.quality !== 'good')) return false;
   }
   return true;
-}
-
-/** An element on a phase that is seen has picked up or operated, and may ask. */
-function isAsked(state: FeederState): boolean {
-  for (const name of PHASES) {
-    const { fresh, atRisk, emergency } = state[name];
-    if (!fresh) continue;
-    if (atRisk.status !== 'normal' && !atRisk.locked) return true;
-    if (emergency.status !== 'normal' && !emergency.locked) return true;
-  }
-  return false;
 }
 
 /** The time between two steps of a release. With the closed loop off it is the reset delay. */
@@ -276,12 +256,10 @@ function endEpisode(state: FeederState, atMs: number): void {
 function endOverAlarms(state: FeederState, nowMs: number, out: Action[]): void {
   let locked = false;
   let atRest = true;
-  for (const name of PHASES) {
-    const { usableMs, fresh, atRisk, emergency } = state[name];
-    if (atRisk.locked || emergency.locked) locked = true;
-    if (usableMs === null) continue;
-    if (!fresh || atRisk.status !== 'normal' || emergency.status !== 'normal') atRest = false;
-  }
+  eachElement(state, (element, { usableMs, fresh }) => {
+    if (element.locked) locked = true;
+    if (usableMs !== null && (!fresh || element.status !== 'normal')) atRest = false;
+  });
   if (!locked && !state.episode?.capped) endAlarm(state, 'reinforce', nowMs, out);
   if (atRest) endAlarm(state, 'lapsed', nowMs, out);
 }

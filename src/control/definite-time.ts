@@ -11,7 +11,7 @@ export type Transition = 'none' | 'pickup' | 'operate' | 'reset' | 'dropout';
 export type Bridged = 'good' | 'usable' | 'none';
 
 export function newElement(): ElementState {
-  return { status: 'normal', overSinceMs: 0, underSinceMs: null, locked: false };
+  return { status: 'normal', overSinceMs: 0, operatedMs: 0, underSinceMs: null, locked: false };
 }
 
 /** A usable reading. Whether a delay is over is `expireElement`'s business, which the caller asks next. */
@@ -52,6 +52,7 @@ export function expireElement(element: ElementState, settings: DefiniteTimeSetti
   if (nowMs < elementDueMs(element, settings)) return 'none';
   if (element.status === 'operated') return toNormal(element, 'dropout');
   element.status = 'operated';
+  element.operatedMs = nowMs;
   element.underSinceMs = null;
   return 'operate';
 }

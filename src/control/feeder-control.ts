@@ -5,7 +5,7 @@
 //
 // A timer that falls due between two readings is run at its own instant, before the later reading; a reading at that
 // very instant counts first, being the newest that is known. So the outcome does not depend on how often it is polled.
-import type { Element, Phase } from '../feeder.ts';
+import type { Conductor, Element } from '../feeder.ts';
 import { limitDueMs, stepLimit } from './curtailment.ts';
 import {
   type Bridged,
@@ -20,17 +20,19 @@ import { sayAgain } from './requests.ts';
 import type {
   Action,
   ConductorInput,
+  ConductorState,
   ControlReading,
   ControlSettings,
   DefiniteTimeSettings,
   ElementState,
   EventAction,
   FeederState,
+  NeutralSettings,
   PhaseState,
 } from './types.ts';
 
 export function newFeederState(): FeederState {
-  const phase = (): PhaseState => ({
+  const conductor = (): ConductorState => ({
     usableMs: null,
     goodMs: null,
     currentA: 0,
@@ -38,6 +40,13 @@ export function newFeederState(): FeederState {
     fresh: false,
     atRisk: newElement(),
     emergency: newElement(),
+  });
+  const phase = (): PhaseState => ({
+    ...conductor(),
+    inverse: newElement(),
+    thermal: newElement(),
+    transformer: newElement(),
+    transformerShareA: 0,
     levelPercent: 100,
     reductionA: 0,
     deliveredA: 0,
@@ -49,7 +58,7 @@ export function newFeederState(): FeederState {
     L1: phase(),
     L2: phase(),
     L3: phase(),
-    neutralA: null,
+    N: conductor(),
     blind: false,
     steppedToMs: 0,
     episode: null,
@@ -68,14 +77,14 @@ export function stepReading(
   out: Action[],
 ): void {
   const { atMs } = reading;
+  const { staleAfterMs } = settings;
   for (let dueMs = nextDueMs(state, settings); dueMs < atMs; dueMs = nextDueMs(state, settings)) {
     fire(state, settings, dueMs, out);
   }
-  takeReading(state.L1, settings, 'L1', reading.L1, atMs, out);
-  takeReading(state.L2, settings, 'L2', reading.L2, atMs, out);
-  takeReading(state.L3, settings, 'L3', reading.L3, atMs, out);
-  const { currentA } = reading.N;
-  state.neutralA = Number.isFinite(currentA) ? currentA : null;
+  takeReading(state.L1, settings, staleAfterMs, 'L1', reading.L1, atMs, out);
+  takeReading(state.L2, settings, staleAfterMs, 'L2', reading.L2, atMs, out);
+  takeReading(state.L3, settings, staleAfterMs, 'L3', reading.L3, atMs, out);
+  takeNeutral(state.N, settings, reading.N, atMs, out);
   // A reading that arrived just before the last timer and comes after it does not turn time back.
   fire(state, settings, Math.max(atMs, state.steppedToMs), out);
 }
@@ -99,66 +108,98 @@ export function stepClock(state: FeederState, settings: ControlSettings, nowMs: 
  */
 export function nextDueMs(state: FeederState, settings: ControlSettings): number {
   const { L1, L2, L3, steppedToMs } = state;
+  const { staleAfterMs } = settings;
   const limitMs = isQuiet(state) ? Number.POSITIVE_INFINITY : limitDueMs(state, settings);
-  const dueMs = Math.min(limitMs, phaseDueMs(L1, settings), phaseDueMs(L2, settings), phaseDueMs(L3, settings));
+  const neutralMs =
+    settings.neutral === undefined ? Number.POSITIVE_INFINITY : dueOf(state.N, settings.neutral, staleAfterMs);
+  const dueMs = Math.min(
+    limitMs,
+    dueOf(L1, settings, staleAfterMs),
+    dueOf(L2, settings, staleAfterMs),
+    dueOf(L3, settings, staleAfterMs),
+    neutralMs,
+  );
   return Math.max(dueMs, steppedToMs);
 }
 
 /** Nothing has operated and nothing is asked: by far the most scans. */
-function isQuiet({ L1, L2, L3, episode, alarms }: FeederState): boolean {
-  return episode === null && alarms.length === 0 && !(hasOperated(L1) || hasOperated(L2) || hasOperated(L3));
+function isQuiet({ L1, L2, L3, N, episode, alarms }: FeederState): boolean {
+  if (episode !== null || alarms.length > 0) return false;
+  return !(hasOperated(L1) || hasOperated(L2) || hasOperated(L3) || isOperated(N.atRisk) || isOperated(N.emergency));
 }
 
-function hasOperated({ atRisk, emergency }: PhaseState): boolean {
-  return atRisk.status === 'operated' || emergency.status === 'operated';
-}
-
-function phaseDueMs(phase: PhaseState, { atRisk, emergency, staleAfterMs }: ControlSettings): number {
-  if (!phase.fresh || phase.usableMs === null) return Number.POSITIVE_INFINITY;
-  const staleMs = phase.usableMs + staleAfterMs + STALE_MARGIN_MS;
-  if (phase.atRisk.status === 'normal' && phase.emergency.status === 'normal') return staleMs;
-  const atRiskMs = runningDueMs(phase, phase.atRisk, atRisk);
-  return Math.min(
-    staleMs,
-    emergency === undefined ? atRiskMs : Math.min(atRiskMs, runningDueMs(phase, phase.emergency, emergency)),
+function hasOperated({ atRisk, emergency, inverse, thermal, transformer }: PhaseState): boolean {
+  return (
+    isOperated(atRisk) || isOperated(emergency) || isOperated(inverse) || isOperated(thermal) || isOperated(transformer)
   );
+}
+
+function isOperated({ status }: ElementState): boolean {
+  return status === 'operated';
+}
+
+/** When a conductor next has something due; its reading going stale, if nothing else. */
+function dueOf(on: ConductorState, { atRisk, emergency }: NeutralSettings, staleAfterMs: number): number {
+  if (!on.fresh || on.usableMs === null) return Number.POSITIVE_INFINITY;
+  const staleMs = on.usableMs + staleAfterMs + STALE_MARGIN_MS;
+  if (on.atRisk.status === 'normal' && on.emergency.status === 'normal') return staleMs;
+  const atRiskMs = atRisk === undefined ? staleMs : runningDueMs(on, on.atRisk, atRisk);
+  const emergencyMs = emergency === undefined ? staleMs : runningDueMs(on, on.emergency, emergency);
+  return Math.min(staleMs, atRiskMs, emergencyMs);
 }
 
 /** A reading exactly as old as the limit still counts; one that is older does not. */
 const STALE_MARGIN_MS = 1;
 
 /** A delay expires by itself only while the reading that it rests on still holds; a bad one since then has to be bridged. */
-function runningDueMs(phase: PhaseState, element: ElementState, set: DefiniteTimeSettings): number {
-  if (phase.quality === 'bad' || (element.status === 'operated' && phase.quality !== 'good'))
-    return Number.POSITIVE_INFINITY;
+function runningDueMs(on: ConductorState, element: ElementState, set: DefiniteTimeSettings): number {
+  if (on.quality === 'bad' || (element.status === 'operated' && on.quality !== 'good')) return Number.POSITIVE_INFINITY;
   return elementDueMs(element, set);
 }
 
-function takeReading(
-  phase: PhaseState,
+/** The neutral may need a telegram of its own, so it has a reading of its own; it matters only where an element has it. */
+function takeNeutral(
+  neutral: ConductorState,
   settings: ControlSettings,
-  name: Phase,
+  input: ConductorInput,
+  atMs: number,
+  out: Action[],
+): void {
+  takeReading(neutral, settings.neutral ?? NO_ELEMENTS, settings.staleAfterMs, 'N', input, atMs, out);
+  if (settings.neutral === undefined) neutral.fresh = neutral.quality !== 'bad';
+}
+
+const NO_ELEMENTS: NeutralSettings = {};
+
+function takeReading(
+  on: ConductorState,
+  { atRisk, emergency }: NeutralSettings,
+  staleAfterMs: number,
+  name: Conductor,
   { currentA, quality }: ConductorInput,
   atMs: number,
   out: Action[],
 ): void {
   if (quality === 'bad' || currentA === null || !Number.isFinite(currentA)) {
-    phase.quality = 'bad';
+    on.quality = 'bad';
     return;
   }
-  const fromMs = atMs - settings.staleAfterMs;
-  const bridged: Bridged = isSince(phase.goodMs, fromMs) ? 'good' : isSince(phase.usableMs, fromMs) ? 'usable' : 'none';
+  const fromMs = atMs - staleAfterMs;
+  const bridged: Bridged = isSince(on.goodMs, fromMs) ? 'good' : isSince(on.usableMs, fromMs) ? 'usable' : 'none';
   const good = quality === 'good';
-  phase.quality = quality;
-  phase.currentA = currentA;
-  phase.usableMs = atMs;
-  if (good) phase.goodMs = atMs;
-  phase.fresh = true;
-  const { atRisk, emergency } = settings;
-  note(phase, atRisk, name, 'atRisk', readElement(phase.atRisk, atRisk, currentA, atMs, good, bridged), atMs, out);
-  if (emergency === undefined) return;
-  const moved = readElement(phase.emergency, emergency, currentA, atMs, good, bridged);
-  note(phase, emergency, name, 'emergency', moved, atMs, out);
+  on.quality = quality;
+  on.currentA = currentA;
+  on.usableMs = atMs;
+  if (good) on.goodMs = atMs;
+  on.fresh = true;
+  if (atRisk !== undefined) {
+    const moved = readElement(on.atRisk, atRisk, currentA, atMs, good, bridged);
+    note(on, atRisk, name, 'atRisk', moved, atMs, out);
+  }
+  if (emergency !== undefined) {
+    const moved = readElement(on.emergency, emergency, currentA, atMs, good, bridged);
+    note(on, emergency, name, 'emergency', moved, atMs, out);
+  }
 }
 
 function isSince(thenMs: number | null, fromMs: number): boolean {
@@ -167,34 +208,43 @@ function isSince(thenMs: number | null, fromMs: number): boolean {
 
 /** Everything that is due at `nowMs`: staleness, delays, then what they mean for the limit. */
 function fire(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
-  runPhase(state.L1, settings, 'L1', nowMs, out);
-  runPhase(state.L2, settings, 'L2', nowMs, out);
-  runPhase(state.L3, settings, 'L3', nowMs, out);
+  const { staleAfterMs } = settings;
+  runConductor(state.L1, settings, staleAfterMs, 'L1', nowMs, out);
+  runConductor(state.L2, settings, staleAfterMs, 'L2', nowMs, out);
+  runConductor(state.L3, settings, staleAfterMs, 'L3', nowMs, out);
+  if (settings.neutral !== undefined) runConductor(state.N, settings.neutral, staleAfterMs, 'N', nowMs, out);
   judgeSight(state, nowMs, out);
   if (!isQuiet(state)) stepLimit(state, settings, nowMs, out);
   state.steppedToMs = nowMs;
 }
 
-function runPhase(phase: PhaseState, settings: ControlSettings, name: Phase, nowMs: number, out: Action[]): void {
-  if (!phase.fresh || phase.usableMs === null) return;
-  if (nowMs - phase.usableMs > settings.staleAfterMs) phase.fresh = false;
-  else if (phase.atRisk.status === 'normal' && phase.emergency.status === 'normal') return;
-  runElement(phase, settings.atRisk, name, 'atRisk', nowMs, out);
-  if (settings.emergency !== undefined) runElement(phase, settings.emergency, name, 'emergency', nowMs, out);
-}
-
-function runElement(
-  phase: PhaseState,
-  set: DefiniteTimeSettings,
-  name: Phase,
-  which: Element,
+function runConductor(
+  on: ConductorState,
+  { atRisk, emergency }: NeutralSettings,
+  staleAfterMs: number,
+  name: Conductor,
   nowMs: number,
   out: Action[],
 ): void {
-  const element = phase[which];
-  if (!phase.fresh) note(phase, set, name, which, blindElement(element), nowMs, out);
-  else if (nowMs >= runningDueMs(phase, element, set))
-    note(phase, set, name, which, expireElement(element, set, nowMs), nowMs, out);
+  if (!on.fresh || on.usableMs === null) return;
+  if (nowMs - on.usableMs > staleAfterMs) on.fresh = false;
+  else if (on.atRisk.status === 'normal' && on.emergency.status === 'normal') return;
+  if (atRisk !== undefined) runElement(on, atRisk, name, 'atRisk', nowMs, out);
+  if (emergency !== undefined) runElement(on, emergency, name, 'emergency', nowMs, out);
+}
+
+function runElement(
+  on: ConductorState,
+  set: DefiniteTimeSettings,
+  name: Conductor,
+  which: 'atRisk' | 'emergency',
+  nowMs: number,
+  out: Action[],
+): void {
+  const element = on[which];
+  if (!on.fresh) note(on, set, name, which, blindElement(element), nowMs, out);
+  else if (nowMs >= runningDueMs(on, element, set))
+    note(on, set, name, which, expireElement(element, set, nowMs), nowMs, out);
 }
 
 /** Blind is no usable reading on any phase: an alarm at once, and no new limit, because no element can pick up. */
@@ -210,17 +260,17 @@ function judgeSight(state: FeederState, nowMs: number, out: Action[]): void {
 }
 
 function note(
-  phase: PhaseState,
+  on: ConductorState,
   set: DefiniteTimeSettings,
-  name: Phase,
+  name: Conductor,
   element: Element,
   transition: Transition,
   atMs: number,
   out: Action[],
 ): void {
   if (transition === 'none') return;
-  const said = saidOf(transition, set, phase.fresh);
-  out.push({ kind: 'event', ...said, atMs, element, phase: name, currentA: phase.currentA });
+  const said = saidOf(transition, set, on.fresh);
+  out.push({ kind: 'event', ...said, atMs, element, phase: name, currentA: on.currentA });
 }
 
 function saidOf(

@@ -1,6 +1,6 @@
 // What control says: a request with all that it rests on, and the start and end of an alarm. It decides nothing.
 import { type PerPhase, PHASES, type Phase } from '../feeder.ts';
-import type { Action, AlarmName, ControlSettings, FeederState, PhaseState } from './types.ts';
+import type { Action, AlarmName, ConductorState, ControlSettings, FeederState } from './types.ts';
 
 export const HOUR_MS = 3_600_000;
 
@@ -80,13 +80,13 @@ function say(
     levelPercent,
     reductionA,
     trigger: episode.trigger,
-    currentA: { L1: seen(state.L1), L2: seen(state.L2), L3: seen(state.L3), N: state.neutralA },
+    currentA: { L1: seen(state.L1), L2: seen(state.L2), L3: seen(state.L3), N: seen(state.N) },
     quality: { L1: state.L1.quality, L2: state.L2.quality, L3: state.L3.quality },
     readingAgeMs: Math.max(0, ...ages),
     reason,
   });
 }
 
-function seen(phase: PhaseState): number | null {
+function seen(phase: ConductorState): number | null {
   return phase.fresh ? phase.currentA : null;
 }

@@ -2,10 +2,9 @@
 // machine (the monotonic clock went on), or over boots while the wall clock was right on both sides; the state's times
 // are then shifted and the time between is a gap like any other. Otherwise it is unknown: standing limits are taken as
 // lapsed, because their ends have passed for all that anybody knows.
-import { PHASES } from '../feeder.ts';
-import { newElement } from './definite-time.ts';
+import { CONDUCTORS } from '../feeder.ts';
 import { newFeederState } from './feeder-control.ts';
-import type { ElementState, FeederState } from './types.ts';
+import type { FeederState } from './types.ts';
 
 export interface KeptAt {
   readonly monotonicMs: number;
@@ -32,43 +31,28 @@ export function resumeState(
   return { state: newFeederState(), lost };
 }
 
+/**
+ * Every time in a state has a name that ends in `Ms` (or `TimesMs`, for a list), and nothing else has. What an older
+ * program did not keep has its value of a new state.
+ */
 function shift(kept: FeederState, byMs: number): FeederState {
-  const state = structuredClone(kept);
-  const moved = (timeMs: number | null) => (timeMs === null ? null : timeMs + byMs);
-  const element = (from: ElementState): ElementState => ({
-    ...newElement(),
-    ...from,
-    overSinceMs: from.overSinceMs + byMs,
-    underSinceMs: moved(from.underSinceMs),
-  });
-  for (const name of PHASES) {
-    const phase = state[name];
-    // Until the next reading nothing is seen; whether the gap counts is for that reading to say.
-    phase.fresh = false;
-    phase.usableMs = moved(phase.usableMs);
-    phase.goodMs = moved(phase.goodMs);
-    phase.deliveredSinceMs += byMs;
-    Object.assign(phase.atRisk, element(phase.atRisk));
-    Object.assign(phase.emergency, element(phase.emergency));
-  }
-  state.steppedToMs += byMs;
-  state.releasedMs = moved(state.releasedMs);
-  state.requestTimesMs = state.requestTimesMs.map((timeMs) => timeMs + byMs);
-  state.operationTimesMs = state.operationTimesMs.map((timeMs) => timeMs + byMs);
-  const { episode } = state;
-  if (episode === null) return state;
-  return {
-    ...state,
-    episode: {
-      ...episode,
-      startedMs: episode.startedMs + byMs,
-      lengthFromMs: episode.lengthFromMs + byMs,
-      trigger: { ...episode.trigger, pickedUpMs: episode.trigger.pickedUpMs + byMs },
-      firstLimitMs: episode.firstLimitMs + byMs,
-      requestedMs: episode.requestedMs + byMs,
-      endMs: episode.endMs + byMs,
-      deepenedMs: episode.deepenedMs + byMs,
-      steppedMs: episode.steppedMs + byMs,
-    },
-  };
+  const state = moved(structuredClone(kept), newFeederState(), byMs, false) as FeederState;
+  // Until the next reading nothing is seen; whether the gap counts is for that reading to say.
+  for (const name of CONDUCTORS) state[name].fresh = false;
+  return state;
+}
+
+function moved(value: unknown, fresh: unknown, byMs: number, isTime: boolean): unknown {
+  if (value === undefined) return fresh;
+  if (typeof value === 'number') return isTime ? value + byMs : value;
+  if (Array.isArray(value)) return value.map((item) => moved(item, null, byMs, isTime));
+  if (value === null || typeof value !== 'object') return value;
+  const from = value as Record<string, unknown>;
+  const defaults = (fresh ?? {}) as Record<string, unknown>;
+  return Object.fromEntries(
+    Object.keys({ ...defaults, ...from }).map((key) => [
+      key,
+      moved(from[key], defaults[key], byMs, key.endsWith('Ms')),
+    ]),
+  );
 }

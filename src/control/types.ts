@@ -1,7 +1,7 @@
 // What control takes and gives: the narrow settings that it needs, one reading, its state and its actions. All of it
 // is plain data, so that a state can be written out and read back at any step. Times named `…Ms` are monotonic
 // milliseconds; settings named `…S` are seconds, as the engineer wrote them.
-import type { Element, PerPhase, Phase, Quality, RequestAction } from '../feeder.ts';
+import type { Conductor, Element, PerPhase, Phase, Quality, RequestAction } from '../feeder.ts';
 
 /** IEC 61850 PTOC: pickupA = StrVal, delayS = OpDlTmms, resetDelayS = RsDlTmms. */
 export interface DefiniteTimeSettings {
@@ -31,10 +31,42 @@ interface CapSettings {
   readonly longestLeaseS: number;
 }
 
-/** Everything about one feeder that decisions depend on. */
+/**
+ * Inverse time by IEC 60255-151: t = TMS·k / ((I/pickupA)^α − 1), the share of t that has run summed over time. The
+ * reset is definite: below dropoutA for resetDelayS.
+ */
+interface InverseSettings {
+  readonly curve: 'SI' | 'VI' | 'EI';
+  readonly pickupA: number;
+  readonly timeMultiplier: number;
+  readonly dropoutA: number;
+  readonly resetDelayS: number;
+}
+
+/** Thermal replica by IEC 60255-149 (IEC 61850 PTTR); percent of the heat that `ratingA` brings in the end. */
+interface ThermalSettings {
+  readonly ratingA: number;
+  readonly timeConstantMin: number;
+  /** While it cools; the same as heating where nothing else is known. */
+  readonly coolingTimeConstantMin: number;
+  readonly leadTimeMin: number;
+  readonly resetPercent: number;
+  /** Null for no alarm before it operates. */
+  readonly alarmPercent: number | null;
+}
+
+/** Everything about one feeder that decisions depend on: one settings group in force. */
 export interface ControlSettings {
+  /** Of the settings group; a change of it is an event. */
+  readonly group: string;
+  /** What the feeder may carry continuously. */
+  readonly ratingA: number;
   readonly atRisk: DefiniteTimeSettings;
   readonly emergency?: DefiniteTimeSettings | undefined;
+  readonly inverse?: InverseSettings | undefined;
+  readonly thermal?: ThermalSettings | undefined;
+  /** Elements of the neutral; it has no others. */
+  readonly neutral?: NeutralSettings | undefined;
   readonly curtailment: CurtailmentSettings;
   readonly caps: CapSettings;
   /** What requests can move per phase; null where nobody knows. */
@@ -43,6 +75,11 @@ export interface ControlSettings {
   readonly staleAfterMs: number;
   /** False where the feeder has no target group: it alarms, and asks for nothing. */
   readonly mayRequest: boolean;
+}
+
+export interface NeutralSettings {
+  readonly atRisk?: DefiniteTimeSettings | undefined;
+  readonly emergency?: DefiniteTimeSettings | undefined;
 }
 
 /** The reading as control sees it; a FeederReading fits. */
@@ -58,18 +95,21 @@ export interface ConductorInput {
   readonly quality: Quality;
 }
 
-/** One definite-time element on one phase. `picked` counts the delay, `operated` stays until it has dropped out. */
+/** One element on one conductor. `pickedUp` counts its delay, `operated` stays until it has dropped out. */
 export interface ElementState {
   status: 'normal' | 'pickedUp' | 'operated';
   /** Since when the pickup has been held without a break. */
   overSinceMs: number;
+  /** When it last operated. */
+  operatedMs: number;
   /** Since when the current has been under dropout; null while it is not. */
   underSinceMs: number | null;
   /** True after the episode's length cap: it asks for nothing until it has dropped out. */
   locked: boolean;
 }
 
-export interface PhaseState {
+/** One conductor as it is seen, and the elements that watch it. */
+export interface ConductorState {
   /** The latest usable reading: its time, null before the first. */
   usableMs: number | null;
   /** The latest good one. */
@@ -81,6 +121,16 @@ export interface PhaseState {
   fresh: boolean;
   readonly atRisk: ElementState;
   readonly emergency: ElementState;
+}
+
+/** A phase: all elements, and the limit that stands on it. */
+export interface PhaseState extends ConductorState {
+  readonly inverse: ElementState;
+  readonly thermal: ElementState;
+  /** Operated while the transformer's element asks for a share of its relief on this phase. */
+  readonly transformer: ElementState;
+  /** That share: the relief that the transformer wants of this phase beyond what it sees, for as long as it asks. */
+  transformerShareA: number;
   /** The permitted level in force; 100 is no limit. */
   levelPercent: number;
   /** The relief asked for, against unrestricted demand, and how much of the former one had been delivered then. */
@@ -95,7 +145,7 @@ export interface PhaseState {
 
 export interface Trigger {
   readonly element: Element;
-  readonly phase: Phase;
+  readonly phase: Conductor;
   readonly pickupA: number;
   readonly pickedUpMs: number;
 }
@@ -121,7 +171,7 @@ export interface FeederState {
   readonly L1: PhaseState;
   readonly L2: PhaseState;
   readonly L3: PhaseState;
-  neutralA: number | null;
+  readonly N: ConductorState;
   blind: boolean;
   /** Up to when everything that was due has been run. */
   steppedToMs: number;
@@ -149,7 +199,7 @@ export interface EventAction {
   readonly type: EventType;
   readonly atMs: number;
   readonly element?: Element;
-  readonly phase?: Phase;
+  readonly phase?: Conductor;
   readonly currentA?: number;
   readonly levelPercent?: number;
   readonly alarm?: AlarmName | 'blind';

@@ -1,7 +1,8 @@
 // What the operated elements of a phase want beyond the limit that it has, and when they may have it: relief that is
 // owed, minimum times, the ban on hunting and the caps can each hold a want back. Every instant at which time alone
 // lets one go is known beforehand, so the outcome does not depend on when anybody looks.
-import type { Element, Phase } from '../feeder.ts';
+import { type Element, PHASES, type Phase } from '../feeder.ts';
+import { type Ask, askOf, byUrgency, isUrgent } from './elements.ts';
 import { deepestPercent, deliveredA, levelFor, permittedLevel } from './relief.ts';
 import { HOUR_MS } from './requests.ts';
 import type { ControlSettings, FeederState, PhaseState } from './types.ts';
@@ -12,9 +13,7 @@ const AT_ONCE = Number.NEGATIVE_INFINITY;
 
 export interface Want {
   readonly phase: Phase;
-  readonly element: Element;
-  readonly pickupA: number;
-  readonly pickedUpMs: number;
+  readonly ask: Ask;
   readonly levelPercent: number;
   readonly reductionA: number;
 }
@@ -22,36 +21,35 @@ export interface Want {
 /** What a phase wants at `nowMs`; null when it wants nothing, or may not yet. */
 export function wantOf(state: FeederState, settings: ControlSettings, name: Phase, nowMs: number): Want | null {
   const phase = state[name];
-  const element = askingElement(phase, settings);
-  if (element === null || nowMs < askDueMs(phase, settings)) return null;
+  const ask = openAsk(state, settings, name);
+  if (ask === null || nowMs < askDueMs(phase, settings, ask)) return null;
   const { responseTimeS } = settings.curtailment;
-  const neededA = deliveredA(phase, responseTimeS, nowMs) + phase.currentA - thresholdA(phase, settings, 'dropoutA');
+  const neededA = deliveredA(phase, responseTimeS, nowMs) + ask.overDropoutA;
   let reductionA = Math.max(phase.reductionA, neededA);
   const controllableA = settings.controllableA?.[name] ?? null;
   let levelPercent = levelFor(settings, controllableA, reductionA);
   const leastPercent = leastDeeper(state, settings, phase);
-  // Where nobody knows what can be moved, a pickup of at-risk in a release goes back one step instead of all the way.
-  const oneStep = element === 'atRisk' && !controllableA && responseTimeS > 0 && isReleasing(state);
+  // Where nobody knows what can be moved, a pickup in a release goes back one step instead of all the way.
+  const oneStep = !isUrgent(ask.element) && !controllableA && responseTimeS > 0 && isReleasing(state);
   if (leastPercent < levelPercent || (oneStep && phase.levelPercent < 100)) {
     reductionA = Math.max(reductionA, (phase.reductionA * (100 - leastPercent)) / (100 - phase.levelPercent));
     levelPercent = leastPercent;
   }
   if (levelPercent >= phase.levelPercent) return null;
-  const pickupA = element === 'emergency' && settings.emergency ? settings.emergency.pickupA : settings.atRisk.pickupA;
-  return { phase: name, element, pickupA, pickedUpMs: phase[element].overSinceMs, levelPercent, reductionA };
+  return { phase: name, ask, levelPercent, reductionA };
 }
 
 /** The next instant after the last step at which a want that only time holds back may go; Infinity when there is none. */
 export function heldWantDueMs(state: FeederState, settings: ControlSettings): number {
-  const { L1, L2, L3 } = state;
-  return Math.min(wantDueMs(state, settings, L1), wantDueMs(state, settings, L2), wantDueMs(state, settings, L3));
+  return Math.min(...PHASES.map((name) => wantDueMs(state, settings, name)));
 }
 
 /** What has been looked at once is not due again: every reading looks anew in any case. */
-function wantDueMs(state: FeederState, settings: ControlSettings, phase: PhaseState): number {
-  const element = askingElement(phase, settings);
-  if (element === null) return NEVER;
-  const ripeMs = Math.max(askDueMs(phase, settings), heldUntilMs(state, settings, element));
+function wantDueMs(state: FeederState, settings: ControlSettings, name: Phase): number {
+  const ask = openAsk(state, settings, name);
+  if (ask === null) return NEVER;
+  const { element } = ask;
+  const ripeMs = Math.max(askDueMs(state[name], settings, ask), heldUntilMs(state, settings, element));
   // The alarm about a cap begins when the cap is all that still holds.
   if (ripeMs > state.steppedToMs) return ripeMs;
   const cappedMs = Math.max(requestCapUntilMs(state, settings), operationCapUntilMs(state, settings, element));
@@ -62,16 +60,16 @@ function wantDueMs(state: FeederState, settings: ControlSettings, phase: PhaseSt
 export function worstOf(state: FeederState, wants: readonly Want[]): Want | null {
   let worst: Want | null = null;
   for (const want of wants) {
-    const urgent = want.element === 'emergency' && worst?.element !== 'emergency';
-    const higher = want.element === worst?.element && state[want.phase].currentA > state[worst.phase].currentA;
-    if (worst === null || urgent || higher) worst = want;
+    const order = worst === null ? -1 : byUrgency(want.ask.element, worst.ask.element);
+    const higher = worst !== null && state[want.phase].currentA > state[worst.phase].currentA;
+    if (order < 0 || (order === 0 && higher)) worst = want;
   }
   return worst;
 }
 
-/** Minimum off time and the ban on hunting hold back `atRisk`; never `emergency`. */
+/** Minimum off time and the ban on hunting hold back every element that is not urgent. */
 export function heldUntilMs(state: FeederState, settings: ControlSettings, element: Element): number {
-  if (element === 'emergency') return AT_ONCE;
+  if (isUrgent(element)) return AT_ONCE;
   const { responseTimeS, minOffS } = settings.curtailment;
   const { episode, releasedMs } = state;
   if (episode !== null) return isReleasing(state) ? episode.steppedMs + responseTimeS * 1000 : AT_ONCE;
@@ -86,10 +84,10 @@ export function requestCapUntilMs(state: FeederState, settings: ControlSettings)
   return oldestMs === undefined ? AT_ONCE : oldestMs + HOUR_MS;
 }
 
-/** Until when the daily cap holds back a first limit; never one of `emergency`. */
+/** Until when the daily cap holds back a first limit; never one of an urgent element. */
 export function operationCapUntilMs(state: FeederState, settings: ControlSettings, element: Element): number {
   const { operationsPerDay } = settings.caps;
-  if (operationsPerDay === 0 || state.episode !== null || element === 'emergency') return AT_ONCE;
+  if (operationsPerDay === 0 || state.episode !== null || isUrgent(element)) return AT_ONCE;
   const oldestMs = state.operationTimesMs[state.operationTimesMs.length - operationsPerDay];
   return oldestMs === undefined ? AT_ONCE : oldestMs + DAY_MS;
 }
@@ -99,40 +97,23 @@ export function countOperation(state: FeederState, nowMs: number): void {
   state.operationTimesMs = [...state.operationTimesMs.filter((thenMs) => nowMs < thenMs + DAY_MS), nowMs];
 }
 
-/** The more urgent element that asks on a phase that is seen, over dropout, and could still be limited further. */
-function askingElement(phase: PhaseState, settings: ControlSettings): Element | null {
-  const emergency = settings.emergency !== undefined && asks(phase, 'emergency');
-  if (!emergency && !asks(phase, 'atRisk')) return null;
-  if (!phase.fresh || phase.levelPercent <= deepestPercent(settings)) return null;
-  if (phase.currentA < thresholdA(phase, settings, 'dropoutA')) return null;
-  return emergency ? 'emergency' : 'atRisk';
-}
-
-function asks(phase: PhaseState, element: Element): boolean {
-  return phase[element].status === 'operated' && !phase[element].locked;
-}
-
-/** The lowest threshold of the elements that ask. */
-function thresholdA(phase: PhaseState, settings: ControlSettings, which: 'pickupA' | 'dropoutA'): number {
-  const atRiskA = asks(phase, 'atRisk') ? settings.atRisk[which] : NEVER;
-  const { emergency } = settings;
-  return emergency !== undefined && asks(phase, 'emergency') ? Math.min(atRiskA, emergency[which]) : atRiskA;
+/** What is asked of a phase that is over dropout and could still be limited further. */
+function openAsk(state: FeederState, settings: ControlSettings, name: Phase): Ask | null {
+  if (state[name].levelPercent <= deepestPercent(settings)) return null;
+  const ask = askOf(state, settings, name);
+  return ask === null || ask.overDropoutA < 0 ? null : ask;
 }
 
 /**
  * When a phase may ask, for all that its own relief matters: at once if it is not limited; when what is still owed no
  * longer brings it under pickup, which the ramp says beforehand; and at the latest when the effect is all in. An
- * `emergency` that has operated since the last level is not content with less than dropout.
+ * urgent element that has operated since the last level is not content with less than dropout.
  */
-function askDueMs(phase: PhaseState, settings: ControlSettings): number {
+function askDueMs(phase: PhaseState, settings: ControlSettings, ask: Ask): number {
   const responseMs = settings.curtailment.responseTimeS * 1000;
   if (phase.levelPercent === 100 || responseMs === 0) return AT_ONCE;
-  const { emergency } = settings;
-  const fresh =
-    emergency !== undefined &&
-    asks(phase, 'emergency') &&
-    phase.emergency.overSinceMs + emergency.delayS * 1000 > phase.deliveredSinceMs;
-  const overA = phase.currentA - thresholdA(phase, settings, fresh ? 'dropoutA' : 'pickupA');
+  const isNew = ask.urgentSinceMs !== null && ask.urgentSinceMs > phase.deliveredSinceMs;
+  const overA = isNew ? ask.overDropoutA : ask.overPickupA;
   const owedA = phase.reductionA - phase.deliveredA;
   if (overA < 0) return phase.deliveredSinceMs + responseMs;
   return overA >= owedA ? AT_ONCE : phase.deliveredSinceMs + Math.ceil(responseMs * (1 - overA / owedA));

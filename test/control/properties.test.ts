@@ -77,6 +77,8 @@ const settingsArb: fc.Arbitrary<ControlSettings> = fc
       longestLeaseS: some.longestLeaseS,
     },
     controllableA: some.controllableA,
+    group: 'test',
+    ratingA: 400,
     staleAfterMs: some.staleAfterS * 1000,
     mayRequest: some.mayRequest,
   }));

@@ -17,6 +17,7 @@ import type {
 import { PHASES, type Quality, rounded } from '../../src/feeder.ts';
 
 const DEFAULTS = {
+  ratingA: '400',
   pickupA: '400',
   dropoutA: '360',
   delayS: '10',
@@ -191,6 +192,8 @@ function settingsOf(values: Record<SettingName, string>, file: string): ControlS
     resetDelayS: number('emergencyResetDelayS'),
   };
   return {
+    group: 'test',
+    ratingA: number('ratingA'),
     atRisk: {
       pickupA: number('pickupA'),
       dropoutA: number('dropoutA'),

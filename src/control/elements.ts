@@ -1,0 +1,150 @@
+// What the elements of a feeder ask of its limit, the same question for each of them: which has operated, by how much the
+// conductor is over, and whether it may be held back. The limit (curtailment.ts, wants.ts) knows no element by name.
+import { type Conductor, ELEMENTS, type Element, PHASES, type Phase } from '../feeder.ts';
+import type { ConductorState, ControlSettings, ElementState, FeederState, PhaseState } from './types.ts';
+
+/** The elements of one conductor's state; the neutral has the two of definite time. */
+const NEUTRAL_ELEMENTS = ['atRisk', 'emergency'] as const;
+
+/** The higher goes first. Above 0: not held back by minimum times, dwell, operation caps or budget. */
+const URGENCY: { readonly [E in Element]: number } = {
+  emergency: 2,
+  thermal: 1,
+  atRisk: 0,
+  inverse: 0,
+  transformer: 0,
+};
+
+/** Phases that carry this share of the highest current are asked when the neutral is over: it is their unbalance. */
+const CARRIES_NEUTRAL_SHARE = 0.95;
+
+/** What the thermal element asks for at most, as a share of its rating: under it the heat falls below 100 % by itself. */
+const THERMAL_AIM = 0.95;
+
+/** One phase, and what is wanted of it. */
+export interface Ask {
+  /** The most urgent element that asks; of one urgency the first in the order of ELEMENTS. */
+  readonly element: Element;
+  /** Where that element is: the phase itself or the neutral. */
+  readonly conductor: Conductor;
+  readonly pickupA: number;
+  readonly pickedUpMs: number;
+  readonly operatedMs: number;
+  /** When the latest of the urgent elements operated; null where none asks. */
+  readonly urgentSinceMs: number | null;
+  /** How far the current is over the lowest pickup and over the lowest dropout of all that ask; negative is under. */
+  readonly overPickupA: number;
+  readonly overDropoutA: number;
+}
+
+export function isUrgent(element: Element): boolean {
+  return URGENCY[element] > 0;
+}
+
+/** The more urgent of two, 0 for equals; for sorting the most urgent to the front. */
+export function byUrgency(a: Element, b: Element): number {
+  return URGENCY[b] - URGENCY[a];
+}
+
+/** What the operated elements ask of a phase; null when none asks or the conductor that it rests on is not seen. */
+export function askOf(state: FeederState, settings: ControlSettings, name: Phase): Ask | null {
+  const phase = state[name];
+  let ask: Ask | null = null;
+  if (phase.fresh) {
+    for (const element of ELEMENTS) {
+      if (!asks(phase[element])) continue;
+      ask = joined(ask, ownAsk(phase, settings, name, element));
+    }
+  }
+  const { N } = state;
+  if (N.fresh && phase.fresh && (asks(N.atRisk) || asks(N.emergency)) && carriesNeutral(state, phase)) {
+    for (const element of NEUTRAL_ELEMENTS) {
+      const set = settings.neutral?.[element];
+      if (set !== undefined && asks(N[element])) ask = joined(ask, askBy(N, N[element], element, 'N', set));
+    }
+  }
+  return ask;
+}
+
+/** Whether any element of a conductor that is seen has picked up or operated, and may ask. */
+export function isAsked(state: FeederState): boolean {
+  for (const name of PHASES) {
+    const phase = state[name];
+    if (!phase.fresh) continue;
+    for (const element of ELEMENTS) if (isActive(phase[element])) return true;
+  }
+  return state.N.fresh && (isActive(state.N.atRisk) || isActive(state.N.emergency));
+}
+
+/** Calls for every element of every conductor. */
+export function eachElement(state: FeederState, call: (element: ElementState, on: ConductorState) => void): void {
+  for (const name of PHASES) for (const element of ELEMENTS) call(state[name][element], state[name]);
+  for (const element of NEUTRAL_ELEMENTS) call(state.N[element], state.N);
+}
+
+function asks({ status, locked }: ElementState): boolean {
+  return status === 'operated' && !locked;
+}
+
+function isActive({ status, locked }: ElementState): boolean {
+  return status !== 'normal' && !locked;
+}
+
+function ownAsk(phase: PhaseState, settings: ControlSettings, name: Phase, element: Element): Ask | null {
+  const state = phase[element];
+  if (element === 'transformer') {
+    const { transformerShareA } = phase;
+    return askBy({ currentA: transformerShareA }, state, element, name, { pickupA: 0, dropoutA: 0 });
+  }
+  const set = thresholds(settings, element);
+  return set === null ? null : askBy(phase, state, element, name, set);
+}
+
+/** The current at which an element asks, and the one under which it is content. */
+function thresholds(
+  settings: ControlSettings,
+  element: Exclude<Element, 'transformer'>,
+): { readonly pickupA: number; readonly dropoutA: number } | null {
+  if (element !== 'thermal') return settings[element] ?? null;
+  const { thermal } = settings;
+  return thermal === undefined ? null : { pickupA: thermal.ratingA, dropoutA: thermal.ratingA * THERMAL_AIM };
+}
+
+function askBy(
+  { currentA }: { readonly currentA: number },
+  { overSinceMs, operatedMs }: ElementState,
+  element: Element,
+  conductor: Conductor,
+  { pickupA, dropoutA }: { readonly pickupA: number; readonly dropoutA: number },
+): Ask {
+  return {
+    element,
+    conductor,
+    pickupA,
+    pickedUpMs: overSinceMs,
+    operatedMs,
+    urgentSinceMs: isUrgent(element) ? operatedMs : null,
+    overPickupA: currentA - pickupA,
+    overDropoutA: currentA - dropoutA,
+  };
+}
+
+function joined(a: Ask | null, b: Ask | null): Ask | null {
+  if (a === null || b === null) return a ?? b;
+  const first = byUrgency(a.element, b.element) <= 0 ? a : b;
+  return {
+    ...first,
+    urgentSinceMs: latest(a.urgentSinceMs, b.urgentSinceMs),
+    overPickupA: Math.max(a.overPickupA, b.overPickupA),
+    overDropoutA: Math.max(a.overDropoutA, b.overDropoutA),
+  };
+}
+
+function latest(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.max(a, b);
+}
+
+function carriesNeutral({ L1, L2, L3 }: FeederState, phase: PhaseState): boolean {
+  const highestA = Math.max(L1.fresh ? L1.currentA : 0, L2.fresh ? L2.currentA : 0, L3.fresh ? L3.currentA : 0);
+  return phase.currentA >= highestA * CARRIES_NEUTRAL_SHARE;
+}
