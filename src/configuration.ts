@@ -112,10 +112,9 @@ function absolutePaths(settings: Settings, folder: string): Settings {
   const { tls, user, ...uplink } = settings.uplink;
   return {
     ...settings,
-    sources: settings.sources.map((source) => ({
-      ...source,
-      profile: source.profile.includes('/') ? absolute(source.profile) : source.profile,
-    })),
+    sources: settings.sources.map((source) =>
+      source.profile.includes('/') ? { ...source, profile: absolute(source.profile) } : source,
+    ),
     uplink: {
       ...uplink,
       ...(tls && {

@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import { feeder } from './feeder-settings.ts';
 import { id } from './setting-units.ts';
-import { modbusTcp } from './source-settings.ts';
+import { source } from './source-settings.ts';
 import { uplink } from './uplink-settings.ts';
 
 const journal = z
@@ -29,7 +29,7 @@ export const settingsSchema = z
   .strictObject({
     substation: z.strictObject({ id, name: z.string().max(200).optional() }),
     uplink,
-    sources: z.array(modbusTcp).min(1).max(64),
+    sources: z.array(source).min(1).max(64),
     feeders: z.array(feeder).min(1).max(200),
     journal,
   })

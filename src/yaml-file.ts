@@ -96,7 +96,7 @@ function parseYaml<S extends z.ZodType>(file: string, text: string, schema: S): 
   if (parsed.success) return { value: problems.length > 0 ? null : parsed.data, given, problems, problemAt };
   const known = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
   for (const issue of parsed.error.issues) {
-    for (const problem of explain(issue, known, problemAt)) {
+    for (const problem of explain(issue, known, given, problemAt)) {
       if (!problems.some((other) => other.path === problem.path && other.expected === problem.expected))
         problems.push(problem);
     }
@@ -203,9 +203,9 @@ type Issue = z.core.$ZodIssue;
 type Known = z.core.JSONSchema.JSONSchema;
 
 /** A zod issue in the words of this project: what was expected, with its unit or range. */
-function explain(issue: Issue, schema: Known, problemAt: YamlFile<unknown>['problemAt']): Problem[] {
+function explain(issue: Issue, schema: Known, given: unknown, problemAt: YamlFile<unknown>['problemAt']): Problem[] {
   const path = issue.path as Path;
-  const known = path.reduce<Known | undefined>((at, step) => within(at, step), schema);
+  const known = knownAt(path, schema, given);
   if (issue.code === 'unrecognized_keys') {
     const keys = Object.keys(known?.properties ?? {});
     return issue.keys.map((key) => {
@@ -219,9 +219,37 @@ function explain(issue: Issue, schema: Known, problemAt: YamlFile<unknown>['prob
   return [problemAt(path, own || known === undefined ? issue.message : describe(known))];
 }
 
-function within(schema: Known | undefined, step: string | number): Known | undefined {
-  const inner = typeof step === 'number' ? schema?.items : schema?.properties?.[step];
-  return typeof inner === 'object' && !Array.isArray(inner) ? (inner as Known) : undefined;
+/** The part of the schema that judges the value at `path`. */
+function knownAt(path: Path, schema: Known, given: unknown): Known | undefined {
+  let known = kindOf(schema, given);
+  let value = given;
+  for (const step of path) {
+    const inner = typeof step === 'number' ? known?.items : known?.properties?.[step];
+    value = value !== null && typeof value === 'object' ? (value as Record<string | number, unknown>)[step] : undefined;
+    known = typeof inner === 'object' && !Array.isArray(inner) ? kindOf(inner as Known, value) : undefined;
+  }
+  return known;
+}
+
+/**
+ * A group that comes in kinds, told apart by a constant (`type: modbus-tcp`), is judged as the kind that it says it is;
+ * where it is none of them, all that is known is which kinds there are.
+ */
+function kindOf(known: Known, value: unknown): Known | undefined {
+  const kinds = known.oneOf as Known[] | undefined;
+  if (kinds === undefined) return known;
+  const constants = kinds.map((kind) =>
+    Object.entries(kind.properties ?? {}).flatMap(([key, inner]) => {
+      const constant = (inner as Known).const;
+      return constant === undefined ? [] : [[key, constant] as const];
+    }),
+  );
+  const said = value as Record<string, unknown> | null | undefined;
+  const index = constants.findIndex((pairs) => pairs.every(([key, constant]) => said?.[key] === constant));
+  if (index >= 0) return kinds[index];
+  const [key = ''] = constants[0]?.[0] ?? [];
+  const names = constants.flatMap((pairs) => pairs.map(([, constant]) => constant as string));
+  return { type: 'object', properties: { [key]: { enum: names } } };
 }
 
 /** What a part of the schema takes, for a person. */

@@ -218,9 +218,9 @@ describe('good configurations', () => {
     expect(settings.uplink.keepAliveS).toBe(least.uplink.keepAliveS);
     expect(settings.uplink.historyMessagesPerS).toBe(least.uplink.historyMessagesPerS);
     const [given, source] = [settings.sources[0], least.sources[0]];
-    if (given === undefined || source === undefined) throw new Error('no source');
-    const { port, unitId, pollMs, timeoutMs } = source;
-    expect(given).toMatchObject({ port, unitId, pollMs, timeoutMs, staleAfterMs: staleAfterMs(source) });
+    if (given?.type !== 'modbus-tcp' || source?.type !== 'modbus-tcp') throw new Error('no Modbus TCP source');
+    const { port, unitId, pollMs, timeoutMs, pauseMs } = source;
+    expect(given).toMatchObject({ port, unitId, pollMs, timeoutMs, pauseMs, staleAfterMs: staleAfterMs(source) });
   });
 
   test('relative paths are relative to the file, absolute ones stay', () => {

@@ -1,12 +1,13 @@
-// Opens every source of a configuration: one connection per host and port, one timer per poll period (a quarter of the
-// processor time of a timer per meter, measured), and the feeders bound to the source that carries them.
-import type { Clock, Timer } from '../clock.ts';
+// Opens every source of a configuration, each kind by its opener, and binds the feeders to the source that carries
+// them. Sources on one wire share its connection, polls of one period share a timer.
+import type { Clock } from '../clock.ts';
 import type { FeederSettings } from '../feeder-settings.ts';
-import type { SourceSettings } from '../source-settings.ts';
-import { ModbusConnection } from './modbus-connection.ts';
+import type { ModbusSettings, SourceSettings } from '../source-settings.ts';
+import { ModbusLines } from './modbus-lines.ts';
 import { type AcquisitionEvents, type FeederBinding, ModbusSource } from './modbus-source.ts';
 import { planCurrents } from './read-plan.ts';
 import type { RegisterMap } from './register-map.ts';
+import { SharedTimers } from './shared-timers.ts';
 
 export interface Acquisition {
   close(): void;
@@ -24,31 +25,37 @@ export interface AcquisitionInput {
 
 /** Throws when a source has no readable map, which the configuration's checks have ruled out. */
 export function openAcquisition(input: AcquisitionInput): Acquisition {
-  const { sources, feeders, registerMaps, clock, random, events } = input;
-  const connections = new Map<string, ModbusConnection>();
-  const polled = new Map<number, ModbusSource[]>();
-  for (const settings of sources) {
-    const bindings = feeders.filter((feeder) => feeder.currents.source === settings.id).map(bindingOf);
-    const map = registerMaps.get(settings.id);
-    const plan = map && planCurrents(map);
-    if (!plan) throw new Error(`source ${settings.id} has no readable register map`);
-    const key = `${settings.host}:${settings.port}`;
-    const connection = connections.get(key) ?? new ModbusConnection(settings.host, settings.port, clock, random);
-    connections.set(key, connection);
-    const source = new ModbusSource(settings, plan, bindings, connection, clock, events);
-    polled.set(settings.pollMs, [...(polled.get(settings.pollMs) ?? []), source]);
+  const lines = new ModbusLines(input.clock, input.random);
+  const polls = new SharedTimers(input.clock);
+  for (const settings of input.sources) {
+    const bindings = input.feeders.filter((feeder) => feeder.currents.source === settings.id).map(bindingOf);
+    switch (settings.type) {
+      case 'modbus-tcp':
+      case 'modbus-rtu':
+      case 'modbus-rtu-over-tcp': {
+        const source = openModbus(settings, bindings, lines, input);
+        polls.every(settings.pollMs, () => source.poll());
+      }
+    }
   }
-  const timers = [...polled].map(([pollMs, group]) =>
-    every(pollMs, clock, () => {
-      for (const source of group) source.poll();
-    }),
-  );
   return {
     close() {
-      for (const timer of timers) timer.cancel();
-      for (const connection of connections.values()) connection.close();
+      polls.close();
+      lines.close();
     },
   };
+}
+
+function openModbus(
+  settings: ModbusSettings,
+  bindings: readonly FeederBinding[],
+  lines: ModbusLines,
+  { registerMaps, clock, events }: AcquisitionInput,
+): ModbusSource {
+  const map = registerMaps.get(settings.id);
+  const plan = map && planCurrents(map);
+  if (!plan) throw new Error(`source ${settings.id} has no readable register map`);
+  return new ModbusSource(settings, plan, bindings, lines.of(settings), clock, events);
 }
 
 /** No CT delivers more than this many times its primary current; where that is not known, the rating stands for it. */
@@ -63,17 +70,4 @@ function bindingOf(feeder: FeederSettings): FeederBinding {
     impossibleA: IMPOSSIBLE * (primaryA ?? ratingA),
   };
   return { feederId: feeder.id, plausibility };
-}
-
-/** Calls at whole multiples of the period, so that lateness never adds up; a turn that was missed is left out. */
-function every(periodMs: number, clock: Clock, call: () => void): Timer {
-  let dueMs = clock.monotonicMs();
-  let timer: Timer;
-  const turn = () => {
-    dueMs += periodMs * Math.max(1, Math.ceil((clock.monotonicMs() - dueMs) / periodMs));
-    timer = clock.at(dueMs, turn);
-    call();
-  };
-  timer = clock.at(dueMs, turn);
-  return { cancel: () => timer.cancel() };
 }

@@ -8,7 +8,7 @@ import {
   type FeederReading,
   type QualityReason,
 } from '../feeder.ts';
-import type { SourceSettings } from '../source-settings.ts';
+import type { ModbusSettings } from '../source-settings.ts';
 import { decode } from './decode.ts';
 import type { ModbusConnection, ReadAnswer } from './modbus-connection.ts';
 import { bad, judgeCurrent, type Plausibility } from './quality.ts';
@@ -32,7 +32,7 @@ export interface AcquisitionEvents {
 const NEUTRAL_EVERY_MS = 1_000;
 
 export class ModbusSource {
-  readonly #settings: SourceSettings;
+  readonly #settings: ModbusSettings;
   readonly #plan: ReadPlan;
   readonly #bindings: readonly FeederBinding[];
   readonly #connection: ModbusConnection;
@@ -44,7 +44,7 @@ export class ModbusSource {
   #neutralDueMs = 0;
 
   constructor(
-    settings: SourceSettings,
+    settings: ModbusSettings,
     plan: ReadPlan,
     bindings: readonly FeederBinding[],
     connection: ModbusConnection,

@@ -76,6 +76,7 @@ function readingOf(meter: SimulatedMeter, map: RegisterMap): Promise<FeederReadi
     profile: map.model,
     pollMs: 10,
     timeoutMs: 500,
+    pauseMs: 0,
   };
   const hasNeutral = map.registers.some(({ quantity, conductor }) => quantity === 'current' && conductor === 'N');
   return new Promise((resolve) => {
