@@ -19,7 +19,14 @@ import type { OutgoingRequest } from './uplink/delivery.ts';
 import type { Connect } from './uplink/link.ts';
 import { Uplink, type UplinkPort } from './uplink/uplink.ts';
 import { VERSION } from './version.ts';
-import { outgoingRequest, stateWord, storedRequest, type WatchedFeeder, watchedFeeder } from './watched-feeder.ts';
+import {
+  feederStatus,
+  outgoingRequest,
+  stateWord,
+  storedRequest,
+  type WatchedFeeder,
+  watchedFeeder,
+} from './watched-feeder.ts';
 
 /** Looks over the controller's shoulder: the demo's screen, and tests. */
 export interface Observer {
@@ -442,6 +449,7 @@ export class Controller {
       health: will ? null : { state: alarms.length === 0 ? 'ok' : 'degraded', alarms },
       clock: will ? null : { synchronised: this.#clock.synchronised(), offsetMs: null },
       insecure: configuration.settings.uplink.allowInsecure,
+      feeders: will ? null : [...this.#feeders.values()].map(feederStatus),
     };
   }
 

@@ -1,22 +1,22 @@
 // The MQTT contract (headroom/v1): one zod schema per message is the source of its type, its check on arrival and its
 // JSON Schema. Both ends of the wire, the controller and the reference head end, use these.
 import { z } from 'zod';
-import { CONDUCTORS, ELEMENTS, PHASES } from './feeder.ts';
+import { CONDUCTORS } from './feeder.ts';
+import {
+  clock,
+  commandId,
+  conductor,
+  element,
+  id,
+  percent,
+  perPhase,
+  phase,
+  quality,
+  sequence,
+  time,
+} from './message-fields.ts';
 
-const time = z.iso.datetime({ precision: 3 }).describe('UTC, milliseconds');
-const phase = z.enum(PHASES);
-const conductor = z.enum(CONDUCTORS);
-const element = z.enum(ELEMENTS);
-const perPhase = (value: z.ZodType<number>) => z.partialRecord(phase, value);
-const percent = z.number().min(0).max(100);
 const amperes = z.number().nullable();
-const sequence = z.int().min(1);
-const id = z.string().min(1).max(64);
-
-const clock = z.strictObject({
-  synchronised: z.boolean(),
-  offsetMs: z.number().nullable().describe('null where no time service tells'),
-});
 
 export const curtailmentSchema = z
   .strictObject({
@@ -56,9 +56,9 @@ export const curtailmentSchema = z
       pickedUpAt: time,
     }),
     quality: z.strictObject({
-      L1: z.enum(['good', 'uncertain', 'bad']),
-      L2: z.enum(['good', 'uncertain', 'bad']),
-      L3: z.enum(['good', 'uncertain', 'bad']),
+      L1: quality,
+      L2: quality,
+      L3: quality,
       ageMs: z.number().min(0),
     }),
     clock,
@@ -114,6 +114,10 @@ const EVENT_TYPES = [
   'block',
   'test',
   'command',
+  'ack',
+  'link',
+  'clock',
+  'gap',
 ] as const;
 
 export const eventSchema = z
@@ -132,6 +136,9 @@ export const eventSchema = z
     sourceId: id.optional(),
     episodeId: z.uuid().optional(),
     requestId: z.uuid().optional(),
+    commandId: commandId.optional(),
+    count: z.int().min(1).optional().describe('of alarms that are joined into one, or that a gap stands for'),
+    firstAt: time.optional().describe('of the first of them; `at` is of the last'),
     reason: z.string().max(1000),
     clockSynchronised: z.boolean(),
     historical: z.literal(true).optional().describe('a request that was never published as curtailment, and why'),
@@ -158,6 +165,19 @@ export const statusSchema = z
       .describe('null in the last will, which cannot know'),
     clock: clock.nullable(),
     insecure: z.boolean().describe('allowInsecure is in force'),
+    feeders: z
+      .array(
+        z.strictObject({
+          feederId: id,
+          settingsGroup: id.describe('in force'),
+          groupByCommand: z.boolean().describe('it was selected by command, not by the calendar'),
+          groupUntil: time.nullable().describe('when a group selected by command gives way to the calendar'),
+          blockedUntil: time.nullable(),
+          testUntil: time.nullable(),
+        }),
+      )
+      .nullable()
+      .describe('null in the last will'),
   })
   .describe('Birth, changes of health and last will');
 export type Status = z.output<typeof statusSchema>;
@@ -172,7 +192,10 @@ export function topicsOf(substationId: string) {
     curtailment: (feederId: string) => `${root}/feeder/${feederId}/curtailment`,
     ack: (feederId: string) => `${root}/feeder/${feederId}/curtailment/ack`,
     event: (feederId: string | null) => (feederId === null ? `${root}/event` : `${root}/feeder/${feederId}/event`),
+    telemetry: (feederId: string) => `${root}/feeder/${feederId}/telemetry`,
     status: `${root}/status`,
+    command: `${root}/command`,
+    commandAck: `${root}/command/ack`,
     /** Filters of the edge's own subscriptions. */
     everyCurtailment: `${root}/feeder/+/curtailment`,
     everyAck: `${root}/feeder/+/curtailment/ack`,

@@ -5,7 +5,7 @@ import { newFeederState } from './control/feeder-control.ts';
 import type { Action, ControlSettings, FeederState } from './control/types.ts';
 import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
 import type { StoredRequest } from './journal/journal.ts';
-import { curtailmentSchema } from './messages.ts';
+import { curtailmentSchema, type Status } from './messages.ts';
 import { expiresWallMs } from './request-message.ts';
 import { type SourceSettings, staleAfterMs } from './source-settings.ts';
 import type { OutgoingRequest } from './uplink/delivery.ts';
@@ -64,6 +64,18 @@ export function stateWord(state: FeederState): string {
   eachElement(state, ({ status }) => statuses.push(status));
   if (state.episode !== null) return statuses.includes('operated') ? 'curtailing' : 'droppingOut';
   return statuses.includes('pickedUp') ? 'pickingUp' : 'normal';
+}
+
+/** What the retained status says of a feeder. */
+export function feederStatus({ settings, group }: WatchedFeeder): NonNullable<Status['feeders']>[number] {
+  return {
+    feederId: settings.id,
+    settingsGroup: group.name,
+    groupByCommand: false,
+    groupUntil: null,
+    blockedUntil: null,
+    testUntil: null,
+  };
 }
 
 /** For the journal. `say` is false for a request that is born withheld. */

@@ -234,6 +234,7 @@ function statusOf(state: Status['state'], reason: Status['reason']): Status {
     health: reason === 'connectionLost' ? null : { state: 'ok', alarms: [] },
     clock: null,
     insecure: true,
+    feeders: null,
   };
 }
 
