@@ -2,6 +2,7 @@
 // decides becomes one transaction of the journal and is then said. This file runs the data path and knows every part
 // of it; the parts do not know one another.
 
+import type { MeasurementAlarm } from './acquisition/source-reading.ts';
 import { type Clock, isoTime, type Timer } from './clock.ts';
 import type { Configuration } from './configuration.ts';
 import { nextDueMs, stepClock, stepReading, stepTime } from './control/feeder-control.ts';
@@ -75,6 +76,7 @@ export class Controller {
   #wallOffsetMs: number;
   #stopped = false;
   readonly #silentSources = new Set<string>();
+  readonly #measurementAlarms = new Set<string>();
   /** What is wrong with a feeder's acknowledgements, until a better one comes. */
   readonly #ackAlarms = new Map<string, 'noAck' | 'rejected' | 'failed'>();
   #saidAlarms = '';
@@ -134,6 +136,24 @@ export class Controller {
     if (answering) this.#silentSources.delete(sourceId);
     else this.#silentSources.add(sourceId);
     this.#draft(null, 'source', answering ? detail : `does not answer: ${detail}`, { sourceId });
+    this.#settleSoon();
+  }
+
+  /** What is odd about the measurement of a feeder, or no longer is. */
+  measurementAlarm({ feederId, phase, alarm, standing, reason }: MeasurementAlarm): void {
+    if (this.#stopped) return;
+    const name = `${feederId}/${alarm}${phase === null ? '' : ` ${phase}`}`;
+    if (standing) this.#measurementAlarms.add(name);
+    else this.#measurementAlarms.delete(name);
+    const type = standing ? 'alarm' : 'alarmEnd';
+    this.#draft(feederId, type, reason, { alarm, ...(phase !== null && { phase }) });
+    this.#settleSoon();
+  }
+
+  /** A feeder takes its readings from another source from now on; its timers go on. */
+  changedOver(feederId: string, sourceId: string, reason: string): void {
+    if (this.#stopped) return;
+    this.#draft(feederId, 'source', reason, { sourceId });
     this.#settleSoon();
   }
 
@@ -460,7 +480,13 @@ export class Controller {
     ]);
     const sources = [...this.#silentSources].map((id) => `${id}/silent`);
     const acks = [...this.#ackAlarms].map(([id, alarm]) => `${id}/${alarm}`);
-    return [...feeders, ...acks, ...sources, ...(this.#keeper.isFailing ? ['journal/undurable'] : [])];
+    return [
+      ...feeders,
+      ...this.#measurementAlarms,
+      ...acks,
+      ...sources,
+      ...(this.#keeper.isFailing ? ['journal/undurable'] : []),
+    ];
   }
 
   // ── housekeeping and restart ────────────────────────────────────────────────────────────────────────────────────

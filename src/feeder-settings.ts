@@ -49,6 +49,8 @@ const settingsGroup = z.strictObject({
   caps,
 });
 
+const powerSign = z.enum(['unknown', 'confirmed']).default('unknown');
+
 export const feeder = z.strictObject({
   id,
   currents: z.strictObject({ source: id }).describe('the source whose map gives L1, L2, L3 and N'),
@@ -56,7 +58,10 @@ export const feeder = z.strictObject({
     .strictObject({ primaryA: amperes, secondaryA: amperes })
     .optional()
     .describe('only where the meter reports secondary amperes'),
-  powerSign: z.literal('unknown').default('unknown').describe('whether the sign of power may be trusted'),
+  powerSign: z
+    .union([powerSign, z.strictObject({ L1: powerSign, L2: powerSign, L3: powerSign })])
+    .default('unknown')
+    .describe('whether the sign of power may be trusted, for all phases or for each'),
   fuseA: amperes.optional(),
   targetGroup: z
     .strictObject({ id, version: z.int().min(1) })

@@ -25,7 +25,13 @@ export type QualityReason =
   | 'notANumber'
   | 'beyondRegister'
   | 'overCtRange'
-  | 'unavailable';
+  | 'unavailable'
+  | 'frozen'
+  | 'step'
+  | 'phasesApart'
+  | 'neutralTooLarge'
+  | 'sourceTime'
+  | 'sourceDoubts';
 
 /** One conductor at one instant. `currentA` is the magnitude in primary amperes, and null exactly when `quality` is `bad`. */
 export interface ConductorReading {
@@ -45,6 +51,8 @@ export interface FeederReading {
   readonly L3: ConductorReading;
   /** The latest neutral, which may be older than the phases where it needs a telegram of its own. */
   readonly N: ConductorReading;
+  /** The phases that feed back, as far as the sign of their power is confirmed: a magnitude alone has no direction. */
+  readonly exporting: readonly Phase[];
 }
 
 /** What watches a conductor: each picks up, operates and drops out by itself. In the order in which they are shown. */

@@ -42,6 +42,8 @@ export function startController(
         beat();
       },
       sourceChanged: (sourceId, answering, detail) => controller.sourceChanged(sourceId, answering, detail),
+      alarm: (change) => controller.measurementAlarm(change),
+      changedOver: (feederId, sourceId, reason) => controller.changedOver(feederId, sourceId, reason),
     },
   });
   return {

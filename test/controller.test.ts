@@ -242,7 +242,16 @@ function readingOf(feederId: string, currentA: number | null, atMs: number): Fee
       ? ({ currentA: null, quality: 'bad', reason: 'noAnswer' } as const)
       : ({ currentA: amperes, quality: 'good', reason: null } as const);
   const calm = currentA === null ? null : 100;
-  return { feederId, sourceId: 'meter', atMs, L1: at(calm), L2: at(currentA), L3: at(calm), N: at(calm) };
+  return {
+    feederId,
+    sourceId: 'meter',
+    atMs,
+    L1: at(calm),
+    L2: at(currentA),
+    L3: at(calm),
+    N: at(calm),
+    exporting: [],
+  };
 }
 
 function until(check: () => unknown): Promise<void> {

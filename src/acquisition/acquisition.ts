@@ -3,11 +3,13 @@
 import type { Clock } from '../clock.ts';
 import type { FeederSettings } from '../feeder-settings.ts';
 import type { ModbusSettings, SourceSettings } from '../source-settings.ts';
+import { FeederInputs } from './feeder-inputs.ts';
 import { ModbusLines } from './modbus-lines.ts';
-import { type AcquisitionEvents, type FeederBinding, ModbusSource } from './modbus-source.ts';
+import { type FeederBinding, ModbusSource } from './modbus-source.ts';
 import { planCurrents } from './read-plan.ts';
 import type { RegisterMap } from './register-map.ts';
 import { SharedTimers } from './shared-timers.ts';
+import type { AcquisitionEvents, SourceEvents } from './source-reading.ts';
 
 export interface Acquisition {
   close(): void;
@@ -27,13 +29,16 @@ export interface AcquisitionInput {
 export function openAcquisition(input: AcquisitionInput): Acquisition {
   const lines = new ModbusLines(input.clock, input.random);
   const polls = new SharedTimers(input.clock);
+  const inputs = new FeederInputs(input.feeders, input.events);
   for (const settings of input.sources) {
-    const bindings = input.feeders.filter((feeder) => feeder.currents.source === settings.id).map(bindingOf);
+    const bindings = input.feeders
+      .filter((feeder) => feeder.currents.source === settings.id)
+      .map((feeder) => ({ feederId: feeder.id }));
     switch (settings.type) {
       case 'modbus-tcp':
       case 'modbus-rtu':
       case 'modbus-rtu-over-tcp': {
-        const source = openModbus(settings, bindings, lines, input);
+        const source = openModbus(settings, bindings, lines, input, inputs);
         polls.every(settings.pollMs, () => source.poll());
       }
     }
@@ -50,24 +55,11 @@ function openModbus(
   settings: ModbusSettings,
   bindings: readonly FeederBinding[],
   lines: ModbusLines,
-  { registerMaps, clock, events }: AcquisitionInput,
+  { registerMaps, clock }: AcquisitionInput,
+  events: SourceEvents,
 ): ModbusSource {
   const map = registerMaps.get(settings.id);
   const plan = map && planCurrents(map);
   if (!plan) throw new Error(`source ${settings.id} has no readable register map`);
   return new ModbusSource(settings, plan, bindings, lines.of(settings), clock, events);
-}
-
-/** No CT delivers more than this many times its primary current; where that is not known, the rating stands for it. */
-const IMPOSSIBLE = 30;
-
-function bindingOf(feeder: FeederSettings): FeederBinding {
-  const { primaryA, secondaryA } = feeder.ctRatio ?? { primaryA: null, secondaryA: 1 };
-  const ratingA = Math.max(...feeder.settings.map((group) => group.ratingA));
-  const plausibility = {
-    ratio: primaryA === null ? 1 : primaryA / secondaryA,
-    ctPrimaryA: primaryA,
-    impossibleA: IMPOSSIBLE * (primaryA ?? ratingA),
-  };
-  return { feederId: feeder.id, plausibility };
 }

@@ -1,31 +1,16 @@
 // One meter: at each poll reads its phase currents in one telegram and delivers a reading for every feeder on it, good
 // or bad; a neutral that needs a telegram of its own follows at its own slow pace and is judged with the next scan.
 import type { Clock } from '../clock.ts';
-import {
-  CONDUCTORS,
-  type Conductor,
-  type ConductorReading,
-  type FeederReading,
-  type QualityReason,
-} from '../feeder.ts';
+import { CONDUCTORS, type Conductor, type QualityReason } from '../feeder.ts';
 import type { ModbusSettings } from '../source-settings.ts';
 import { decode } from './decode.ts';
 import type { ModbusConnection, ReadAnswer } from './modbus-connection.ts';
-import { bad, judgeCurrent, type Plausibility } from './quality.ts';
 import type { ReadPlan, Telegram } from './read-plan.ts';
+import type { Given, SourceEvents, SourceReading } from './source-reading.ts';
 
 /** A feeder that takes its currents from this source. */
 export interface FeederBinding {
   readonly feederId: string;
-  readonly plausibility: Plausibility;
-}
-
-/** What the rest of the program hears from acquisition. */
-export interface AcquisitionEvents {
-  /** All feeders of one source, from one telegram; called once per poll, whether it succeeded or not. */
-  readings(readings: readonly FeederReading[]): void;
-  /** A source began to answer, or ceased to; `detail` says why. */
-  sourceChanged(sourceId: string, answering: boolean, detail: string): void;
 }
 
 /** A neutral does not heat in seconds, and its telegram holds the wire that the phases want: once a second is plenty. */
@@ -37,7 +22,7 @@ export class ModbusSource {
   readonly #bindings: readonly FeederBinding[];
   readonly #connection: ModbusConnection;
   readonly #clock: Clock;
-  readonly #events: AcquisitionEvents;
+  readonly #events: SourceEvents;
   #reading = false;
   #answering: boolean | null = null;
   #neutral: { readonly atMs: number; readonly decoded: number | QualityReason } | null = null;
@@ -49,7 +34,7 @@ export class ModbusSource {
     bindings: readonly FeederBinding[],
     connection: ModbusConnection,
     clock: Clock,
-    events: AcquisitionEvents,
+    events: SourceEvents,
   ) {
     this.#settings = settings;
     this.#plan = plan;
@@ -88,14 +73,9 @@ export class ModbusSource {
     }
   }
 
-  #readingOf(binding: FeederBinding, decoded: DecodedCurrents | QualityReason, atMs: number): FeederReading {
-    const conductor = (name: Conductor): ConductorReading => {
-      if (typeof decoded === 'string') return bad(decoded);
-      const value = decoded[name];
-      return value === undefined ? bad('unavailable') : judgeCurrent(value, binding.plausibility);
-    };
-    const { feederId, plausibility } = binding;
-    const neutral = this.#plan.neutral === null ? conductor('N') : this.#latestNeutral(plausibility, atMs);
+  #readingOf({ feederId }: FeederBinding, decoded: DecodedCurrents | QualityReason, atMs: number): SourceReading {
+    const conductor = (name: Conductor): Given =>
+      typeof decoded === 'string' ? decoded : (decoded[name] ?? 'unavailable');
     return {
       feederId,
       sourceId: this.#settings.id,
@@ -103,16 +83,16 @@ export class ModbusSource {
       L1: conductor('L1'),
       L2: conductor('L2'),
       L3: conductor('L3'),
-      N: neutral,
+      N: this.#plan.neutral === null ? conductor('N') : this.#latestNeutral(atMs),
     };
   }
 
-  #latestNeutral(plausibility: Plausibility, atMs: number): ConductorReading {
+  #latestNeutral(atMs: number): Given {
     const { pollMs, timeoutMs } = this.#settings;
     // Three of its reads, as for the phases; it is read no more often than they are.
     const staleMs = 3 * Math.max(NEUTRAL_EVERY_MS, pollMs) + timeoutMs;
-    if (this.#neutral === null || atMs - this.#neutral.atMs > staleMs) return bad('unavailable');
-    return judgeCurrent(this.#neutral.decoded, plausibility);
+    if (this.#neutral === null || atMs - this.#neutral.atMs > staleMs) return 'unavailable';
+    return this.#neutral.decoded;
   }
 
   #readNeutral(): void {

@@ -88,6 +88,8 @@ async function site(script: Script, given: Site = {}) {
     events: {
       readings: (readings) => void scans.push(readings),
       sourceChanged: (sourceId, answering) => void changes.push(`${sourceId} ${answering ? 'answers' : 'is silent'}`),
+      alarm: () => {},
+      changedOver: () => {},
     },
   });
   opened.push(acquisition, server);

@@ -93,6 +93,8 @@ function readingOf(meter: SimulatedMeter, map: RegisterMap): Promise<FeederReadi
           if (!hasNeutral || isNeutralRead) resolve(reading);
         },
         sourceChanged: () => {},
+        alarm: () => {},
+        changedOver: () => {},
       },
     });
     toClose.push(() => acquisition.close());
