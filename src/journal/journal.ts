@@ -5,7 +5,7 @@ import { hash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { migrate } from './migrations.ts';
+import { JOURNAL_STEPS, migrate } from './migrations.ts';
 
 /** When something was written, on every clock that may be needed to read it back. */
 export interface Stamp {
@@ -315,7 +315,7 @@ function prepareFile(db: Database.Database, folder: string): void {
   db.pragma('wal_autocheckpoint = 0');
   db.pragma(`cache_size = -${CACHE_KIB}`);
   db.pragma(`cache_size = -${CACHE_KIB}`);
-  migrate(db);
+  migrate(db, JOURNAL_STEPS);
   growWal(db);
   // better-sqlite3 is built with NORMAL as the WAL's default and falls back to it at the first write.
   if (db.pragma('synchronous', { simple: true }) !== 2)

@@ -1,8 +1,9 @@
-// The journal's tables, as numbered steps: a file of any earlier version is brought up to date, one of a newer program
-// is refused, and no step is ever changed once it has shipped.
+// The tables of the journal and of the history, as numbered steps: a file of any earlier version is brought up to date,
+// one of a newer program is refused, and no step is ever changed once it has shipped.
 import type Database from 'better-sqlite3';
+import { CONDUCTORS } from '../feeder.ts';
 
-const STEPS = [
+export const JOURNAL_STEPS = [
   `CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
    CREATE TABLE state (
      feeder_id TEXT PRIMARY KEY, body TEXT NOT NULL,
@@ -18,15 +19,34 @@ const STEPS = [
      sequence INTEGER PRIMARY KEY, feeder_id TEXT, body TEXT NOT NULL, hash TEXT NOT NULL, wall_ms REAL NOT NULL);`,
 ];
 
+/** Currents in hundredths of an ampere, then how many readings were usable, uncertain among them, and bad. */
+const MINUTE_COLUMNS = CONDUCTORS.map(
+  (name) => `${name}_min_cA INTEGER, ${name}_avg_cA INTEGER, ${name}_max_cA INTEGER,
+     ${name}_usable INTEGER NOT NULL, ${name}_uncertain INTEGER NOT NULL, ${name}_bad INTEGER NOT NULL`,
+);
+
+export const HISTORY_STEPS = [
+  `CREATE TABLE feeder (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+   CREATE TABLE minute (
+     id INTEGER PRIMARY KEY, minute INTEGER NOT NULL, feeder_id INTEGER NOT NULL, clock_synchronised INTEGER NOT NULL,
+     ${MINUTE_COLUMNS});
+   CREATE INDEX minute_by_time ON minute (minute);
+   CREATE TABLE disturbance (
+     id INTEGER PRIMARY KEY, feeder_id INTEGER NOT NULL, "trigger" TEXT NOT NULL, trigger_wall_ms REAL NOT NULL,
+     clock_synchronised INTEGER NOT NULL, beside_minute INTEGER NOT NULL, complete INTEGER NOT NULL DEFAULT 0);
+   CREATE TABLE piece (id INTEGER PRIMARY KEY, disturbance_id INTEGER NOT NULL, samples BLOB NOT NULL);
+   CREATE INDEX piece_of_disturbance ON piece (disturbance_id);`,
+];
+
 /** Throws in one clear line when the file is of a newer version than the program knows. */
-export function migrate(db: Database.Database): void {
+export function migrate(db: Database.Database, steps: readonly string[]): void {
   const version = db.pragma('user_version', { simple: true }) as number;
-  if (version > STEPS.length) {
+  if (version > steps.length) {
     throw new Error(
-      `${db.name} is of journal version ${version}, expected at most ${STEPS.length}: a newer program wrote it`,
+      `${db.name} is of journal version ${version}, expected at most ${steps.length}: a newer program wrote it`,
     );
   }
-  for (const [index, step] of STEPS.entries()) {
+  for (const [index, step] of steps.entries()) {
     if (index < version) continue;
     db.transaction(() => {
       db.exec(step);

@@ -1,0 +1,237 @@
+// Keeps the measurement history: makes minutes of readings, holds the fastest readings of each feeder in memory and
+// writes them down around a pickup. It looks over the controller's shoulder, works once a second and never waits for
+// an answer; when its file fails, control does not notice, and an alarm says so.
+import { statfsSync } from 'node:fs';
+import type { Clock, Timer } from './clock.ts';
+import type { FeederReading } from './feeder.ts';
+import { History, type HistoryBounds, setHistoryAside } from './journal/history.ts';
+import { type FeederMinute, Minutes } from './journal/minutes.ts';
+import { Ring } from './journal/samples.ts';
+import type { Log } from './log.ts';
+import type { Event } from './messages.ts';
+
+export interface HistorianInput {
+  readonly folder: string;
+  readonly bounds: HistoryBounds;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** No element is picked up: a pause of some milliseconds is in nobody's way. */
+  readonly isQuiet: () => boolean;
+  /** Why nothing is kept; null when it is again. */
+  readonly trouble: (reason: string | null) => void;
+}
+
+const TICK_MS = 1_000;
+/** One page is written for some forty minutes of feeders, so a batch costs storage less the longer it waits. */
+const FLUSH_MS = 300_000;
+/** No moment is quiet in a long episode: then it is done all the same. */
+const OVERDUE_MS = 600_000;
+/** A record begins this long before what it is for and ends this long after the last of it. */
+const BEFORE_MS = 30_000;
+const AFTER_MS = 30_000;
+/** Ten minutes at a poll of 200 ms. Of what comes later there are the minutes, and the record of the next event. */
+const RECORD_READINGS_MAX = 3_000;
+/** Well before the ring comes round. */
+const PIECE_READINGS = 256;
+const RETRY_MS = 60_000;
+/** A month of 12 feeders has 500,000; this is what waits in memory while the file fails, oldest dropped first. */
+const WAITING_MINUTES_MAX = 5_000;
+/** The last of the disk is the journal's. */
+const FREE_BYTES_MIN = 16e6;
+
+const TRIGGERS: ReadonlySet<Event['type']> = new Set(['pickup', 'operate', 'limit', 'release', 'dropout']);
+
+interface Recording {
+  readonly trigger: string;
+  readonly triggerMs: number;
+  readonly triggerWallMs: number;
+  readonly clockSynchronised: boolean;
+  /** Number in the file; null before the first piece is written. */
+  record: number | null;
+  untilMs: number;
+  next: number;
+  readonly lastNumber: number;
+}
+
+interface Watched {
+  readonly minutes: Minutes;
+  readonly ring: Ring;
+  recording: Recording | null;
+}
+
+export class Historian {
+  readonly #input: HistorianInput;
+  readonly #feeders = new Map<string, Watched>();
+  #waiting: FeederMinute[] = [];
+  #history: History | null = null;
+  #failing = false;
+  #timer: Timer;
+  #flushDueMs: number;
+  #openDueMs: number;
+
+  constructor(input: HistorianInput) {
+    this.#input = input;
+    const nowMs = input.clock.monotonicMs();
+    this.#flushDueMs = nowMs + FLUSH_MS;
+    // Opened in the first tick: the first reading does not wait for it.
+    this.#openDueMs = nowMs;
+    this.#timer = input.clock.at(nowMs + TICK_MS, () => this.#tick());
+  }
+
+  reading(reading: FeederReading): void {
+    const { clock } = this.#input;
+    const feeder = this.#feeder(reading.feederId);
+    feeder.ring.push(reading);
+    const over = feeder.minutes.add(reading, clock.wallMs(), clock.synchronised());
+    if (over !== null) this.#wait(over);
+  }
+
+  /** Begins or lengthens the record of the event's feeder. */
+  event({ feederId, type, element, phase, historical, clockSynchronised }: Event): void {
+    if (feederId === null || historical === true || !TRIGGERS.has(type)) return;
+    const { clock } = this.#input;
+    const nowMs = clock.monotonicMs();
+    const { ring, ...feeder } = this.#feeder(feederId);
+    if (feeder.recording !== null) {
+      feeder.recording.untilMs = nowMs + AFTER_MS;
+      return;
+    }
+    const first = ring.since(nowMs - BEFORE_MS);
+    this.#feeder(feederId).recording = {
+      trigger: [type, element, phase].filter((word) => word !== undefined).join(' '),
+      triggerMs: nowMs,
+      triggerWallMs: clock.wallMs(),
+      clockSynchronised,
+      record: null,
+      untilMs: nowMs + AFTER_MS,
+      next: first,
+      lastNumber: first + RECORD_READINGS_MAX,
+    };
+  }
+
+  /** Writes down what there is. */
+  close(): void {
+    this.#timer.cancel();
+    for (const { minutes, recording } of this.#feeders.values()) {
+      const over = minutes.end();
+      if (over !== null) this.#wait(over);
+      if (recording !== null) recording.untilMs = Number.NEGATIVE_INFINITY;
+    }
+    this.#attempt((history) => this.#writeRecords(history));
+    this.#attempt((history) => this.#writeMinutes(history));
+    this.#history?.close();
+    this.#history = null;
+  }
+
+  #feeder(feederId: string): Watched {
+    const known = this.#feeders.get(feederId);
+    if (known !== undefined) return known;
+    const feeder = { minutes: new Minutes(feederId), ring: new Ring(), recording: null };
+    this.#feeders.set(feederId, feeder);
+    return feeder;
+  }
+
+  #wait(minute: FeederMinute): void {
+    this.#waiting.push(minute);
+    if (this.#waiting.length > WAITING_MINUTES_MAX) this.#waiting.shift();
+  }
+
+  #tick(): void {
+    const { clock, isQuiet } = this.#input;
+    const nowMs = clock.monotonicMs();
+    this.#timer = clock.at(nowMs + TICK_MS, () => this.#tick());
+    this.#attempt((history) => this.#writeRecords(history));
+    const overdueMs = nowMs - this.#flushDueMs;
+    if (overdueMs < 0 || (overdueMs < OVERDUE_MS && !isQuiet())) return;
+    this.#flushDueMs = nowMs + FLUSH_MS;
+    for (const { minutes } of this.#feeders.values()) {
+      const over = minutes.isOver(clock.wallMs()) ? minutes.end() : null;
+      if (over !== null) this.#wait(over);
+    }
+    this.#attempt((history) => this.#writeMinutes(history));
+    this.#attempt((history) => {
+      if (history.isReplaced) throw new Error('the file was moved away');
+      while (history.clean() && isQuiet());
+      if (history.wantsCheckpoint) history.checkpoint();
+    });
+  }
+
+  #writeMinutes(history: History): void {
+    if (this.#waiting.length === 0) return;
+    history.keepMinutes(this.#waiting);
+    this.#waiting = [];
+  }
+
+  #writeRecords(history: History): void {
+    const nowMs = this.#input.clock.monotonicMs();
+    for (const [feederId, feeder] of this.#feeders) {
+      const { recording, ring } = feeder;
+      if (recording === null) continue;
+      const last = nowMs >= recording.untilMs || ring.count >= recording.lastNumber;
+      if (recording.record !== null && !last && ring.count - recording.next < PIECE_READINGS) continue;
+      recording.record ??= history.beginDisturbance({ feederId, ...recording });
+      const samples = ring.pack(recording.next, recording.triggerMs);
+      recording.next = ring.count;
+      history.keepPiece({ record: recording.record, samples, last });
+      if (last) feeder.recording = null;
+    }
+  }
+
+  /** One piece of work on the file; what fails is tried again later, and nobody waits for it. */
+  #attempt(work: (history: History) => void): void {
+    const nowMs = this.#input.clock.monotonicMs();
+    if (this.#history === null && nowMs < this.#openDueMs) return;
+    try {
+      this.#history ??= this.#open();
+      work(this.#history);
+      this.#succeeded();
+    } catch (error) {
+      this.#failed(error as Error);
+    }
+  }
+
+  #open(): History {
+    const { folder, bounds } = this.#input;
+    const { bavail, bsize } = statfsSync(folder);
+    if (bavail * bsize < FREE_BYTES_MIN) throw new Error(`less than ${FREE_BYTES_MIN / 1e6} MB are free`);
+    return new History(folder, bounds);
+  }
+
+  #succeeded(): void {
+    if (!this.#failing) return;
+    this.#failing = false;
+    this.#input.log.info({}, 'the history is written again');
+    this.#input.trouble(null);
+  }
+
+  #failed(error: Error): void {
+    const { folder, log, trouble, clock } = this.#input;
+    const damaged = /CORRUPT|NOTADB/.test((error as { code?: string }).code ?? '');
+    this.#closeQuietly();
+    this.#openDueMs = clock.monotonicMs() + (damaged ? 0 : RETRY_MS);
+    for (const feeder of this.#feeders.values()) feeder.recording = null;
+    const reason = damaged ? `${error.message}: the file is set aside` : error.message;
+    if (damaged) this.#setAside(folder);
+    log.error({ error: reason }, 'the history cannot be written');
+    if (!this.#failing) trouble(reason);
+    this.#failing = true;
+  }
+
+  #closeQuietly(): void {
+    try {
+      this.#history?.close();
+    } catch (error) {
+      this.#input.log.error({ error: (error as Error).message }, 'the history does not close');
+    }
+    this.#history = null;
+  }
+
+  #setAside(folder: string): void {
+    try {
+      setHistoryAside(folder);
+    } catch (error) {
+      this.#openDueMs = this.#input.clock.monotonicMs() + RETRY_MS;
+      this.#input.log.error({ error: (error as Error).message }, 'the damaged history cannot be set aside');
+    }
+  }
+}
