@@ -79,6 +79,7 @@ export class Controller {
   readonly #measurementAlarms = new Set<string>();
   /** What is wrong with a feeder's acknowledgements, until a better one comes. */
   readonly #ackAlarms = new Map<string, 'noAck' | 'rejected' | 'failed'>();
+  #historyFailing = false;
   #saidAlarms = '';
 
   constructor(input: ControllerInput) {
@@ -154,6 +155,19 @@ export class Controller {
   changedOver(feederId: string, sourceId: string, reason: string): void {
     if (this.#stopped) return;
     this.#draft(feederId, 'source', reason, { sourceId });
+    this.#settleSoon();
+  }
+
+  /** No element is picked up and no limit stands: a pause of some milliseconds is in the way of no decision. */
+  get isQuiet(): boolean {
+    return [...this.#feeders.values()].every(({ state }) => ['normal', 'blind'].includes(stateWord(state)));
+  }
+
+  /** The measurement history is not kept, and why; null when it is again. */
+  historyTrouble(reason: string | null): void {
+    if (this.#stopped) return;
+    this.#historyFailing = reason !== null;
+    this.#draft(null, reason === null ? 'alarmEnd' : 'alarm', reason ?? 'kept again', { alarm: 'historyFailed' });
     this.#settleSoon();
   }
 
@@ -486,6 +500,7 @@ export class Controller {
       ...acks,
       ...sources,
       ...(this.#keeper.isFailing ? ['journal/undurable'] : []),
+      ...(this.#historyFailing ? ['journal/historyFailed'] : []),
     ];
   }
 

@@ -65,6 +65,8 @@ export class Historian {
   #waiting: FeederMinute[] = [];
   #history: History | null = null;
   #failing = false;
+  /** Clean-up goes on, a bite a second. */
+  #tooMuch = false;
   #timer: Timer;
   #flushDueMs: number;
   #openDueMs: number;
@@ -91,13 +93,13 @@ export class Historian {
     if (feederId === null || historical === true || !TRIGGERS.has(type)) return;
     const { clock } = this.#input;
     const nowMs = clock.monotonicMs();
-    const { ring, ...feeder } = this.#feeder(feederId);
+    const feeder = this.#feeder(feederId);
     if (feeder.recording !== null) {
       feeder.recording.untilMs = nowMs + AFTER_MS;
       return;
     }
-    const first = ring.since(nowMs - BEFORE_MS);
-    this.#feeder(feederId).recording = {
+    const first = feeder.ring.since(nowMs - BEFORE_MS);
+    feeder.recording = {
       trigger: [type, element, phase].filter((word) => word !== undefined).join(' '),
       triggerMs: nowMs,
       triggerWallMs: clock.wallMs(),
@@ -141,19 +143,33 @@ export class Historian {
     const nowMs = clock.monotonicMs();
     this.#timer = clock.at(nowMs + TICK_MS, () => this.#tick());
     this.#attempt((history) => this.#writeRecords(history));
+    if (this.#tooMuch && isQuiet()) this.#attempt((history) => this.#clean(history));
     const overdueMs = nowMs - this.#flushDueMs;
     if (overdueMs < 0 || (overdueMs < OVERDUE_MS && !isQuiet())) return;
     this.#flushDueMs = nowMs + FLUSH_MS;
+    this.#flush();
+  }
+
+  #flush(): void {
+    const { clock, folder, log } = this.#input;
+    if (this.#history?.isReplaced) {
+      log.warn({}, 'the history was moved away: it begins anew');
+      this.#closeQuietly();
+    }
     for (const { minutes } of this.#feeders.values()) {
       const over = minutes.isOver(clock.wallMs()) ? minutes.end() : null;
       if (over !== null) this.#wait(over);
     }
-    this.#attempt((history) => this.#writeMinutes(history));
     this.#attempt((history) => {
-      if (history.isReplaced) throw new Error('the file was moved away');
-      while (history.clean() && isQuiet());
+      leaveRoom(folder);
+      this.#writeMinutes(history);
+      this.#clean(history);
       if (history.wantsCheckpoint) history.checkpoint();
     });
+  }
+
+  #clean(history: History): void {
+    this.#tooMuch = history.clean();
   }
 
   #writeMinutes(history: History): void {
@@ -192,8 +208,7 @@ export class Historian {
 
   #open(): History {
     const { folder, bounds } = this.#input;
-    const { bavail, bsize } = statfsSync(folder);
-    if (bavail * bsize < FREE_BYTES_MIN) throw new Error(`less than ${FREE_BYTES_MIN / 1e6} MB are free`);
+    leaveRoom(folder);
     return new History(folder, bounds);
   }
 
@@ -209,6 +224,7 @@ export class Historian {
     const damaged = /CORRUPT|NOTADB/.test((error as { code?: string }).code ?? '');
     this.#closeQuietly();
     this.#openDueMs = clock.monotonicMs() + (damaged ? 0 : RETRY_MS);
+    this.#flushDueMs = Math.min(this.#flushDueMs, this.#openDueMs);
     for (const feeder of this.#feeders.values()) feeder.recording = null;
     const reason = damaged ? `${error.message}: the file is set aside` : error.message;
     if (damaged) this.#setAside(folder);
@@ -234,4 +250,9 @@ export class Historian {
       this.#input.log.error({ error: (error as Error).message }, 'the damaged history cannot be set aside');
     }
   }
+}
+
+function leaveRoom(folder: string): void {
+  const { bavail, bsize } = statfsSync(folder);
+  if (bavail * bsize < FREE_BYTES_MIN) throw new Error(`under ${FREE_BYTES_MIN / 1e6} MB of the disk are free`);
 }

@@ -8,9 +8,12 @@ import { openAcquisition } from './acquisition/acquisition.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Configuration } from './configuration.ts';
 import { Controller, type Observer } from './controller.ts';
+import { Historian } from './historian.ts';
+import type { HistoryBounds } from './journal/history.ts';
 import { Journal } from './journal/journal.ts';
 import { HEARTBEAT_EVERY_MS, HEARTBEAT_FILE } from './journal/reader.ts';
 import type { Log } from './log.ts';
+import type { Settings } from './settings.ts';
 
 export interface Running {
   readonly controller: Controller;
@@ -26,8 +29,33 @@ export function startController(
   clock: Clock = systemClock(),
 ): Running {
   const { settings, registerMaps, hash } = configuration;
-  const journal = new Journal(settings.journal.path, settings.journal.maxMegabytes);
-  const controller = new Controller({ configuration, journal, clock, random: Math.random, log, observer });
+  const journal = new Journal(settings.journal.path, settings.journal.maxMegabytes / 2);
+  const historian: Historian = new Historian({
+    folder: settings.journal.path,
+    bounds: historyBounds(settings),
+    clock,
+    log,
+    isQuiet: () => controller.isQuiet,
+    trouble: (reason) => controller.historyTrouble(reason),
+  });
+  const controller = new Controller({
+    configuration,
+    journal,
+    clock,
+    random: Math.random,
+    log,
+    observer: {
+      ...observer,
+      reading(reading) {
+        historian.reading(reading);
+        observer.reading?.(reading);
+      },
+      event(event) {
+        historian.event(event);
+        observer.event?.(event);
+      },
+    },
+  });
   log.info({ substation: settings.substation.id, settings: hash, feeders: settings.feeders.length }, 'running');
   const beat = heartbeat(settings.journal.path, clock, log);
   const acquisition = openAcquisition({
@@ -52,10 +80,16 @@ export function startController(
       // The controller first: that reads are cut off by the stop is no event of a source.
       await controller.stop();
       acquisition.close();
+      historian.close();
       rmSync(join(settings.journal.path, HEARTBEAT_FILE), { force: true });
       journal.close();
     },
   };
+}
+
+/** The history has what the journal leaves of the megabytes, at least half of them. */
+function historyBounds({ feeders, journal }: Settings): HistoryBounds {
+  return { days: journal.historyDays, feeders: feeders.length, maxBytes: (journal.maxMegabytes * 1e6) / 2 };
 }
 
 /** The verb: runs until SIGINT or SIGTERM. */

@@ -10,18 +10,13 @@ import { uplink } from './uplink-settings.ts';
 const journal = z
   .strictObject({
     path: z.string().min(1).default('/var/lib/headroom'),
-    historyDays: z
-      .int()
-      .min(1)
-      .max(3650)
-      .default(30)
-      .describe('how long measurement history is kept, once there is one'),
+    historyDays: z.int().min(1).max(3650).default(30).describe('how long measurement history is kept'),
     maxMegabytes: z
       .int()
       .min(16)
       .max(1_000_000)
       .default(512)
-      .describe('the oldest sent events go when the journal is larger'),
+      .describe('for journal and history, half each; the oldest goes first, an unsent request never'),
   })
   .prefault({});
 

@@ -16,6 +16,7 @@ const WIRING = [
   'src/request-message.ts',
   'src/rehearsal.ts',
   'src/keeper.ts',
+  'src/historian.ts',
   'src/watched-feeder.ts',
   'src/headroom.js',
 ];

@@ -119,7 +119,8 @@ interface DisturbanceRow {
 
 function reading<T>(folder: string, read: (db: Database.Database) => T): T {
   const file = join(folder, HISTORY_FILE);
-  if (!existsSync(file)) throw new Error(`${folder} has no ${HISTORY_FILE}, expected the journal folder of a controller`);
+  if (!existsSync(file))
+    throw new Error(`${folder} has no ${HISTORY_FILE}, expected the journal folder of a controller`);
   const db = new Database(file, { readonly: true, fileMustExist: true, timeout: 2_000 });
   try {
     return read(db);
@@ -135,7 +136,8 @@ function spans(db: Database.Database): Database.Statement {
       sum(${name}_usable) AS ${name}_usable, sum(${name}_uncertain) + sum(${name}_bad) AS ${name}_doubtful`,
   );
   return db.prepare(
-    `SELECT (minute / ?) * ? AS start, min(clock_synchronised) AS synchronised, ${columns} FROM minute
+    // Numbers come in as floats, and a span begins at a whole one.
+    `SELECT (minute / CAST(? AS INTEGER)) * ? AS start, min(clock_synchronised) AS synchronised, ${columns} FROM minute
      WHERE feeder_id = (SELECT id FROM feeder WHERE name = ?) AND minute >= ? AND minute < ? GROUP BY start ORDER BY start`,
   );
 }

@@ -42,9 +42,7 @@ export const HISTORY_STEPS = [
 export function migrate(db: Database.Database, steps: readonly string[]): void {
   const version = db.pragma('user_version', { simple: true }) as number;
   if (version > steps.length) {
-    throw new Error(
-      `${db.name} is of journal version ${version}, expected at most ${steps.length}: a newer program wrote it`,
-    );
+    throw new Error(`${db.name} is of version ${version}, expected at most ${steps.length}: a newer program wrote it`);
   }
   for (const [index, step] of steps.entries()) {
     if (index < version) continue;

@@ -69,7 +69,9 @@ export class Ring {
 /** The samples of one packed piece, oldest first. Throws where the piece is no whole number of samples. */
 export function unpack(bytes: Uint8Array): Sample[] {
   if (bytes.length % BYTES_PER_SAMPLE !== 0)
-    throw new Error(`a piece of a disturbance record has ${bytes.length} bytes, expected a multiple of ${BYTES_PER_SAMPLE}`);
+    throw new Error(
+      `a piece of a disturbance record has ${bytes.length} bytes, expected a multiple of ${BYTES_PER_SAMPLE}`,
+    );
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return Array.from({ length: bytes.length / BYTES_PER_SAMPLE }, (_, n) => {
     const at = n * BYTES_PER_SAMPLE;

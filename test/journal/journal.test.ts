@@ -186,7 +186,7 @@ describe('opening', () => {
     const db = new Database(join(folder, 'journal.db'));
     db.pragma('user_version = 99');
     db.close();
-    expect(() => new Journal(folder)).toThrow(/journal version 99, expected at most 1: a newer program wrote it$/);
+    expect(() => new Journal(folder)).toThrow(/version 99, expected at most 1: a newer program wrote it$/);
     // The refusal lets go of the folder.
     const later = new Database(join(folder, 'journal.db'));
     later.pragma('user_version = 1');
