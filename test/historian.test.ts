@@ -24,17 +24,18 @@ function start(given: { folder?: string } = {}) {
   const folder = given.folder ?? mkdtempSync(join(scratch, 'journal-'));
   const clock = handClock(START_MS);
   const troubles: (string | null)[] = [];
+  const mood = { quiet: true };
   const site = {
     folder,
     clock,
     troubles,
-    quiet: true,
+    mood,
     historian: new Historian({
       folder,
       bounds: { days: 30, feeders: 1, maxBytes: 1e8 },
       clock,
       log: silentLog,
-      isQuiet: () => site.quiet,
+      isQuiet: () => mood.quiet,
       trouble: (reason) => void troubles.push(reason),
     }),
     /** Readings every `everyMs`. */
@@ -53,12 +54,12 @@ function start(given: { folder?: string } = {}) {
     closed = true;
   };
   opened.push(close);
-  return { ...site, site, close };
+  return { ...site, close };
 }
 
 function readingOf(currentA: number, atMs: number): FeederReading {
   const at = { currentA, quality: 'good', reason: null } as const;
-  return { feederId: 'F1', sourceId: 'meter', atMs, L1: at, L2: at, L3: at, N: at };
+  return { feederId: 'F1', sourceId: 'meter', atMs, L1: at, L2: at, L3: at, N: at, exporting: [] };
 }
 
 function eventOf(type: Event['type'], more: Partial<Event> = {}): Event {
@@ -77,12 +78,12 @@ function eventOf(type: Event['type'], more: Partial<Event> = {}): Event {
 
 describe('minutes', () => {
   test('wait for five minutes and a quiet moment, no longer than fifteen', () => {
-    const { site, clock, minutes, live } = start();
+    const { mood, clock, minutes, live } = start();
     live(100, 299);
     expect(minutes()).toHaveLength(0);
     live(100, 2);
     expect(minutes()).toHaveLength(5);
-    site.quiet = false;
+    mood.quiet = false;
     live(200, 600);
     expect(minutes()).toHaveLength(5);
     live(200, 301);

@@ -28,7 +28,7 @@ const uncertain = (currentA: number): ConductorReading => ({ currentA, quality: 
 const BAD: ConductorReading = { currentA: null, quality: 'bad', reason: 'noAnswer' };
 
 function reading(L1: ConductorReading, atMs = 0, feederId = 'F1'): FeederReading {
-  return { feederId, sourceId: 'meter', atMs, L1, L2: good(20), L3: good(30), N: BAD };
+  return { feederId, sourceId: 'meter', atMs, L1, L2: good(20), L3: good(30), N: BAD, exporting: [] };
 }
 
 /** One minute with these currents on L1. */
