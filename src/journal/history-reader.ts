@@ -12,7 +12,7 @@ import { type Sample, unpack } from './samples.ts';
  * One conductor over one span. Amperes are null where no reading was usable, and `quality` is then `bad`; it is
  * `uncertain` where any reading was uncertain or bad, else `good`.
  */
-export interface ConductorSpan {
+interface ConductorSpan {
   readonly minA: number | null;
   readonly avgA: number | null;
   readonly maxA: number | null;
