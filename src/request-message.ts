@@ -77,7 +77,7 @@ export function requestMessage(request: ControlRequest, context: MessageContext)
     clock: { synchronised: context.clockSynchronised, offsetMs: null },
     priority: trigger.element === 'emergency' ? 'emergency' : 'constraint',
     settings: { group: group.name, hash: context.settingsHash },
-    mode: 'live',
+    mode: request.mode,
   };
 }
 

@@ -68,6 +68,7 @@ function made({ request, context, curtailment = {}, caps = {}, targetGroup = tru
       currentA: { L1: 100.005, L2: 361.2345, L3: null, N: null },
       quality: { L1: 'good', L2: 'uncertain', L3: 'bad' },
       readingAgeMs: 199.6,
+      mode: 'live',
       reason: 'atRisk on L2',
       ...request,
     },

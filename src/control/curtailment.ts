@@ -51,7 +51,7 @@ export function limitDueMs(state: FeederState, settings: ControlSettings): numbe
   const wantMs = heldWantDueMs(state, settings);
   const { episode } = state;
   if (episode === null) return wantMs;
-  const capMs = episode.capped ? NEVER : lengthCapMs(episode, settings);
+  const capMs = episode.endedBy !== null ? NEVER : lengthCapMs(episode, settings);
   return Math.min(wantMs, episode.endMs, capMs, releaseDueMs(state, settings), refreshDueMs(state, settings));
 }
 
@@ -81,10 +81,10 @@ function deepen(state: FeederState, settings: ControlSettings, nowMs: number, ou
     state.episode = beginEpisode(trigger, worst.ask.operatedMs, nowMs);
   }
   const { episode } = state;
-  if (episode.capped) episode.lengthFromMs = nowMs;
+  if (episode.endedBy !== null) episode.lengthFromMs = nowMs;
   episode.trigger = trigger;
   episode.deepenedMs = nowMs;
-  episode.capped = false;
+  episode.endedBy = null;
   sayLimit(state, settings, 'limit', nowMs, `${trigger.element} on ${trigger.phase}`, out);
   endAlarm(state, 'lapsed', nowMs, out);
 }
@@ -111,7 +111,7 @@ function beginEpisode(trigger: Trigger, operatedMs: number, nowMs: number): Epis
     endMs: nowMs,
     deepenedMs: nowMs,
     steppedMs: nowMs,
-    capped: false,
+    endedBy: null,
   };
 }
 
@@ -140,12 +140,17 @@ function lengthCapMs(episode: Episode, settings: ControlSettings): number {
 /** At the longest time of an episode: the elements that asked are locked until they have dropped out, and an alarm. */
 function capLength(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
   const { episode } = state;
-  if (episode === null || episode.capped || nowMs < lengthCapMs(episode, settings)) return;
-  episode.capped = true;
+  if (episode === null || episode.endedBy !== null || nowMs < lengthCapMs(episode, settings)) return;
+  episode.endedBy = 'maxEpisodeS';
+  lockOperated(state);
+  alarm(state, 'reinforce', `the episode has lasted maxEpisodeS ${settings.curtailment.maxEpisodeS}`, nowMs, out);
+}
+
+/** What has operated asks for nothing more until it has dropped out, or is armed again by command. */
+export function lockOperated(state: FeederState): void {
   eachElement(state, (element) => {
     element.locked = element.status === 'operated';
   });
-  alarm(state, 'reinforce', `the episode has lasted maxEpisodeS ${settings.curtailment.maxEpisodeS}`, nowMs, out);
 }
 
 /**
@@ -192,7 +197,7 @@ function releaseDueMs(state: FeederState, settings: ControlSettings): number {
   if (episode === null) return NEVER;
   const { firstLimitMs, steppedMs, deepenedMs, requestedMs } = episode;
   const stepMs = steppedMs > firstLimitMs ? steppedMs + dwellS(settings) * 1000 : firstLimitMs;
-  if (episode.capped) return Math.max(stepMs, requestedMs);
+  if (episode.endedBy !== null) return Math.max(stepMs, requestedMs);
   if (isAsked(state) || !limitedSeen(state, 'good') || !hasHeadroom(state, settings)) return NEVER;
   const { responseTimeS, minOnS } = settings.curtailment;
   return Math.max(stepMs, firstLimitMs + minOnS * 1000, deepenedMs + responseTimeS * 1000);
@@ -213,7 +218,7 @@ function hasHeadroom(state: FeederState, settings: ControlSettings): boolean {
 function releaseStep(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
   const { episode } = state;
   if (episode === null) return;
-  const reason = episode.capped ? 'maxEpisodeS' : 'headroom for what comes back';
+  const reason = episode.endedBy ?? 'headroom for what comes back';
   const limited = limitedPhases(state);
   for (const name of limited) {
     const phase = state[name];
@@ -228,6 +233,17 @@ function releaseStep(state: FeederState, settings: ControlSettings, nowMs: numbe
   episode.steppedMs = nowMs;
   if (limited.some((name) => state[name].levelPercent < 100))
     return sayLimit(state, settings, 'limit', nowMs, `a step of release: ${reason}`, out);
+  sayRelease(state, limited, nowMs, reason, out);
+  endEpisode(state, nowMs);
+}
+
+/** The whole limit at once, because somebody asked for that. */
+export function releaseAtOnce(state: FeederState, nowMs: number, reason: string, out: Action[]): void {
+  const limited = limitedPhases(state);
+  for (const name of limited) {
+    state[name].levelPercent = 100;
+    state[name].reductionA = 0;
+  }
   sayRelease(state, limited, nowMs, reason, out);
   endEpisode(state, nowMs);
 }
@@ -260,6 +276,6 @@ function endOverAlarms(state: FeederState, nowMs: number, out: Action[]): void {
     if (element.locked) locked = true;
     if (usableMs !== null && (!fresh || element.status !== 'normal')) atRest = false;
   });
-  if (!locked && !state.episode?.capped) endAlarm(state, 'reinforce', nowMs, out);
+  if (!locked && state.episode?.endedBy !== 'maxEpisodeS') endAlarm(state, 'reinforce', nowMs, out);
   if (atRest) endAlarm(state, 'lapsed', nowMs, out);
 }

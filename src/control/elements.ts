@@ -50,9 +50,10 @@ export function byUrgency(a: Element, b: Element): number {
 export function askOf(state: FeederState, settings: ControlSettings, name: Phase): Ask | null {
   const phase = state[name];
   let ask: Ask | null = null;
+  if (isBlocked(state, null)) return null;
   if (phase.fresh) {
     for (const element of ELEMENTS) {
-      if (!asks(phase[element])) continue;
+      if (!asks(phase[element]) || isBlocked(state, element)) continue;
       ask = joined(ask, ownAsk(phase, settings, name, element));
     }
   }
@@ -60,7 +61,8 @@ export function askOf(state: FeederState, settings: ControlSettings, name: Phase
   if (N.fresh && phase.fresh && (asks(N.atRisk) || asks(N.emergency)) && carriesNeutral(state, phase)) {
     for (const element of NEUTRAL_ELEMENTS) {
       const set = settings.neutral?.[element];
-      if (set !== undefined && asks(N[element])) ask = joined(ask, askBy(N, N[element], element, 'N', set));
+      if (set !== undefined && asks(N[element]) && !isBlocked(state, element))
+        ask = joined(ask, askBy(N, N[element], element, 'N', set));
     }
   }
   return ask;
@@ -71,15 +73,23 @@ export function isAsked(state: FeederState): boolean {
   for (const name of PHASES) {
     const phase = state[name];
     if (!phase.fresh) continue;
-    for (const element of ELEMENTS) if (isActive(phase[element])) return true;
+    for (const element of ELEMENTS) if (isActive(phase[element]) && !isBlocked(state, element)) return true;
   }
-  return state.N.fresh && (isActive(state.N.atRisk) || isActive(state.N.emergency));
+  return state.N.fresh && NEUTRAL_ELEMENTS.some((name) => isActive(state.N[name]) && !isBlocked(state, name));
+}
+
+/** Whether an operator has blocked the element; with null, the whole feeder. */
+export function isBlocked({ blocks }: FeederState, element: Element | null): boolean {
+  return blocks.some((block) => block.element === element);
 }
 
 /** Calls for every element of every conductor. */
-export function eachElement(state: FeederState, call: (element: ElementState, on: ConductorState) => void): void {
-  for (const name of PHASES) for (const element of ELEMENTS) call(state[name][element], state[name]);
-  for (const element of NEUTRAL_ELEMENTS) call(state.N[element], state.N);
+export function eachElement(
+  state: FeederState,
+  call: (state: ElementState, on: ConductorState, element: Element) => void,
+): void {
+  for (const name of PHASES) for (const element of ELEMENTS) call(state[name][element], state[name], element);
+  for (const element of NEUTRAL_ELEMENTS) call(state.N[element], state.N, element);
 }
 
 function asks({ status, locked }: ElementState): boolean {

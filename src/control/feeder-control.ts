@@ -6,6 +6,7 @@
 // A timer that falls due between two readings is run at its own instant, before the later reading; a reading at that
 // very instant counts first, being the newest that is known. So the outcome does not depend on how often it is polled.
 import type { Conductor, Element } from '../feeder.ts';
+import { modesDueMs, runModes, takeCommand } from './commands.ts';
 import { limitDueMs, stepLimit } from './curtailment.ts';
 import {
   type Bridged,
@@ -21,6 +22,7 @@ import type {
   Action,
   ConductorInput,
   ConductorState,
+  ControlCommand,
   ControlReading,
   ControlSettings,
   DefiniteTimeSettings,
@@ -66,6 +68,8 @@ export function newFeederState(): FeederState {
     requestTimesMs: [],
     operationTimesMs: [],
     alarms: [],
+    blocks: [],
+    testUntilMs: null,
   };
 }
 
@@ -102,6 +106,21 @@ export function stepClock(state: FeederState, settings: ControlSettings, nowMs: 
   sayAgain(state, nowMs, 'the wall clock was stepped', out);
 }
 
+/** A command of an operator or the head end. Gives null when it is done, or in one line why it cannot be. */
+export function stepCommand(
+  state: FeederState,
+  settings: ControlSettings,
+  command: ControlCommand,
+  nowMs: number,
+  out: Action[],
+): string | null {
+  stepTime(state, settings, nowMs, out);
+  const atMs = Math.max(nowMs, state.steppedToMs);
+  const refused = takeCommand(state, command, atMs, out);
+  if (refused === null) fire(state, settings, atMs, out);
+  return refused;
+}
+
 /**
  * When `stepTime` has something to do; Infinity when nothing is running. Every answer is consumed by running it, so
  * that stepping to it always gets on. Never before what has been run: other settings may make a delay long over.
@@ -109,7 +128,7 @@ export function stepClock(state: FeederState, settings: ControlSettings, nowMs: 
 export function nextDueMs(state: FeederState, settings: ControlSettings): number {
   const { L1, L2, L3, steppedToMs } = state;
   const { staleAfterMs } = settings;
-  const limitMs = isQuiet(state) ? Number.POSITIVE_INFINITY : limitDueMs(state, settings);
+  const limitMs = isQuiet(state) ? Number.POSITIVE_INFINITY : Math.min(limitDueMs(state, settings), modesDueMs(state));
   const neutralMs =
     settings.neutral === undefined ? Number.POSITIVE_INFINITY : dueOf(state.N, settings.neutral, staleAfterMs);
   const dueMs = Math.min(
@@ -123,8 +142,8 @@ export function nextDueMs(state: FeederState, settings: ControlSettings): number
 }
 
 /** Nothing has operated and nothing is asked: by far the most scans. */
-function isQuiet({ L1, L2, L3, N, episode, alarms }: FeederState): boolean {
-  if (episode !== null || alarms.length > 0) return false;
+function isQuiet({ L1, L2, L3, N, episode, alarms, blocks, testUntilMs }: FeederState): boolean {
+  if (episode !== null || alarms.length > 0 || blocks.length > 0 || testUntilMs !== null) return false;
   return !(hasOperated(L1) || hasOperated(L2) || hasOperated(L3) || isOperated(N.atRisk) || isOperated(N.emergency));
 }
 
@@ -214,7 +233,10 @@ function fire(state: FeederState, settings: ControlSettings, nowMs: number, out:
   runConductor(state.L3, settings, staleAfterMs, 'L3', nowMs, out);
   if (settings.neutral !== undefined) runConductor(state.N, settings.neutral, staleAfterMs, 'N', nowMs, out);
   judgeSight(state, nowMs, out);
-  if (!isQuiet(state)) stepLimit(state, settings, nowMs, out);
+  if (!isQuiet(state)) {
+    runModes(state, nowMs, out);
+    stepLimit(state, settings, nowMs, out);
+  }
   state.steppedToMs = nowMs;
 }
 

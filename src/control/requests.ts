@@ -84,6 +84,7 @@ function say(
     quality: { L1: state.L1.quality, L2: state.L2.quality, L3: state.L3.quality },
     readingAgeMs: Math.max(0, ...ages),
     reason,
+    mode: state.testUntilMs === null ? 'live' : 'test',
   });
 }
 

@@ -163,8 +163,8 @@ export interface Episode {
   /** Of the last deeper level, and of the last shallower one. */
   deepenedMs: number;
   steppedMs: number;
-  /** The length cap has passed: only steps of release are left. */
-  capped: boolean;
+  /** Why only steps of release are left, whatever is measured; null while what is measured decides. */
+  endedBy: 'maxEpisodeS' | 'block' | 'release' | null;
 }
 
 export interface FeederState {
@@ -183,7 +183,36 @@ export interface FeederState {
   operationTimesMs: number[];
   /** Alarms that are standing. */
   alarms: AlarmName[];
+  /** What an operator has blocked, each until its own end. */
+  blocks: Block[];
+  /** Until when requests are marked as a test; null in service. */
+  testUntilMs: number | null;
 }
+
+/** An element, or with null the whole feeder, that asks for nothing until `untilMs`. It is measured all the same. */
+interface Block {
+  readonly element: Element | null;
+  readonly untilMs: number;
+}
+
+/**
+ * What an operator or the head end asks of one feeder. Whoever received it has checked its form, its sender and its
+ * expiry; control says whether it can be done.
+ */
+export type ControlCommand =
+  | {
+      readonly action: 'block';
+      /** Null for the whole feeder. */
+      readonly element: Element | null;
+      /** At most BLOCK_LONGEST_MS from now. */
+      readonly untilMs: number;
+      /** Whether a standing limit is released at once and not in steps. */
+      readonly immediate: boolean;
+    }
+  | { readonly action: 'unblock'; readonly element: Element | null }
+  | { readonly action: 'release'; readonly immediate: boolean }
+  /** Null ends test mode. */
+  | { readonly action: 'testMode'; readonly untilMs: number | null };
 
 /**
  * `reinforce`: an episode reached its longest time. `lapsed`: a limit ended because it could not be refreshed.
@@ -192,7 +221,19 @@ export interface FeederState {
  */
 export type AlarmName = 'reinforce' | 'lapsed' | 'requestCap' | 'operationCap' | 'noTarget';
 
-type EventType = 'pickup' | 'operate' | 'dropout' | 'limit' | 'refresh' | 'release' | 'alarm' | 'alarmEnd' | 'blind';
+type EventType =
+  | 'pickup'
+  | 'operate'
+  | 'dropout'
+  | 'limit'
+  | 'refresh'
+  | 'release'
+  | 'alarm'
+  | 'alarmEnd'
+  | 'blind'
+  | 'block'
+  | 'test'
+  | 'settings';
 
 export interface EventAction {
   readonly kind: 'event';
@@ -224,6 +265,7 @@ export interface ControlRequest {
   /** Age of the oldest reading that it rests on. */
   readonly readingAgeMs: number;
   readonly reason: string;
+  readonly mode: 'live' | 'test';
 }
 
 export type Action = EventAction | ControlRequest;

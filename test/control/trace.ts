@@ -3,18 +3,27 @@
 // the value in DEFAULTS below. Then the table. A row is one reading; with `-` for the currents only time passes, and its
 // quality may be `clock` (the wall clock was stepped) or `restart` (the state goes through text and back). A quality
 // may be given per phase (`good,bad,good`). `does` lists the actions in order, each with its own time where that is
-// not the row's (`refresh@35`). A trace that fails is printed whole, as it really went, in the same form.
+// not the row's (`refresh@35`). A column `N_A` may follow L3_A. With `-` for the currents the quality may also be a
+// command: `block:600`, `block:600:now`, `block:600:atRisk`, `unblock`, `release`, `release:now`, `test:600`, `test:off`. A trace that fails is printed whole, as it really went, in the same form.
 import { readFileSync } from 'node:fs';
-import { newFeederState, nextDueMs, stepClock, stepReading, stepTime } from '../../src/control/feeder-control.ts';
+import {
+  newFeederState,
+  nextDueMs,
+  stepClock,
+  stepCommand,
+  stepReading,
+  stepTime,
+} from '../../src/control/feeder-control.ts';
 import type {
   Action,
   ConductorInput,
+  ControlCommand,
   ControlReading,
   ControlSettings,
   FeederState,
   PhaseState,
 } from '../../src/control/types.ts';
-import { PHASES, type Quality, rounded } from '../../src/feeder.ts';
+import { ELEMENTS, type Element, PHASES, type Quality, rounded } from '../../src/feeder.ts';
 
 const DEFAULTS = {
   ratingA: '400',
@@ -51,12 +60,13 @@ type SettingName = keyof typeof DEFAULTS;
 
 /** Monotonic time does not begin with the trace. */
 const START_MS = 500_000;
-const COLUMNS = ['t_s', 'L1_A', 'L2_A', 'L3_A', 'quality', 'state', 'does'] as const;
+const COLUMNS = ['t_s', 'L1_A', 'L2_A', 'L3_A', 'quality', 'state', 'does'];
+const WITH_NEUTRAL = ['t_s', 'L1_A', 'L2_A', 'L3_A', 'N_A', 'quality', 'state', 'does'];
 
 interface Row {
   readonly cells: readonly string[];
   readonly atMs: number;
-  readonly input: ControlReading | 'time' | 'clock' | 'restart';
+  readonly input: ControlReading | ControlCommand | 'time' | 'clock' | 'restart';
 }
 
 export interface Trace {
@@ -64,6 +74,7 @@ export interface Trace {
   readonly settingsText: string;
   readonly settings: ControlSettings;
   readonly show: string;
+  readonly columns: readonly string[];
   readonly rows: readonly Row[];
 }
 
@@ -85,9 +96,10 @@ export function readTrace(file: string): Trace {
     values[name as SettingName] = value;
   }
   const [header = '', ...lines] = table.split('\n');
-  if (header.trim().split(/\s+/).join() !== COLUMNS.join()) throw new Error(`${file}: columns "${header}"`);
-  const rows = lines.map((line) => readRow(line, file));
-  return { prose, settingsText, settings: settingsOf(values, file), show: values.show, rows };
+  const columns = [COLUMNS, WITH_NEUTRAL].find((some) => some.join() === header.trim().split(/\s+/).join());
+  if (columns === undefined) throw new Error(`${file}: columns "${header}"`);
+  const rows = lines.map((line) => readRow(line, columns, file));
+  return { prose, settingsText, settings: settingsOf(values, file), show: values.show, columns, rows };
 }
 
 /** Runs a trace; `between` may do to the state what must not matter, before each row, and gives the state to go on with. */
@@ -96,16 +108,20 @@ export function runTrace(
   between: (state: FeederState, settings: ControlSettings, beforeMs: number, out: Action[]) => FeederState = same,
 ): Outcome {
   let state = newFeederState();
+  const refusals: string[] = [];
   const outcome = { states: [] as string[], does: [] as string[], actions: [] as Action[] };
   for (const { atMs, input } of rows) {
     const out: Action[] = [];
     state = between(state, settings, atMs, out);
     if (input === 'clock') stepClock(state, settings, atMs, out);
     else if (input === 'time' || input === 'restart') stepTime(state, settings, atMs, out);
-    else stepReading(state, settings, input, out);
+    else if ('action' in input) {
+      const refused = stepCommand(state, settings, input, atMs, out);
+      if (refused !== null) refusals.push(refused);
+    } else stepReading(state, settings, input, out);
     if (input === 'restart') state = throughText(state);
     outcome.states.push(stateWord(state));
-    outcome.does.push(doesText(out, atMs, show));
+    outcome.does.push([doesText(out, atMs, show), ...refusals.splice(0)].join(', refused: '));
     outcome.actions.push(...out);
   }
   return { ...outcome, final: state };
@@ -135,7 +151,7 @@ export function stepBetween(
 
 /** The file as it would be if what happened were right, wrong rows marked with what was wanted; null if all is right. */
 export function wrongTrace(trace: Trace, outcome: Outcome): string | null {
-  const wanted = trace.rows.map(({ cells }) => [cells[5], cells[6]].join('  '));
+  const wanted = trace.rows.map(({ cells }) => [cells.at(-2), cells.at(-1)].join('  '));
   const happened = trace.rows.map((_, i) => [outcome.states[i], outcome.does[i]].join('  '));
   if (wanted.every((text, i) => text === happened[i])) return null;
   const lines = formatTrace(trace, outcome).split('\n');
@@ -148,30 +164,47 @@ export function wrongTrace(trace: Trace, outcome: Outcome): string | null {
 
 /** The trace as a file, with what happened as what is wanted. */
 function formatTrace(trace: Trace, { states, does }: Outcome): string {
-  const rows = trace.rows.map(({ cells }, i) => [...cells.slice(0, 5), states[i] ?? '', does[i] ?? '']);
-  const table = [[...COLUMNS], ...rows];
-  const widths = COLUMNS.map((_, column) => Math.max(...table.map((cells) => cells[column]?.length ?? 0)));
+  const { columns } = trace;
+  const rows = trace.rows.map(({ cells }, i) => [...cells.slice(0, -2), states[i] ?? '', does[i] ?? '']);
+  const table = [[...columns], ...rows];
+  const widths = columns.map((_, column) => Math.max(...table.map((cells) => cells[column]?.length ?? 0)));
   const lines = table.map((cells) =>
     cells
-      .map((cell, column) => (column < 4 ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
+      .map((cell, column) =>
+        column < columns.length - 3 ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+      )
       .join('  ')
       .trimEnd(),
   );
   return `${[trace.prose, trace.settingsText, lines.join('\n')].join('\n\n')}\n`;
 }
 
-function readRow(line: string, file: string): Row {
+function readRow(line: string, columns: readonly string[], file: string): Row {
   const cells = line.trim().split(/\s{2,}/);
-  const [t_s = '', L1 = '', L2 = '', L3 = '', quality = ''] = cells;
+  const [t_s = '', L1 = '', L2 = '', L3 = '', fifth = ''] = cells;
+  const [neutral, quality = ''] = columns === WITH_NEUTRAL ? [fifth, cells[5]] : ['20', fifth];
   const atMs = START_MS + Math.round(Number(t_s) * 1000);
-  if (cells.length !== COLUMNS.length || Number.isNaN(atMs)) throw new Error(`${file}: row "${line}"`);
+  if (cells.length !== columns.length || Number.isNaN(atMs)) throw new Error(`${file}: row "${line}"`);
   if (L1 === '-' && L2 === '-' && L3 === '-' && quality !== 'bad') {
-    const input = quality === 'clock' || quality === 'restart' ? quality : 'time';
+    const input = quality === 'clock' || quality === 'restart' ? quality : (command(quality, atMs) ?? 'time');
     return { cells, atMs, input };
   }
   const [q1 = 'bad', q2 = q1, q3 = q1] = quality.split(',');
-  const N: ConductorInput = { currentA: 20, quality: 'good' };
+  const N = input(neutral, neutral === '-' ? 'bad' : 'good');
   return { cells, atMs, input: { atMs, L1: input(L1, q1), L2: input(L2, q2), L3: input(L3, q3), N } };
+}
+
+function command(text: string, atMs: number): ControlCommand | null {
+  const [action = '', ...words] = text.split(':');
+  const numbers = words.map(Number).filter((word) => !Number.isNaN(word));
+  const untilMs = atMs + (numbers[0] ?? 0) * 1000;
+  const element: Element | null = ELEMENTS.find((name) => words.includes(name)) ?? null;
+  const immediate = words.includes('now');
+  if (action === 'block') return { action, element, untilMs, immediate };
+  if (action === 'unblock') return { action, element };
+  if (action === 'release') return { action, immediate };
+  if (action === 'test') return { action: 'testMode', untilMs: words.includes('off') ? null : untilMs };
+  return null;
 }
 
 function input(currentText: string, quality: string): ConductorInput {
@@ -253,9 +286,11 @@ function doesText(actions: readonly Action[], rowMs: number, show: string): stri
 function wordsOf(action: Action, show: string): { verb: string; what: string } {
   if (action.kind === 'event') {
     const { type, alarm = '', element, phase } = action;
+    if (type === 'block' || type === 'test')
+      return { verb: type, what: `${element === undefined ? '' : ` ${element}`} (${action.reason})` };
     if (type === 'blind') return { verb: type, what: '' };
     if (phase === undefined) return { verb: type === 'alarmEnd' ? 'over' : type, what: ` ${alarm}` };
-    return { verb: element === 'emergency' ? `emergency ${type}` : type, what: ` ${phase}` };
+    return { verb: element === 'atRisk' ? type : `${element} ${type}`, what: ` ${phase}` };
   }
   const phases = PHASES.filter((name) => action.levelPercent[name] !== undefined);
   const levels = phases.map((name) => {
@@ -263,7 +298,8 @@ function wordsOf(action: Action, show: string): { verb: string; what: string } {
     return action.action === 'release' ? ` ${name}` : ` ${name} ${action.levelPercent[name]}%${relief}`;
   });
   const end = show === 'end' && action.action !== 'release' ? ` until ${seconds(action.endMs)}` : '';
-  return { verb: action.action, what: (action.action === 'refresh' ? '' : levels.join('')) + end };
+  const verb = action.mode === 'test' ? `test ${action.action}` : action.action;
+  return { verb, what: (action.action === 'refresh' ? '' : levels.join('')) + end };
 }
 
 function seconds(atMs: number): number {
