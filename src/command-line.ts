@@ -69,6 +69,7 @@ function addServiceVerbs(program: Command, set: Set): void {
 }
 
 function addWorkbenchVerbs(program: Command, set: Set): void {
+  addReplayVerb(program, set);
   program
     .command('demo')
     .description('a winter evening in two minutes, with meter, broker and head end in this one process')
@@ -102,6 +103,20 @@ function addWorkbenchVerbs(program: Command, set: Set): void {
     .option('--verbose', 'a line per row')
     .action((trace: string, { voltage, ...options }: { voltage: number }) =>
       set(import('./workbench/play.ts').then(({ play }) => play({ trace, voltageV: voltage, ...options }))),
+    );
+}
+
+function addReplayVerb(program: Command, set: Set): void {
+  program
+    .command('replay')
+    .description('run recorded traces through the control code of the controller (open loop)')
+    .argument('<config>', 'configuration file')
+    .argument('<trace...>', 'CSV, plain or gzipped')
+    .option('--gap <seconds>', 'what is a gap; else more than three median intervals', positive)
+    .option('--strict', 'end at the first row that cannot be read')
+    .option('--json', 'as one JSON document')
+    .action((config: string, traces: string[], options: { gap?: number; strict?: boolean; json?: boolean }) =>
+      set(import('./workbench/replay/replay-verb.ts').then(({ replayVerb }) => replayVerb(config, traces, options))),
     );
 }
 

@@ -65,7 +65,7 @@ describe('verbs and options', () => {
   });
 
   test('what is not there would be found', () => {
-    expect(faultsOf('node src/main.ts replay TRACE')).toHaveLength(1);
+    expect(faultsOf('node src/main.ts rewind TRACE')).toHaveLength(1);
     expect(faultsOf('headroom events --verify --all FILE')).toEqual([
       'headroom events --verify --all FILE: events has no --all',
     ]);

@@ -1,0 +1,32 @@
+// The verb `replay`: runs the traces, prints what was found, and says on stderr what could not be read.
+import { configurationOrProblems } from '../../configuration.ts';
+import { TraceProblem } from '../trace/problem.ts';
+import { progressBar } from './progress-bar.ts';
+import { replay } from './replay.ts';
+import { brokenText, replayJson, replayText } from './show-results.ts';
+
+export interface ReplayOptions {
+  readonly gap?: number | undefined;
+  readonly strict?: boolean | undefined;
+  readonly json?: boolean | undefined;
+}
+
+/** The exit code: 0 done, 2 for a configuration or a trace that cannot be used. */
+export async function replayVerb(config: string, traces: readonly string[], options: ReplayOptions): Promise<number> {
+  const configuration = configurationOrProblems(config);
+  if (configuration === null) return 2;
+  const bar = progressBar(process.stderr);
+  try {
+    const { gap: gapS, strict } = options;
+    const result = await replay({ configuration, traces, gapS, strict, progress: bar.show });
+    bar.clear();
+    process.stderr.write(brokenText(result));
+    process.stdout.write(options.json === true ? replayJson(result) : replayText(result));
+    return 0;
+  } catch (error) {
+    bar.clear();
+    if (!(error instanceof TraceProblem)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return 2;
+  }
+}

@@ -1,0 +1,181 @@
+// Runs recorded traces through the control code of the controller: the same steps, with the trace's clock in place of
+// the monotonic one. Neither source, broker nor journal of the configuration is touched.
+//
+// It is open loop: a recorded current does not fall when asked. So the closed loop is switched off (no effect is judged
+// or learned, no rebound expected), and levels come from `controllableA`.
+import type { Configuration } from '../../configuration.ts';
+import type { FeederSettings } from '../../feeder-settings.ts';
+import { watchedFeeder } from '../../watched-feeder.ts';
+import type { Problem } from '../../yaml-file.ts';
+import { readTraceFile } from '../trace/open-trace.ts';
+import { TraceProblem } from '../trace/problem.ts';
+import type { TimeForm, TraceSink } from '../trace/sink.ts';
+import { ReplayedFeeder } from './replayed-feeder.ts';
+import type { ReplayEvent, ReplayResult } from './results.ts';
+
+export const OPEN_LOOP =
+  'open loop: a recorded current does not fall when asked, so no effect is judged or learned, and levels come from controllableA';
+
+export interface ReplayInput {
+  readonly configuration: Configuration;
+  readonly traces: readonly string[];
+  /** What is a gap, where the trace's own median interval shall not say it. */
+  readonly gapS?: number | undefined;
+  /** A broken row ends the replay with a `TraceProblem`. */
+  readonly strict?: boolean | undefined;
+  /** Shown on long runs; `share` is 0 to 1. */
+  readonly progress?: ((share: number, readings: number) => void) | undefined;
+}
+
+/** So many events are kept; a trace that has more is told so. */
+const EVENTS_MAX = 1_000_000;
+const PROBLEMS_KEPT = 5;
+
+/** Throws a `TraceProblem` when a trace cannot be read, or holds nothing of the configuration's feeders. */
+export async function replay(input: ReplayInput): Promise<ReplayResult> {
+  const first = new Run(input, new Map());
+  await first.read();
+  // The gap rule needs the median of the whole trace. Where the first readings told it wrong, it is known now.
+  if (!first.isGapWrong) return first.result();
+  const second = new Run(input, first.gapsMs());
+  await second.read();
+  return second.result();
+}
+
+class Run implements TraceSink {
+  readonly #input: ReplayInput;
+  readonly #feeders = new Map<string, ReplayedFeeder>();
+  /** By slot; null for a feeder that the configuration does not have. */
+  readonly #slots: (ReplayedFeeder | null)[] = [];
+  readonly #unknownNames: string[] = [];
+  readonly #unknownRows: number[] = [];
+  readonly #events: ReplayEvent[] = [];
+  #eventsLeftOut = 0;
+  #readings = 0;
+  #brokenCount = 0;
+  readonly #brokenFirst: Problem[] = [];
+  readonly #notes: string[] = [];
+  #form: { form: TimeForm; file: string } | null = null;
+
+  constructor(input: ReplayInput, gapsMs: ReadonlyMap<string, number>) {
+    this.#input = input;
+    const { settings } = input.configuration;
+    const event = (event: ReplayEvent) => this.#keep(event);
+    for (const feeder of settings.feeders) {
+      const { control, group } = watchedFeeder(feeder, settings.sources);
+      const gapMs = input.gapS === undefined ? (gapsMs.get(feeder.id) ?? null) : input.gapS * 1000;
+      const openLoop = { ...control, curtailment: { ...control.curtailment, responseTimeS: 0 } };
+      const replayed = new ReplayedFeeder({
+        feederId: feeder.id,
+        ratingA: group.ratingA,
+        control: openLoop,
+        gapMs,
+        event,
+      });
+      this.#feeders.set(feeder.id, replayed);
+    }
+  }
+
+  async read(): Promise<void> {
+    const { traces, progress } = this.#input;
+    for (const [index, file] of traces.entries()) {
+      await readTraceFile(file, this, (doneBytes, allBytes) => {
+        progress?.((index + Math.min(1, doneBytes / Math.max(1, allBytes))) / traces.length, this.#readings);
+      });
+    }
+    if (this.#readings === 0) throw this.#nothing();
+    const lastMs = Math.max(...[...this.#feeders.values()].map((feeder) => feeder.lastMs));
+    for (const feeder of this.#feeders.values()) feeder.end(lastMs);
+  }
+
+  // ── sink ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  slotOf(feeder: string): number {
+    const replayed = this.#feeders.get(feeder) ?? null;
+    this.#unknownNames.push(replayed === null ? feeder : '');
+    this.#unknownRows.push(0);
+    return this.#slots.push(replayed) - 1;
+  }
+
+  reading(slot: number, atMs: number, L1_A: number, L2_A: number, L3_A: number, N_A: number): boolean {
+    const feeder = this.#slots[slot];
+    if (feeder === null || feeder === undefined) {
+      this.#unknownRows[slot] = (this.#unknownRows[slot] ?? 0) + 1;
+      return true;
+    }
+    if (!feeder.take(atMs, L1_A, L2_A, L3_A, N_A)) return false;
+    this.#readings++;
+    return true;
+  }
+
+  broken(problem: Problem, slot: number | null): void {
+    if (this.#input.strict === true) throw new TraceProblem(problem);
+    this.#brokenCount++;
+    if (this.#brokenFirst.length < PROBLEMS_KEPT) this.#brokenFirst.push(problem);
+    if (slot !== null) this.#slots[slot]?.brokenRow();
+  }
+
+  timeForm(form: TimeForm, file: string): void {
+    this.#form ??= { form, file };
+    if (this.#form.form === form) return;
+    const words = { utc: 'stamps in ISO 8601', seconds: 'seconds' };
+    const expected = `${words[this.#form.form]}, as in ${this.#form.file}`;
+    throw new TraceProblem({ file, line: 2, column: 1, path: 'time', value: words[form], expected });
+  }
+
+  note(text: string): void {
+    if (!this.#notes.includes(text)) this.#notes.push(text);
+  }
+
+  // ── result ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get isGapWrong(): boolean {
+    return [...this.#feeders.values()].some((feeder) => feeder.isGapWrong);
+  }
+
+  gapsMs(): Map<string, number> {
+    return new Map([...this.#feeders].map(([id, feeder]) => [id, feeder.gapMs]));
+  }
+
+  result(): ReplayResult {
+    // Feeders may come one after the other in the file; the sequence of events is one of time.
+    this.#events.sort((a, b) => a.atMs - b.atMs);
+    return {
+      form: this.#form?.form ?? 'seconds',
+      feeders: [...this.#feeders.values()].map((feeder) => feeder.result()),
+      events: this.#events,
+      eventsLeftOut: this.#eventsLeftOut,
+      broken: { count: this.#brokenCount, first: this.#brokenFirst },
+      unknown: this.#unknown(),
+      notes: this.#notes,
+      readings: this.#readings,
+    };
+  }
+
+  #unknown(): Map<string, number> {
+    return new Map(
+      this.#unknownNames.flatMap((name, slot) => (name === '' ? [] : [[name, this.#unknownRows[slot] ?? 0]])),
+    );
+  }
+
+  #keep(event: ReplayEvent): void {
+    if (this.#events.length < EVENTS_MAX) this.#events.push(event);
+    else this.#eventsLeftOut++;
+  }
+
+  /** Why not one reading was taken. */
+  #nothing(): TraceProblem {
+    const file = this.#input.traces.at(-1) ?? '';
+    const [first] = this.#brokenFirst;
+    if (first !== undefined) return new TraceProblem(first);
+    const names = [...this.#unknown().keys()];
+    if (names.length === 0) {
+      const expected = 'at least one row under the header';
+      return new TraceProblem({ file, line: 1, column: 1, path: 'row', value: null, expected });
+    }
+    const ids = this.#input.configuration.settings.feeders.map((feeder: FeederSettings) => feeder.id).join(', ');
+    const shown = `${names.slice(0, 12).join(', ')}${names.length > 12 ? ` and ${names.length - 12} more` : ''}`;
+    const expected = `a feeder of the configuration (${ids})`;
+    return new TraceProblem({ file, line: 2, column: 1, path: 'feeder', value: shown, expected });
+  }
+}

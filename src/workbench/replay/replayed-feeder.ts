@@ -1,0 +1,235 @@
+// One feeder in a replay: its control state, stepped by the same code as in service, and what is counted beside it.
+// What is a gap depends on the feeder's median interval, which the first readings tell well enough to begin with; the
+// whole trace has the last word (replay.ts).
+import { newFeederState, stepReading, stepTime } from '../../control/feeder-control.ts';
+import type { Action, ControlSettings, FeederState } from '../../control/types.ts';
+import { type Phase, type Quality, rounded } from '../../feeder.ts';
+import { Episodes } from './episodes.ts';
+import { Intervals } from './intervals.ts';
+import type { FeederResult, ReplayEvent } from './results.ts';
+
+/** Readings that are held back until they tell the median interval. */
+const WARM_UP = 64;
+/** A trace of one reading has no interval; nothing follows that could depend on it. */
+const SINGLE_READING_GAP_MS = 60_000;
+const GAP_INTERVALS = 3;
+
+export interface FeederInput {
+  readonly feederId: string;
+  readonly ratingA: number;
+  /** All but the gap rule, which is this file's to know. */
+  readonly control: ControlSettings;
+  /** Where it is known beforehand. */
+  readonly gapMs: number | null;
+  readonly event: (event: ReplayEvent) => void;
+}
+
+interface MutableConductor {
+  currentA: number;
+  quality: Quality;
+}
+
+export class ReplayedFeeder {
+  readonly #input: FeederInput;
+  readonly #state: FeederState = newFeederState();
+  readonly #actions: Action[] = [];
+  readonly #episodes = new Episodes();
+  readonly #intervals = new Intervals();
+  readonly #reading: {
+    atMs: number;
+    L1: MutableConductor;
+    L2: MutableConductor;
+    L3: MutableConductor;
+    N: MutableConductor;
+  };
+  #control: ControlSettings;
+  #held: number[] | null = [];
+  #gapMs = Number.NaN;
+  #firstMs = Number.NaN;
+  #lastMs = Number.NEGATIVE_INFINITY;
+  #isOver = false;
+  #overMs = 0;
+  #peakA = Number.NEGATIVE_INFINITY;
+  #peakAtMs = Number.NaN;
+  #peakPhase: Phase = 'L1';
+  #readings = 0;
+  #bad = 0;
+  #wrongSigns = 0;
+  #gaps = 0;
+  #gapSumMs = 0;
+
+  constructor(input: FeederInput) {
+    this.#input = input;
+    this.#control = input.control;
+    const conductor = (): MutableConductor => ({ currentA: Number.NaN, quality: 'good' });
+    this.#reading = { atMs: Number.NaN, L1: conductor(), L2: conductor(), L3: conductor(), N: conductor() };
+    if (input.gapMs !== null) this.#begin(input.gapMs);
+  }
+
+  /** False where the time is not after the reading before. Amperes as a `TraceSink` gets them. */
+  take(atMs: number, L1_A: number, L2_A: number, L3_A: number, N_A: number): boolean {
+    const intervalMs = atMs - this.#lastMs;
+    if (!(intervalMs > 0)) return false;
+    if (this.#readings === 0) this.#firstMs = atMs;
+    else this.#intervals.add(intervalMs);
+    this.#lastMs = atMs;
+    this.#readings++;
+    if (this.#held === null) {
+      this.#step(atMs, intervalMs, L1_A, L2_A, L3_A, N_A);
+      return true;
+    }
+    this.#held.push(atMs, intervalMs, L1_A, L2_A, L3_A, N_A);
+    if (this.#readings === WARM_UP) this.#begin(this.#ownGapMs());
+    return true;
+  }
+
+  brokenRow(): void {
+    this.#bad++;
+  }
+
+  /** The trace is over: what falls due up to `endMs`, the last instant of all feeders, still happens. */
+  end(endMs: number): void {
+    if (this.#held !== null) this.#begin(this.#ownGapMs());
+    if (this.#readings === 0) return;
+    const atMs = Math.max(endMs, this.#lastMs);
+    stepTime(this.#state, this.#control, atMs, this.#actions);
+    if (this.#isOver) this.#overMs += Math.min(atMs - this.#lastMs, this.#gapMs);
+    this.#drain();
+    this.#episodes.end(atMs);
+  }
+
+  get lastMs(): number {
+    return this.#lastMs;
+  }
+
+  /** The gap that the whole trace calls for, and whether another one was used. */
+  get gapMs(): number {
+    return this.#ownGapMs();
+  }
+  get isGapWrong(): boolean {
+    return this.#input.gapMs === null && this.#readings > 0 && this.#gapMs !== this.#ownGapMs();
+  }
+
+  result(): FeederResult {
+    const { feederId } = this.#input;
+    const seen = this.#readings > 0;
+    const hasPeak = Number.isFinite(this.#peakA);
+    return {
+      feederId,
+      readings: this.#readings,
+      bad: this.#bad,
+      wrongSigns: this.#wrongSigns,
+      gaps: this.#gaps,
+      gapMinutes: rounded(this.#gapSumMs / 60_000, 3),
+      gapS: rounded(this.#gapMs / 1000, 6),
+      firstMs: seen ? this.#firstMs : null,
+      lastMs: seen ? this.#lastMs : null,
+      episodes: this.#episodes.closed,
+      overRatingMinutes: rounded(this.#overMs / 60_000, 3),
+      peakA: hasPeak ? rounded(this.#peakA) : null,
+      peakAtMs: hasPeak ? this.#peakAtMs : null,
+      peakPhase: hasPeak ? this.#peakPhase : null,
+      peakThermalPercent: null,
+    };
+  }
+
+  #ownGapMs(): number {
+    const median = this.#intervals.median();
+    return median === null ? SINGLE_READING_GAP_MS : GAP_INTERVALS * median;
+  }
+
+  /** From here on it is known what a gap is; what was held back goes first. */
+  #begin(gapMs: number): void {
+    this.#gapMs = gapMs;
+    this.#control = { ...this.#input.control, staleAfterMs: gapMs };
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (let at = 0; at < held.length; at += 6) {
+      const [atMs = 0, intervalMs = 0, L1_A = 0, L2_A = 0, L3_A = 0, N_A = 0] = held.slice(at, at + 6);
+      this.#step(atMs, intervalMs, L1_A, L2_A, L3_A, N_A);
+    }
+  }
+
+  #step(atMs: number, intervalMs: number, L1_A: number, L2_A: number, L3_A: number, N_A: number): void {
+    // A value holds until the next, but not into a gap.
+    if (this.#isOver) this.#overMs += Math.min(intervalMs, this.#gapMs);
+    if (intervalMs > this.#gapMs && intervalMs < Number.POSITIVE_INFINITY) {
+      this.#gaps++;
+      this.#gapSumMs += intervalMs;
+    }
+    if (L1_A < 0 || L2_A < 0 || L3_A < 0) this.#wrongSigns++;
+    const a = Math.abs(L1_A);
+    const b = Math.abs(L2_A);
+    const c = Math.abs(L3_A);
+    const { L1, L2, L3, N } = this.#reading;
+    set(L1, a);
+    set(L2, b);
+    set(L3, c);
+    set(N, Math.abs(N_A));
+    let highestA = a >= b ? a : b;
+    if (c > highestA) highestA = c;
+    if (Number.isNaN(a) || Number.isNaN(b) || Number.isNaN(c)) {
+      this.#bad++;
+      highestA = highestOf(a, b, c);
+    }
+    this.#reading.atMs = atMs;
+    stepReading(this.#state, this.#control, this.#reading, this.#actions);
+    if (this.#actions.length > 0) this.#drain(highestA);
+    if (this.#episodes.isWatching) this.#episodes.peak(highestA);
+    if (highestA > this.#peakA) {
+      this.#peakA = highestA;
+      this.#peakAtMs = atMs;
+      this.#peakPhase = highestA === a ? 'L1' : highestA === b ? 'L2' : 'L3';
+    }
+    this.#isOver = highestA > this.#input.ratingA;
+  }
+
+  #drain(highestA = Number.NEGATIVE_INFINITY): void {
+    const { feederId, event } = this.#input;
+    for (const action of this.#actions) {
+      this.#episodes.take(action, highestA);
+      event({ feederId, ...eventOf(action) });
+    }
+    this.#actions.length = 0;
+  }
+}
+
+function set(conductor: MutableConductor, currentA: number): void {
+  conductor.currentA = currentA;
+  conductor.quality = Number.isNaN(currentA) ? 'bad' : 'good';
+}
+
+function highestOf(a: number, b: number, c: number): number {
+  const known = [a, b, c].filter((value) => !Number.isNaN(value));
+  return known.length === 0 ? Number.NEGATIVE_INFINITY : Math.max(...known);
+}
+
+/** A decision of control as an event; a request is one too. */
+function eventOf(action: Action): Omit<ReplayEvent, 'feederId'> {
+  if (action.kind === 'request') {
+    const { trigger, atMs, reason } = action;
+    const { element, phase } = trigger;
+    // Null where the phase is not seen at that moment.
+    const seenA = action.currentA[phase];
+    const levelPercent = Math.min(...Object.values(action.levelPercent).map((level) => rounded(level)));
+    return {
+      atMs,
+      type: action.action,
+      element,
+      phase,
+      ...(seenA !== null && { currentA: rounded(seenA) }),
+      levelPercent,
+      reason,
+    };
+  }
+  const { atMs, type, element, phase, currentA, levelPercent, alarm, reason } = action;
+  return {
+    atMs,
+    type,
+    element,
+    phase,
+    currentA: currentA === undefined ? undefined : rounded(currentA),
+    levelPercent,
+    reason: alarm === undefined ? reason : `${alarm}: ${reason}`,
+  };
+}

@@ -1,0 +1,97 @@
+// Opens a trace whatever its form is, plain or gzipped, and reads it into a sink. Gzip is known by its first bytes, a
+// COMTRADE record by its name, a native CSV by its header; any other CSV needs a mapping file. The file is read piece by
+// piece, so its size does not matter.
+import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
+import { createGunzip } from 'node:zlib';
+import { NativeCsvReader } from './native-csv.ts';
+import { TraceProblem } from './problem.ts';
+import type { TraceSink } from './sink.ts';
+
+interface TraceReader {
+  push(chunk: Buffer): void;
+  end(): void;
+}
+
+/** Bytes of the file read so far, and all of them. */
+export type Progress = (doneBytes: number, allBytes: number) => void;
+
+const CHUNK_BYTES = 1 << 20;
+
+/** Reads `file` to its end. Throws a `TraceProblem` when it cannot be a trace, and whatever the sink throws. */
+export async function readTraceFile(file: string, sink: TraceSink, progress: Progress): Promise<void> {
+  const reader: TraceReader = new NativeCsvReader(file, sink);
+  if (isGzip(file)) await pushGunzipped(file, reader, progress);
+  else pushPlain(file, reader, progress);
+  reader.end();
+}
+
+function pushPlain(file: string, reader: TraceReader, progress: Progress): void {
+  const handle = openOrExplain(file);
+  try {
+    const allBytes = fstatSync(handle).size;
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    let doneBytes = 0;
+    for (let count = readSync(handle, chunk); count > 0; count = readSync(handle, chunk)) {
+      reader.push(chunk.subarray(0, count));
+      doneBytes += count;
+      progress(doneBytes, allBytes);
+    }
+  } finally {
+    closeSync(handle);
+  }
+}
+
+async function pushGunzipped(file: string, reader: TraceReader, progress: Progress): Promise<void> {
+  const handle = openOrExplain(file);
+  const allBytes = fstatSync(handle).size;
+  closeSync(handle);
+  const packed = createReadStream(file, { highWaterMark: CHUNK_BYTES });
+  let doneBytes = 0;
+  packed.on('data', (chunk) => {
+    doneBytes += chunk.length;
+  });
+  // Not `pipeline`: a broken archive must be told as such, and only its own errors.
+  const unpacked = packed.pipe(createGunzip({ chunkSize: CHUNK_BYTES }));
+  try {
+    for await (const chunk of unpacked) {
+      reader.push(chunk as Buffer);
+      progress(doneBytes, allBytes);
+    }
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    if (!code.startsWith('Z_')) throw error;
+    throw unreadable(file, `a broken gzip archive (${(error as Error).message})`);
+  } finally {
+    packed.destroy();
+  }
+}
+
+function isGzip(file: string): boolean {
+  const handle = openOrExplain(file);
+  try {
+    const first = Buffer.alloc(2);
+    readSync(handle, first);
+    return first[0] === 0x1f && first[1] === 0x8b;
+  } catch (error) {
+    throw explained(file, error);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function openOrExplain(file: string): number {
+  try {
+    return openSync(file, 'r');
+  } catch (error) {
+    throw explained(file, error);
+  }
+}
+
+function explained(file: string, error: unknown): TraceProblem {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return unreadable(file, { ENOENT: 'not found', EISDIR: 'a folder', EACCES: 'not permitted' }[code ?? ''] ?? message);
+}
+
+function unreadable(file: string, value: string): TraceProblem {
+  return new TraceProblem({ file, line: 0, column: 0, path: '', value, expected: 'a readable trace, gzipped or not' });
+}
