@@ -1,13 +1,13 @@
 // Episodes out of what control says: from the first pickup that operated to the full release. Where nothing can be
 // asked (no target group, a cap), to the dropout of the last element.
 import type { Action, ControlRequest } from '../../control/types.ts';
-import { type Element, type Phase, rounded } from '../../feeder.ts';
+import { type Conductor, type Element, rounded } from '../../feeder.ts';
 import type { ReplayEpisode } from './results.ts';
 
 interface Open {
   startMs: number;
   element: Element;
-  phase: Phase;
+  phase: Conductor;
   peakA: number;
   deepestLevelPercent: number | null;
   limitedSinceMs: number | null;
@@ -53,7 +53,7 @@ export class Episodes {
     if (this.#open !== null) this.#close(atMs, false);
   }
 
-  #begin(startMs: number, element: Element, phase: Phase): void {
+  #begin(startMs: number, element: Element, phase: Conductor): void {
     this.#open ??= {
       startMs,
       element,

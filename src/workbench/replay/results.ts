@@ -1,6 +1,6 @@
 // What a replay found, as data: the sequence of events, and per feeder its episodes, extremes and how good the trace
 // was. Times are in milliseconds as the trace layer counts them; who shows them asks `showTime`.
-import type { Element, Phase } from '../../feeder.ts';
+import type { Conductor, Element, Phase } from '../../feeder.ts';
 import type { Event } from '../../messages.ts';
 import type { Problem } from '../../yaml-file.ts';
 import type { TimeForm } from '../trace/sink.ts';
@@ -10,7 +10,7 @@ export interface ReplayEvent {
   readonly feederId: string;
   readonly type: Event['type'];
   readonly element?: Element | undefined;
-  readonly phase?: Phase | undefined;
+  readonly phase?: Conductor | undefined;
   readonly currentA?: number | undefined;
   readonly levelPercent?: number | undefined;
   readonly thermalPercent?: number | undefined;
@@ -23,7 +23,7 @@ export interface ReplayEpisode {
   /** Null where the trace ends first. */
   readonly endMs: number | null;
   readonly element: Element;
-  readonly phase: Phase;
+  readonly phase: Conductor;
   readonly peakA: number;
   /** Null where nothing was asked. */
   readonly deepestLevelPercent: number | null;

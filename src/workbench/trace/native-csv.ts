@@ -21,12 +21,6 @@ const HEADER = 'time,feeder,L1_A,L2_A,L3_A[,N_A]';
 /** A line without an end is no CSV; more than this is not kept in memory to find out. */
 const LINE_BYTES_MAX = 1 << 20;
 
-/** Whether a first line is that of a native trace. */
-export function isNativeHeader(line: string): boolean {
-  const names = namesOf(line);
-  return names.includes('time') && names.includes('feeder') && names.includes('L1_A');
-}
-
 export class NativeCsvReader {
   readonly #file: string;
   readonly #sink: TraceSink;

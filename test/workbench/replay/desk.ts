@@ -9,7 +9,7 @@ import { showTime } from '../../../src/workbench/trace/sink.ts';
 import { showProblem } from '../../../src/yaml-file.ts';
 
 /** What a feeder F1 has unless a test says otherwise. */
-export const GROUP = `ratingA: 385
+const GROUP = `ratingA: 385
         atRisk: { pickupA: 345, dropoutA: 310, delayS: 30, resetDelayS: 60 }`;
 
 export interface Desk {
