@@ -95,6 +95,7 @@ export class Controller {
     const { settings, hash } = input.configuration;
     for (const feeder of settings.feeders) this.#feeders.set(feeder.id, watchedFeeder(feeder, settings.sources));
     if (input.rehearse !== false) this.#rehearse();
+    this.#draftLost();
     this.#draft(null, 'restart', `version ${VERSION}, settings ${hash}`);
     const acks = this.#resume();
     this.#uplink = new Uplink({
@@ -186,7 +187,7 @@ export class Controller {
     this.#housekeeping?.cancel();
     for (const feeder of this.#feeders.values()) feeder.actions.length = 0;
     this.#keeper.commit({ states: this.#allStates(), requests: [], events: [], withheld: [] });
-    this.#keeper.keepEventsSent();
+    this.#keeper.keepProgress();
     await this.#uplink.close();
   }
 
@@ -519,7 +520,7 @@ export class Controller {
       this.#wallOffsetMs = offsetMs;
       this.#sayLimitsAgain();
     }
-    this.#keeper.keepEventsSent();
+    this.#keeper.keepProgress();
     if (!this.#settling) this.#keeper.tidy();
     this.#housekeeping = this.#clock.at(nowMs + HOUSEKEEPING_MS, () => this.#housekeep());
   }
@@ -534,6 +535,18 @@ export class Controller {
     } catch (error) {
       this.#input.log.warn({ error: (error as Error).message }, 'the rehearsal failed');
     }
+  }
+
+  /** The first event after others that were written and are gone stands for them. */
+  #draftLost(): void {
+    const { lostEvents } = this.#journal;
+    if (lostEvents === null) return;
+    const { first, last } = lostEvents;
+    this.#draft(null, 'gap', 'the journal had ended later: its newest events are lost', {
+      firstSequence: first,
+      lastSequence: last,
+      count: last - first + 1,
+    });
   }
 
   #sayLimitsAgain(): void {

@@ -75,8 +75,9 @@ export class Keeper {
     this.#eventsSentTo = sequence;
   }
 
-  /** Not worth a commit of its own per event: after a crash a few are said twice, with the same number. */
-  keepEventsSent(): void {
+  /** How far events have been written and sent. Not worth a commit of its own per event: after a crash a few are said twice, with the same number. */
+  keepProgress(): void {
+    this.attempt((journal) => journal.seal());
     if (this.#eventsSentTo === this.#eventsKeptTo) return;
     this.attempt((journal) => {
       journal.setEventsSentTo(this.#eventsSentTo);

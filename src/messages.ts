@@ -139,6 +139,8 @@ export const eventSchema = z
     commandId: commandId.optional(),
     count: z.int().min(1).optional().describe('of alarms that are joined into one, or that a gap stands for'),
     firstAt: time.optional().describe('of the first of them; `at` is of the last'),
+    firstSequence: sequence.optional().describe('of a gap: the events that it stands for are from here'),
+    lastSequence: sequence.optional().describe('to here; `count` of them are missing'),
     reason: z.string().max(1000),
     clockSynchronised: z.boolean(),
     historical: z.literal(true).optional().describe('a request that was never published as curtailment, and why'),

@@ -1,11 +1,12 @@
 // What must survive a power cut, in one SQLite file: the state of control, every request with its acknowledgements,
 // and the sequence of events, which is also the queue of what the head end has yet to hear. One call of `commit` is
 // one transaction on stable storage; what it returned from may be said.
-import { hash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { chainHash } from './chain.ts';
 import { JOURNAL_STEPS, migrate } from './migrations.ts';
+import { readSeal, type Seal, writeSeal } from './seal.ts';
 
 /** When something was written, on every clock that may be needed to read it back. */
 export interface Stamp {
@@ -83,6 +84,10 @@ export class Journal {
   readonly #statements: ReturnType<typeof prepare>;
   readonly #write: (batch: Batch, stamp: Stamp) => StoredEvent[];
   readonly #maxBytes: number;
+  readonly #folder: string;
+  /** Events that had been written and are not there: a WAL that went missing, an older copy of the file. */
+  readonly lostEvents: { readonly first: number; readonly last: number } | null;
+  #sealed: Seal | null;
   #nextEvent: number;
   #lastHash: string;
   #commitsSinceTidy = 0;
@@ -105,7 +110,13 @@ export class Journal {
     }
     this.#statements = prepare(this.#db);
     const last = this.#statements.lastEvent.get() as { sequence: number; hash: string } | undefined;
-    this.#nextEvent = (last?.sequence ?? 0) + 1;
+    this.#folder = folder;
+    this.#sealed = readSeal(folder);
+    const kept = last?.sequence ?? 0;
+    const sealed = this.#sealed?.eventSequence ?? 0;
+    this.lostEvents = sealed > kept ? { first: kept + 1, last: sealed } : null;
+    // Numbers that were said are never given again, whatever became of the rows.
+    this.#nextEvent = Math.max(kept, sealed) + 1;
     this.#lastHash = last?.hash ?? '';
     this.#write = this.#db.transaction((batch: Batch, stamp: Stamp) => this.#writeAll(batch, stamp)).immediate;
   }
@@ -198,7 +209,17 @@ export class Journal {
 
   /** The highest sequence number ever used; null in a new journal. */
   lastSequence(): number | null {
-    return (this.#statements.lastSequence.get() as { sequence: number | null }).sequence;
+    const { sequence } = this.#statements.lastSequence.get() as { sequence: number | null };
+    const sealed = this.#sealed?.requestSequence ?? 0;
+    return sequence === null && sealed === 0 ? null : Math.max(sequence ?? 0, sealed);
+  }
+
+  /** Notes beside the journal how far it has come; once a second is often enough. */
+  seal(): void {
+    const eventSequence = this.#nextEvent - 1;
+    if (eventSequence === this.#sealed?.eventSequence) return;
+    this.#sealed = { eventSequence, hash: this.#lastHash, requestSequence: this.lastSequence() ?? 0 };
+    writeSeal(this.#folder, this.#sealed);
   }
 
   /** Before a request that was decided without a link is handed to a broker: from here on it may have been heard. */
@@ -249,9 +270,20 @@ export class Journal {
     const oldest = (this.#statements.firstEvent.get() as { sequence: number | null }).sequence ?? this.#nextEvent;
     // A journal that is too large gives up a tenth of its events, the oldest, at a time.
     const tooLarge = this.#bytes() > this.#maxBytes ? oldest + Math.ceil((this.#nextEvent - oldest) / 10) : 0;
-    this.#statements.dropEvents.run(Math.max(this.#nextEvent - EVENTS_KEPT, tooLarge), this.eventsSentTo());
+    this.#cleanEvents(Math.min(Math.max(this.#nextEvent - EVENTS_KEPT, tooLarge) - 1, this.eventsSentTo()));
     this.#statements.dropRequests.run(REQUESTS_KEPT);
     this.#statements.dropAcks.run(ACKS_KEPT);
+  }
+
+  /** The events up to `sequence` go; what the next one hangs on is noted. */
+  #cleanEvents(sequence: number): void {
+    const { eventHash, setCleaned, dropEvents } = this.#statements;
+    const newest = eventHash.get(sequence) as { sequence: number; hash: string } | undefined;
+    if (newest === undefined) return;
+    this.#db.transaction(() => {
+      setCleaned.run(JSON.stringify(newest));
+      dropEvents.run(newest.sequence);
+    })();
   }
 
   /** In use, without the pages that are free to be used again. */
@@ -288,11 +320,6 @@ interface EventRow {
   sequence: number;
   feeder_id: string | null;
   body: string;
-}
-
-/** Each event's hash covers its text and the hash before it: a change anywhere breaks every later link. */
-export function chainHash(before: string, text: string): string {
-  return hash('sha256', `${before}\n${text}`, 'hex');
 }
 
 /** An exclusive transaction on a file of its own: the system lets go of it when the process dies, however it dies. */
@@ -359,13 +386,15 @@ function prepare(db: Database.Database) {
     lastEvent: db.prepare('SELECT sequence, hash FROM event ORDER BY sequence DESC LIMIT 1'),
     firstEvent: db.prepare('SELECT min(sequence) AS sequence FROM event'),
     eventsAfter: db.prepare('SELECT sequence, feeder_id, body FROM event WHERE sequence > ? ORDER BY sequence LIMIT ?'),
-    dropEvents: db.prepare('DELETE FROM event WHERE sequence < ? AND sequence <= ?'),
+    eventHash: db.prepare('SELECT sequence, hash FROM event WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1'),
+    dropEvents: db.prepare('DELETE FROM event WHERE sequence <= ?'),
     dropRequests: db.prepare(
       `DELETE FROM request WHERE sequence < (SELECT sequence FROM request ORDER BY sequence DESC LIMIT 1 OFFSET ?)
        AND sequence NOT IN (SELECT max(sequence) FROM request GROUP BY feeder_id)`,
     ),
     dropAcks: db.prepare('DELETE FROM ack WHERE id < (SELECT max(id) FROM ack) - ?'),
     sentTo: db.prepare(`SELECT value FROM meta WHERE name = 'eventsSentTo'`),
+    setCleaned: db.prepare(`INSERT OR REPLACE INTO meta VALUES ('eventsCleaned', ?)`),
     setSentTo: db.prepare(
       `INSERT INTO meta VALUES ('eventsSentTo', ?) ON CONFLICT DO UPDATE SET value = excluded.value`,
     ),

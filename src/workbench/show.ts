@@ -1,5 +1,6 @@
 // What a journal holds, as lines for a person or as one JSON document.
 import type { FeederSummary } from '../journal/reader.ts';
+import type { Proof } from '../journal/verify.ts';
 import type { Curtailment, Event } from '../messages.ts';
 
 export function showStatus(feeders: readonly FeederSummary[], alive: boolean, json: boolean): string {
@@ -21,10 +22,11 @@ export function showEvents(events: readonly unknown[], json: boolean): string {
   return events.map((event) => `${eventLine(event as Event)}\n`).join('');
 }
 
-export function showProof({ events, broken }: { events: number; broken: number | null }, json: boolean): string {
-  if (json) return `${JSON.stringify({ events, broken })}\n`;
+export function showProof(proof: Proof, json: boolean): string {
+  if (json) return `${JSON.stringify(proof)}\n`;
+  const { events, broken, reason } = proof;
   if (broken === null) return `${events} events, every link holds\n`;
-  return `${events} events hold; the chain is broken at event ${broken}\n`;
+  return `${events} events hold; the chain is broken at event ${broken}: ${reason}\n`;
 }
 
 /** One event in one line. */

@@ -5,7 +5,8 @@ import { existsSync, mkdirSync, statSync, utimesSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Batch, chainHash, Journal, JournalInUse } from '../../src/journal/journal.ts';
+import { chainHash } from '../../src/journal/chain.ts';
+import { type Batch, Journal, JournalInUse } from '../../src/journal/journal.ts';
 import { heartbeatFresh, readEvents, readStatus, verifyEvents } from '../../src/journal/reader.ts';
 import { eventsOf, freshFolder, NOTHING, STAMP, storedRequest } from './site.ts';
 
@@ -63,7 +64,7 @@ describe('a commit', () => {
     journal.close();
     opened.length = 0;
     expect(commit(open(folder).journal, { events: eventsOf('d') })[0]?.sequence).toBe(4);
-    expect(verifyEvents(folder)).toEqual({ events: 4, broken: null });
+    expect(verifyEvents(folder)).toEqual({ events: 4, broken: null, reason: null });
   });
 
   test.each([
@@ -77,7 +78,7 @@ describe('a commit', () => {
     expect(readEvents(folder, 10)).toHaveLength(1);
     expect(journal.lastSequence()).toBe(1);
     expect(commit(journal, { events: eventsOf('next') })[0]?.sequence).toBe(2);
-    expect(verifyEvents(folder)).toEqual({ events: 2, broken: null });
+    expect(verifyEvents(folder)).toEqual({ events: 2, broken: null, reason: null });
   });
 
   test('is on stable storage: FULL, still after the first write', () => {
@@ -130,7 +131,7 @@ describe('the chain of events', () => {
   }
 
   test('holds as written', () => {
-    expect(verifyEvents(chained().folder)).toEqual({ events: 5, broken: null });
+    expect(verifyEvents(chained().folder)).toEqual({ events: 5, broken: null, reason: null });
   });
 
   test.each([
@@ -158,7 +159,7 @@ describe('the chain of events', () => {
   test('is proven from the oldest on once older ones were cleaned away', () => {
     const { folder, db } = chained();
     db.exec('DELETE FROM event WHERE sequence <= 2');
-    expect(verifyEvents(folder)).toEqual({ events: 3, broken: null });
+    expect(verifyEvents(folder)).toEqual({ events: 3, broken: null, reason: null });
   });
 
   test('is what anybody can compute: SHA-256 over the hash before, a line end and the text', () => {
@@ -216,7 +217,7 @@ describe('opening', () => {
     await once(child.stdout, 'data');
     expect(() => new Journal(folder)).toThrow(JournalInUse);
     // Reading is no opening: a running controller can be looked at.
-    expect(verifyEvents(folder)).toEqual({ events: 1, broken: null });
+    expect(verifyEvents(folder)).toEqual({ events: 1, broken: null, reason: null });
     const ended = once(child, 'exit');
     child.kill('SIGKILL');
     await ended;
@@ -404,8 +405,8 @@ describe('storage without room', () => {
     expect(again).toMatch(/^SQLITE_(IOERR|FULL)/);
     // With room again it goes on where it was.
     const { journal } = open(folder);
-    expect(verifyEvents(folder)).toEqual({ events: kept, broken: null });
+    expect(verifyEvents(folder)).toEqual({ events: kept, broken: null, reason: null });
     expect(commit(journal, { events: eventsOf('room again') })[0]?.sequence).toBe(kept + 1);
-    expect(verifyEvents(folder)).toEqual({ events: kept + 1, broken: null });
+    expect(verifyEvents(folder)).toEqual({ events: kept + 1, broken: null, reason: null });
   });
 });
