@@ -66,6 +66,15 @@ function addServiceVerbs(program: Command, set: Set): void {
     .action((path: string, options: { last: number; verify?: boolean; json?: boolean }) =>
       set(eventsVerb(path, options)),
     );
+  program
+    .command('impact')
+    .description('what limits have cost the customers behind each feeder in the last year')
+    .argument('<config>', 'configuration file')
+    .option('--settlement', 'and the energy held back and returned in each half hour, estimated')
+    .option('--json', 'as one JSON document')
+    .action((file: string, options: { settlement?: boolean; json?: boolean }) =>
+      set(import('./workbench/impact-verb.ts').then(({ impact }) => impact(file, options))),
+    );
 }
 
 function addWorkbenchVerbs(program: Command, set: Set): void {

@@ -5,7 +5,7 @@
 import type { MeasurementAlarm } from './acquisition/source-reading.ts';
 import { type Clock, isoTime, type Timer } from './clock.ts';
 import type { Configuration } from './configuration.ts';
-import { nextDueMs, stepClock, stepReading, stepTime } from './control/feeder-control.ts';
+import { nextDueMs, stepAck, stepClock, stepReading, stepTime } from './control/feeder-control.ts';
 import { resumeState } from './control/resume.ts';
 import type { ControlRequest, EventAction, FeederState } from './control/types.ts';
 import { type FeederReading, rounded } from './feeder.ts';
@@ -277,7 +277,10 @@ export class Controller {
   #prepare(feeder: WatchedFeeder, request: ControlRequest): { request: OutgoingRequest; say: boolean } {
     const { latest } = feeder;
     const nowMs = this.#clock.monotonicMs();
-    feeder.episodeId ??= this.#newId();
+    if (feeder.episodeId === null) {
+      feeder.episodeId = this.#newId();
+      feeder.episodeSince = this.#nextSequence;
+    }
     const { episodeId } = feeder;
     if (latest !== null && !latest.offered) {
       this.#withhold(feeder, latest, 'superseded');
@@ -458,6 +461,11 @@ export class Controller {
       this.#ackAlarms.delete(feederId);
       this.#settleSoon();
     }
+    const feeder = this.#feeders.get(feederId);
+    if (feeder?.episodeId != null && sequence >= feeder.episodeSince) {
+      stepAck(feeder.state, feeder.control, ack, this.#clock.monotonicMs(), feeder.actions);
+      this.#settleSoon();
+    }
     this.#input.log.info({ feederId, requestId, status }, 'ack');
     this.#input.observer?.ack?.(ack);
   }
@@ -571,6 +579,7 @@ export class Controller {
       feeder.state = resumed.state;
       if (resumed.state.episode !== null && feeder.latest !== null) {
         feeder.episodeId = feeder.latest.message.episodeId;
+        feeder.episodeSince = feeder.latest.message.sequence;
         const { requestId, supersedes } = feeder.latest.message;
         feeder.lastOffered = feeder.latest.offered ? requestId : supersedes;
         feeder.isLimitUnsure = feeder.latest.message.action === 'limit' && !acked.has(requestId);

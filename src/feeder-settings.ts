@@ -31,6 +31,20 @@ const curtailment = z
   })
   .prefault({});
 
+const budget = z
+  .strictObject({
+    episodesPerYear: count
+      .default(4)
+      .describe('curtailments that customers may be asked for in a rolling year; 0: no budget'),
+    minutesPerYear: z
+      .number()
+      .min(0)
+      .default(40)
+      .describe('minutes of full curtailment in a rolling year; 0: no budget'),
+    refuseBeyond: z.boolean().default(false).describe('no new limit by atRisk beyond it; false: it only alarms'),
+  })
+  .prefault({});
+
 const caps = z
   .strictObject({
     operationsPerDay: count.default(0).describe('new limits in 24 h; 0: no cap'),
@@ -46,6 +60,7 @@ const settingsGroup = z.strictObject({
   atRisk: definiteTime,
   emergency: definiteTime.optional(),
   curtailment,
+  budget,
   caps,
 });
 
@@ -78,4 +93,4 @@ export type FeederSettings = z.output<typeof feeder>;
 export type SettingsGroup = FeederSettings['settings'][number];
 
 /** The defaults of a settings group, for rules on keys that a file leaves out. */
-export const DEFAULTS = { ...curtailment.parse(undefined), ...caps.parse(undefined) };
+export const DEFAULTS = { ...curtailment.parse(undefined), ...budget.parse(undefined), ...caps.parse(undefined) };

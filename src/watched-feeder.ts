@@ -18,6 +18,8 @@ export interface WatchedFeeder {
   /** Actions of this turn. */
   readonly actions: Action[];
   episodeId: string | null;
+  /** Sequence of its first request: an acknowledgement from there on belongs to this episode. */
+  episodeSince: number;
   /** The newest request that was said or is to be. */
   latest: OutgoingRequest | null;
   /** The newest request of this episode that a broker was or may have been given. */
@@ -38,6 +40,7 @@ export function watchedFeeder(settings: FeederSettings, sources: readonly Source
     atRisk: group.atRisk,
     emergency: group.emergency,
     curtailment: group.curtailment,
+    budget: group.budget,
     caps: group.caps,
     controllableA: settings.controllableA ?? null,
     staleAfterMs: staleAfterMs(source),
@@ -51,6 +54,7 @@ export function watchedFeeder(settings: FeederSettings, sources: readonly Source
     state,
     actions: [],
     episodeId: null,
+    episodeSince: 0,
     latest: null,
     lastOffered: null,
     isLimitUnsure: false,

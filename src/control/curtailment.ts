@@ -5,12 +5,14 @@
 // Bounds kept here: enough to come under dropout and no more; relief that is owed counts as coming; no request in the
 // opposite direction within the response time, but for a deeper one by `emergency` and a release by the length cap; a
 // limit without readings is never refreshed; a cap never holds up a release.
-import { PHASES } from '../feeder.ts';
+import { PHASES, type Phase } from '../feeder.ts';
 import { resetElement } from './definite-time.ts';
-import { eachElement, isAsked } from './elements.ts';
+import { eachElement, isAsked, isUrgent } from './elements.ts';
+import { JUDGED_MAX, judgeDueMs, judgeEffects, reachSource } from './reach.ts';
 import { deliveredA, returnA } from './relief.ts';
 import { alarm, endAlarm, limitedPhases, sayLimit, sayRelease } from './requests.ts';
 import type { Action, ControlSettings, Episode, FeederState, PhaseState, Trigger } from './types.ts';
+import { budgetDueMs, budgetUntilMs, countLevel, endUse, judgeBudget } from './usage.ts';
 import {
   countOperation,
   heldUntilMs,
@@ -26,12 +28,17 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 /** Takes every step of the limit that is due at `nowMs`. */
 export function stepLimit(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
-  if (state.episode !== null) observe(state, settings, nowMs);
+  if (state.episode !== null) {
+    observe(state, settings, nowMs);
+    judgeEffects(state, settings, nowMs);
+  }
   lapse(state, nowMs, out);
   capLength(state, settings, nowMs, out);
+  if (nowMs >= noEffectDueMs(state, settings)) releaseWithoutEffect(state, settings, nowMs, out);
   deepen(state, settings, nowMs, out);
   if (nowMs >= releaseDueMs(state, settings)) releaseStep(state, settings, nowMs, out);
   if (nowMs >= refreshDueMs(state, settings)) sayLimit(state, settings, 'refresh', nowMs, 'still needed', out);
+  judgeBudget(state, settings, nowMs, out);
   if (state.alarms.length > 0) endOverAlarms(state, nowMs, out);
 }
 
@@ -40,8 +47,8 @@ function observe(state: FeederState, settings: ControlSettings, nowMs: number): 
   const responseMs = settings.curtailment.responseTimeS * 1000;
   for (const name of PHASES) {
     const phase = state[name];
-    if (!phase.fresh || phase.deliveredA >= phase.reductionA) continue;
-    if (nowMs > phase.deliveredSinceMs + responseMs) continue;
+    if (!phase.fresh || phase.levelPercent === 100 || phase.isJudged) continue;
+    if (phase.reach.withoutEffect === 0 && nowMs > phase.deliveredSinceMs + responseMs) continue;
     phase.goneA = Math.max(phase.goneA, phase.atLimitA - phase.currentA);
   }
 }
@@ -50,9 +57,18 @@ function observe(state: FeederState, settings: ControlSettings, nowMs: number): 
 export function limitDueMs(state: FeederState, settings: ControlSettings): number {
   const wantMs = heldWantDueMs(state, settings);
   const { episode } = state;
-  if (episode === null) return wantMs;
+  if (episode === null) return Math.min(wantMs, budgetDueMs(state, settings));
   const capMs = episode.endedBy !== null ? NEVER : lengthCapMs(episode, settings);
-  return Math.min(wantMs, episode.endMs, capMs, releaseDueMs(state, settings), refreshDueMs(state, settings));
+  return Math.min(
+    wantMs,
+    episode.endMs,
+    capMs,
+    judgeDueMs(state),
+    noEffectDueMs(state, settings),
+    releaseDueMs(state, settings),
+    refreshDueMs(state, settings),
+    budgetDueMs(state, settings),
+  );
 }
 
 /** A first or deeper limit, when a phase wants one and nothing holds it back. */
@@ -85,18 +101,39 @@ function deepen(state: FeederState, settings: ControlSettings, nowMs: number, ou
   episode.trigger = trigger;
   episode.deepenedMs = nowMs;
   episode.endedBy = null;
-  sayLimit(state, settings, 'limit', nowMs, `${trigger.element} on ${trigger.phase}`, out);
+  countLevel(state, nowMs);
+  sayLimit(state, settings, 'limit', nowMs, whyDeeper(state, settings, trigger, wants), out);
   endAlarm(state, 'lapsed', nowMs, out);
+}
+
+/** What operated, and where the level rests on more than the settings. */
+function whyDeeper(
+  state: FeederState,
+  settings: ControlSettings,
+  { element, phase }: Trigger,
+  wants: readonly Want[],
+): string {
+  const known = wants.map(({ phase: name }) => `${name} ${reachSource(state[name], settings, name)}`);
+  const beyond = known.filter((text) => !/ (set|null)$/.test(text));
+  return `${element} on ${phase}${beyond.length === 0 ? '' : `; controllableA of ${beyond.join(', ')}`}`;
 }
 
 function setLevels(state: FeederState, settings: ControlSettings, wants: readonly Want[], nowMs: number): void {
   for (const want of wants) {
     const phase = state[want.phase];
-    phase.deliveredA = deliveredA(phase, settings.curtailment.responseTimeS, nowMs);
+    const { responseTimeS } = settings.curtailment;
+    phase.deliveredA = deliveredA(phase, settings, want.phase, nowMs);
     phase.deliveredSinceMs = nowMs;
+    phase.isJudged = false;
     phase.reductionA = want.reductionA;
     phase.levelPercent = want.levelPercent;
+    phase.askedAtA = phase.currentA;
+    // What fell beyond what was asked for fell by itself, and has come back with the current.
+    phase.goneA = Math.min(phase.goneA, phase.deliveredA);
     phase.atLimitA = phase.currentA + phase.goneA;
+    // A test moves nothing, so there is nothing to judge.
+    const isMoving = responseTimeS > 0 && state.testUntilMs === null;
+    phase.reach.judgeMs = isMoving ? nowMs + responseTimeS * 1000 : null;
   }
 }
 
@@ -126,11 +163,13 @@ function isCapped(
   const { operationsPerDay, requestsPerHour } = settings.caps;
   const requests = nowMs < requestCapUntilMs(state, settings);
   const operations = nowMs < operationCapUntilMs(state, settings, element);
+  // What holds it back for the budget is said by the alarm of the budget.
+  const budget = !isUrgent(element) && nowMs < budgetUntilMs(state, settings, nowMs);
   if (requests) alarm(state, 'requestCap', `${requestsPerHour} requests in an hour`, nowMs, out);
   else endAlarm(state, 'requestCap', nowMs, out);
   if (operations) alarm(state, 'operationCap', `${operationsPerDay} new limits in 24 h`, nowMs, out);
   else endAlarm(state, 'operationCap', nowMs, out);
-  return requests || operations;
+  return requests || operations || budget;
 }
 
 function lengthCapMs(episode: Episode, settings: ControlSettings): number {
@@ -208,7 +247,7 @@ function hasHeadroom(state: FeederState, settings: ControlSettings): boolean {
   for (const name of PHASES) {
     const phase = state[name];
     if (phase.levelPercent === 100) continue;
-    const backA = returnA(settings, settings.controllableA?.[name] ?? null, phase, nextLevel(settings, phase));
+    const backA = returnA(phase, settings, name, nextLevel(settings, phase));
     if (phase.currentA + backA >= settings.atRisk.pickupA) return false;
   }
   return true;
@@ -224,13 +263,30 @@ function releaseStep(state: FeederState, settings: ControlSettings, nowMs: numbe
     const phase = state[name];
     const levelPercent = nextLevel(settings, phase);
     const left = (100 - levelPercent) / (100 - phase.levelPercent);
+    phase.deliveredA = deliveredA(phase, settings, name, nowMs) * left;
+    phase.deliveredSinceMs = nowMs;
+    phase.isJudged = true;
     phase.reductionA *= left;
     phase.goneA *= left;
-    phase.deliveredA = phase.reductionA;
-    phase.deliveredSinceMs = nowMs;
     phase.levelPercent = levelPercent;
+    phase.reach.judgeMs = null;
   }
+  stepped(state, settings, limited, reason, nowMs, out);
+}
+
+/** Says a shallower limit, or the release when nothing is left of it. `limited` are the phases that were. */
+function stepped(
+  state: FeederState,
+  settings: ControlSettings,
+  limited: readonly Phase[],
+  reason: string,
+  nowMs: number,
+  out: Action[],
+): void {
+  const { episode } = state;
+  if (episode === null) return;
   episode.steppedMs = nowMs;
+  countLevel(state, nowMs);
   if (limited.some((name) => state[name].levelPercent < 100))
     return sayLimit(state, settings, 'limit', nowMs, `a step of release: ${reason}`, out);
   sayRelease(state, limited, nowMs, reason, out);
@@ -258,14 +314,50 @@ function refreshDueMs(state: FeederState, settings: ControlSettings): number {
 function endEpisode(state: FeederState, atMs: number): void {
   state.episode = null;
   state.releasedMs = atMs;
-  for (const name of PHASES) {
-    const phase = state[name];
-    phase.levelPercent = 100;
-    phase.reductionA = 0;
-    phase.goneA = 0;
-    phase.deliveredA = 0;
-    phase.deliveredSinceMs = atMs;
-  }
+  for (const name of PHASES) freePhase(state[name], atMs);
+  endUse(state, atMs);
+}
+
+function freePhase(phase: PhaseState, atMs: number): void {
+  phase.levelPercent = 100;
+  phase.reductionA = 0;
+  phase.goneA = 0;
+  phase.deliveredA = 0;
+  phase.deliveredSinceMs = atMs;
+  phase.isJudged = false;
+  phase.reach.judgeMs = null;
+  phase.reach.withoutEffect = 0;
+}
+
+/**
+ * When phases whose limit moved nothing, judged twice, are released: not sooner than the response time after any
+ * deeper level, which is no time to change one's mind.
+ */
+function noEffectDueMs({ episode, ...state }: FeederState, settings: ControlSettings): number {
+  if (episode === null || !PHASES.some((name) => isWithoutEffect(state[name]))) return NEVER;
+  return episode.deepenedMs + settings.curtailment.responseTimeS * 1000;
+}
+
+function isWithoutEffect({ levelPercent, reach }: PhaseState): boolean {
+  return levelPercent < 100 && reach.withoutEffect >= JUDGED_MAX;
+}
+
+/** What moves nothing curtails in vain, or the current is not what it seems. Its elements are locked until dropout. */
+function releaseWithoutEffect(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
+  const limited = limitedPhases(state);
+  const freed = limited.filter((name) => isWithoutEffect(state[name]));
+  for (const name of freed) freePhase(state[name], nowMs);
+  eachElement(state, (element, on) => {
+    if (on === state.N || freed.some((name) => state[name] === on)) element.locked = element.status === 'operated';
+  });
+  alarm(
+    state,
+    'noEffect',
+    `the limit of ${freed.join(', ')} was judged ${JUDGED_MAX} times and moved nothing`,
+    nowMs,
+    out,
+  );
+  stepped(state, settings, limited, 'no effect', nowMs, out);
 }
 
 /** `reinforce` stands until every locked element has dropped out, `lapsed` until all phases are seen and at rest. */
@@ -276,6 +368,7 @@ function endOverAlarms(state: FeederState, nowMs: number, out: Action[]): void {
     if (element.locked) locked = true;
     if (usableMs !== null && (!fresh || element.status !== 'normal')) atRest = false;
   });
+  if (!locked) endAlarm(state, 'noEffect', nowMs, out);
   if (!locked && state.episode?.endedBy !== 'maxEpisodeS') endAlarm(state, 'reinforce', nowMs, out);
   if (atRest) endAlarm(state, 'lapsed', nowMs, out);
 }

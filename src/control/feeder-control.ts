@@ -6,6 +6,7 @@
 // A timer that falls due between two readings is run at its own instant, before the later reading; a reading at that
 // very instant counts first, being the newest that is known. So the outcome does not depend on how often it is polled.
 import type { Conductor, Element } from '../feeder.ts';
+import { type ControlAck, takeAck } from './acks.ts';
 import { modesDueMs, runModes, takeCommand } from './commands.ts';
 import { limitDueMs, stepLimit } from './curtailment.ts';
 import {
@@ -17,6 +18,7 @@ import {
   readElement,
   type Transition,
 } from './definite-time.ts';
+import { newReach } from './reach.ts';
 import { sayAgain } from './requests.ts';
 import type {
   Action,
@@ -32,6 +34,7 @@ import type {
   NeutralSettings,
   PhaseState,
 } from './types.ts';
+import { newUsage } from './usage.ts';
 
 export function newFeederState(): FeederState {
   const conductor = (): ConductorState => ({
@@ -53,8 +56,11 @@ export function newFeederState(): FeederState {
     reductionA: 0,
     deliveredA: 0,
     deliveredSinceMs: 0,
+    isJudged: false,
+    askedAtA: 0,
     atLimitA: 0,
     goneA: 0,
+    reach: newReach(),
   });
   return {
     L1: phase(),
@@ -67,6 +73,7 @@ export function newFeederState(): FeederState {
     releasedMs: null,
     requestTimesMs: [],
     operationTimesMs: [],
+    usage: newUsage(),
     alarms: [],
     blocks: [],
     testUntilMs: null,
@@ -119,6 +126,22 @@ export function stepCommand(
   const refused = takeCommand(state, command, atMs, out);
   if (refused === null) fire(state, settings, atMs, out);
   return refused;
+}
+
+/**
+ * An acknowledgement of a request of the standing episode came at `nowMs`. Fewer amperes than were counted on deepen
+ * the level at once: that is known, and needs no waiting for an effect.
+ */
+export function stepAck(
+  state: FeederState,
+  settings: ControlSettings,
+  ack: ControlAck,
+  nowMs: number,
+  out: Action[],
+): void {
+  stepTime(state, settings, nowMs, out);
+  const atMs = Math.max(nowMs, state.steppedToMs);
+  if (takeAck(state, settings, ack, atMs)) fire(state, settings, atMs, out);
 }
 
 /**

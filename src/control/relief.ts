@@ -1,6 +1,8 @@
 // How much relief, and as what level. A request's effect arrives over minutes (head end, DCC, the chargers' random
 // delay), so what earlier requests still owe counts as coming; a level is what the wanted relief leaves of what
 // requests can move. All amperes are per phase.
+import type { Phase } from '../feeder.ts';
+import { movableA } from './reach.ts';
 import type { ControlSettings, PhaseState } from './types.ts';
 
 /**
@@ -12,12 +14,29 @@ const PAUSE_PERCENT = 19;
 /** What a division may be short of a whole percent: without it 80 A out of 100 A would be 19 % and not 20 %. */
 const ROUNDING_PERCENT = 1e-9;
 
-/** The part of the asked relief that should be there by now: a straight ramp over the response time. */
-export function deliveredA(phase: PhaseState, responseTimeS: number, nowMs: number): number {
+/** Levels are whole percents: a promise that is short by less is none. */
+const WHOLE_PERCENT = 1;
+
+/** The relief that the standing level can bring of what was asked for: less where fewer devices were reached. */
+export function promisedA(phase: PhaseState, settings: ControlSettings, name: Phase): number {
+  const canA = movableA(phase, settings, name);
+  if (canA === null || settings.curtailment.mode === 'onOff') return phase.reductionA;
+  return Math.min(phase.reductionA, (canA * (100 - phase.levelPercent + WHOLE_PERCENT)) / 100);
+}
+
+/**
+ * The relief that should be there by now: on a straight ramp over the response time, or what was seen if that is more;
+ * once it has been judged, what was measured then.
+ */
+export function deliveredA(phase: PhaseState, settings: ControlSettings, name: Phase, nowMs: number): number {
+  const { responseTimeS } = settings.curtailment;
   // With the closed loop off a recorded or injected current does not fall when asked.
   if (responseTimeS === 0) return 0;
+  if (phase.isJudged) return phase.deliveredA;
   const share = Math.min(1, Math.max(0, nowMs - phase.deliveredSinceMs) / (responseTimeS * 1000));
-  return phase.deliveredA + (phase.reductionA - phase.deliveredA) * share;
+  const wholeA = promisedA(phase, settings, name);
+  const onRampA = phase.deliveredA + (wholeA - phase.deliveredA) * share;
+  return Math.max(onRampA, Math.min(phase.goneA, wholeA));
 }
 
 /** The lowest level that settings and caps let a request carry. */
@@ -40,16 +59,14 @@ export function levelFor(settings: ControlSettings, controllableA: number | null
   return permittedLevel(settings, 100 - (100 * reductionA) / controllableA + ROUNDING_PERCENT);
 }
 
-/** The current that comes back at most when the level rises from what it is to `levelPercent`. */
-export function returnA(
-  settings: ControlSettings,
-  controllableA: number | null,
-  phase: PhaseState,
-  levelPercent: number,
-): number {
-  if (settings.curtailment.responseTimeS === 0) return 0;
-  const share = (levelPercent - phase.levelPercent) / 100;
-  if (controllableA !== null) return controllableA * share;
+/**
+ * The current that comes back when the level rises from what it is to `levelPercent`: what the level holds back by now,
+ * for as long as the energy that it has held back lasts. Cars that would have finished by now have not.
+ */
+export function returnA(phase: PhaseState, settings: ControlSettings, name: Phase, levelPercent: number): number {
+  if (settings.curtailment.responseTimeS === 0 || levelPercent <= phase.levelPercent) return 0;
+  const canA = movableA(phase, settings, name);
+  if (canA !== null) return (canA * (levelPercent - phase.levelPercent)) / 100;
   // Nobody knows what can be moved: what was asked for may come back, or what went if that was more.
   const backA = Math.max(phase.reductionA, phase.goneA);
   return (backA * (levelPercent - phase.levelPercent)) / (100 - phase.levelPercent);

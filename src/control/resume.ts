@@ -2,9 +2,10 @@
 // machine (the monotonic clock went on), or over boots while the wall clock was right on both sides; the state's times
 // are then shifted and the time between is a gap like any other. Otherwise it is unknown: standing limits are taken as
 // lapsed, because their ends have passed for all that anybody knows.
-import { CONDUCTORS } from '../feeder.ts';
+import { CONDUCTORS, PHASES } from '../feeder.ts';
 import { newFeederState } from './feeder-control.ts';
 import type { FeederState } from './types.ts';
+import { endUse } from './usage.ts';
 
 export interface KeptAt {
   readonly monotonicMs: number;
@@ -28,7 +29,17 @@ export function resumeState(
     kept.episode === null
       ? 'the time away is unknown'
       : 'the time away is unknown: the standing limit counts as lapsed';
-  return { state: newFeederState(), lost };
+  return { state: forgotten(kept, now.monotonicMs - keptAt.monotonicMs), lost };
+}
+
+/** A new state but for what must not be lost with the time away: what customers have borne, and what was learned. */
+function forgotten(kept: FeederState, byMs: number): FeederState {
+  const state = newFeederState();
+  const { usage, ...before } = shift(kept, byMs);
+  for (const name of PHASES) state[name].reach.learnedA = before[name].reach.learnedA;
+  // The devices have held the limit to its end at most.
+  if (before.episode !== null) endUse({ ...before, usage }, before.episode.endMs);
+  return { ...state, usage };
 }
 
 /**

@@ -2,6 +2,8 @@
 // is plain data, so that a state can be written out and read back at any step. Times named `…Ms` are monotonic
 // milliseconds; settings named `…S` are seconds, as the engineer wrote them.
 import type { Conductor, Element, PerPhase, Phase, Quality, RequestAction } from '../feeder.ts';
+import type { Reach } from './reach.ts';
+import type { Usage } from './usage.ts';
 
 /** IEC 61850 PTOC: pickupA = StrVal, delayS = OpDlTmms, resetDelayS = RsDlTmms. */
 export interface DefiniteTimeSettings {
@@ -22,6 +24,14 @@ interface CurtailmentSettings {
   readonly releaseStepPercent: number;
   readonly minOnS: number;
   readonly minOffS: number;
+}
+
+/** What customers may be asked for in a rolling year; 0 is no budget. */
+export interface BudgetSettings {
+  readonly episodesPerYear: number;
+  readonly minutesPerYear: number;
+  /** Holds back new limits of elements that are not urgent once the budget is spent; else it only alarms. */
+  readonly refuseBeyond: boolean;
 }
 
 interface CapSettings {
@@ -68,8 +78,9 @@ export interface ControlSettings {
   /** Elements of the neutral; it has no others. */
   readonly neutral?: NeutralSettings | undefined;
   readonly curtailment: CurtailmentSettings;
+  readonly budget: BudgetSettings;
   readonly caps: CapSettings;
-  /** What requests can move per phase; null where nobody knows. */
+  /** A first guess of what requests can move per phase; null where nobody knows. */
   readonly controllableA: { readonly [P in Phase]: number } | null;
   /** A reading older than this is no reading. */
   readonly staleAfterMs: number;
@@ -137,10 +148,15 @@ export interface PhaseState extends ConductorState {
   reductionA: number;
   deliveredA: number;
   deliveredSinceMs: number;
-  /** What the current would have been without a limit when the level was last set lower, as far as it was measured. */
+  /** The effect of the standing level has been measured: `deliveredA` is what came of it. */
+  isJudged: boolean;
+  /** The current when the level was last set lower. */
+  askedAtA: number;
+  /** What it would have been then without a limit, as far as that was measured. */
   atLimitA: number;
   /** How far the current has been seen to fall from there while the effect came in. */
   goneA: number;
+  readonly reach: Reach;
 }
 
 export interface Trigger {
@@ -181,6 +197,7 @@ export interface FeederState {
   /** Times of the limits and refreshes of the last hour, and of the new limits of the last day, oldest first. */
   requestTimesMs: number[];
   operationTimesMs: number[];
+  readonly usage: Usage;
   /** Alarms that are standing. */
   alarms: AlarmName[];
   /** What an operator has blocked, each until its own end. */
@@ -217,9 +234,18 @@ export type ControlCommand =
 /**
  * `reinforce`: an episode reached its longest time. `lapsed`: a limit ended because it could not be refreshed.
  * `requestCap`, `operationCap`: a limit is wanted and a cap holds it back. `noTarget`: an element operated on a feeder
- * that has nobody to ask.
+ * that has nobody to ask. `noEffect`: a limit moved nothing and was released. `budgetNear`, `budget`: customers' minutes
+ * or episodes of the year are nearly or wholly spent.
  */
-export type AlarmName = 'reinforce' | 'lapsed' | 'requestCap' | 'operationCap' | 'noTarget';
+export type AlarmName =
+  | 'budgetNear'
+  | 'budget'
+  | 'noEffect'
+  | 'reinforce'
+  | 'lapsed'
+  | 'requestCap'
+  | 'operationCap'
+  | 'noTarget';
 
 type EventType =
   | 'pickup'

@@ -3,7 +3,8 @@
 // lets one go is known beforehand, so the outcome does not depend on when anybody looks.
 import { type Element, PHASES, type Phase } from '../feeder.ts';
 import { type Ask, askOf, byUrgency, isUrgent } from './elements.ts';
-import { deepestPercent, deliveredA, levelFor, permittedLevel } from './relief.ts';
+import { JUDGED_MAX, movableA } from './reach.ts';
+import { deepestPercent, deliveredA, levelFor, permittedLevel, promisedA } from './relief.ts';
 import { HOUR_MS } from './requests.ts';
 import type { ControlSettings, FeederState, PhaseState } from './types.ts';
 
@@ -22,16 +23,17 @@ export interface Want {
 export function wantOf(state: FeederState, settings: ControlSettings, name: Phase, nowMs: number): Want | null {
   const phase = state[name];
   const ask = openAsk(state, settings, name);
-  if (ask === null || nowMs < askDueMs(phase, settings, ask)) return null;
+  if (ask === null || nowMs < askDueMs(phase, settings, name, ask)) return null;
   const { responseTimeS } = settings.curtailment;
-  const neededA = deliveredA(phase, responseTimeS, nowMs) + ask.overDropoutA;
+  const neededA = deliveredA(phase, settings, name, nowMs) + ask.overDropoutA;
   let reductionA = Math.max(phase.reductionA, neededA);
-  const controllableA = settings.controllableA?.[name] ?? null;
-  let levelPercent = levelFor(settings, controllableA, reductionA);
+  const canA = movableA(phase, settings, name);
+  let levelPercent = levelFor(settings, canA, reductionA);
   const leastPercent = leastDeeper(state, settings, phase);
   // Where nobody knows what can be moved, a pickup in a release goes back one step instead of all the way.
-  const oneStep = !isUrgent(ask.element) && !controllableA && responseTimeS > 0 && isReleasing(state);
-  if (leastPercent < levelPercent || (oneStep && phase.levelPercent < 100)) {
+  const oneStep = !isUrgent(ask.element) && !canA && responseTimeS > 0 && isReleasing(state);
+  const isMore = neededA > phase.reductionA || isReleasing(state);
+  if ((isMore && leastPercent < levelPercent) || (oneStep && phase.levelPercent < 100)) {
     reductionA = Math.max(reductionA, (phase.reductionA * (100 - leastPercent)) / (100 - phase.levelPercent));
     levelPercent = leastPercent;
   }
@@ -49,7 +51,7 @@ function wantDueMs(state: FeederState, settings: ControlSettings, name: Phase): 
   const ask = openAsk(state, settings, name);
   if (ask === null) return NEVER;
   const { element } = ask;
-  const ripeMs = Math.max(askDueMs(state[name], settings, ask), heldUntilMs(state, settings, element));
+  const ripeMs = Math.max(askDueMs(state[name], settings, name, ask), heldUntilMs(state, settings, element));
   // The alarm about a cap begins when the cap is all that still holds.
   if (ripeMs > state.steppedToMs) return ripeMs;
   const cappedMs = Math.max(requestCapUntilMs(state, settings), operationCapUntilMs(state, settings, element));
@@ -99,24 +101,32 @@ export function countOperation(state: FeederState, nowMs: number): void {
 
 /** What is asked of a phase that is over dropout and could still be limited further. */
 function openAsk(state: FeederState, settings: ControlSettings, name: Phase): Ask | null {
-  if (state[name].levelPercent <= deepestPercent(settings)) return null;
+  const { levelPercent, reach } = state[name];
+  // A limit that is about to be released, because it moves nothing, is not deepened before.
+  if (levelPercent <= deepestPercent(settings) || reach.withoutEffect >= JUDGED_MAX) return null;
   const ask = askOf(state, settings, name);
   return ask === null || ask.overDropoutA < 0 ? null : ask;
 }
 
 /**
- * When a phase may ask, for all that its own relief matters: at once if it is not limited; when what is still owed no
- * longer brings it under pickup, which the ramp says beforehand; and at the latest when the effect is all in. An
- * urgent element that has operated since the last level is not content with less than dropout.
+ * When a phase may ask, for all that its own relief matters. At once: if it is not limited; if the effect has been
+ * judged; if fewer devices were reached than were counted on; if the current will still be over when all the relief
+ * that has not been seen has come. Where the load has risen for certain, being above what it was when last asked, only
+ * the ramp counts as coming, which says the instant beforehand. All else could still be the effect on its way, which
+ * is waited for. An urgent element that has operated since the last level is not content with less than dropout.
  */
-function askDueMs(phase: PhaseState, settings: ControlSettings, ask: Ask): number {
+function askDueMs(phase: PhaseState, settings: ControlSettings, name: Phase, ask: Ask): number {
   const responseMs = settings.curtailment.responseTimeS * 1000;
-  if (phase.levelPercent === 100 || responseMs === 0) return AT_ONCE;
+  if (phase.levelPercent === 100 || responseMs === 0 || phase.isJudged) return AT_ONCE;
+  const wholeA = promisedA(phase, settings, name);
+  if (wholeA < phase.reductionA) return AT_ONCE;
   const isNew = ask.urgentSinceMs !== null && ask.urgentSinceMs > phase.deliveredSinceMs;
   const overA = isNew ? ask.overDropoutA : ask.overPickupA;
-  const owedA = phase.reductionA - phase.deliveredA;
-  if (overA < 0) return phase.deliveredSinceMs + responseMs;
-  return overA >= owedA ? AT_ONCE : phase.deliveredSinceMs + Math.ceil(responseMs * (1 - overA / owedA));
+  const { deliveredSinceMs } = phase;
+  if (overA >= wholeA - Math.max(phase.goneA, phase.deliveredA)) return AT_ONCE;
+  const owedA = wholeA - phase.deliveredA;
+  if (overA < 0 || phase.currentA <= phase.askedAtA) return deliveredSinceMs + responseMs;
+  return overA >= owedA ? AT_ONCE : deliveredSinceMs + Math.ceil(responseMs * (1 - overA / owedA));
 }
 
 /** The least change that is worth a request: one percent, or in a release the last step back. */

@@ -60,6 +60,22 @@ export function readStatus(folder: string): FeederSummary[] {
   }
 }
 
+/** Every request since `fromWallMs` that a broker was or may have been given, oldest first, with its acknowledgements. */
+export function readSentRequests(folder: string, fromWallMs: number): { body: string; acks: string[] }[] {
+  const db = open(folder);
+  try {
+    const requests = db
+      .prepare(
+        `SELECT request_id, body FROM request WHERE offered = 1 AND withheld IS NULL AND wall_ms >= ? ORDER BY sequence`,
+      )
+      .all(fromWallMs) as { request_id: string; body: string }[];
+    const acksOf = db.prepare('SELECT body FROM ack WHERE request_id = ? ORDER BY id').pluck();
+    return requests.map(({ request_id, body }) => ({ body, acks: acksOf.all(request_id) as string[] }));
+  } finally {
+    db.close();
+  }
+}
+
 /** The last `count` events as they were said, oldest first. */
 export function readEvents(folder: string, count: number): unknown[] {
   const db = open(folder);

@@ -44,6 +44,9 @@ const DEFAULTS = {
   releaseStepPercent: '25',
   minOnS: '0',
   minOffS: '0',
+  episodesPerYear: '0',
+  minutesPerYear: '0',
+  refuseBeyond: 'no',
   operationsPerDay: '0',
   requestsPerHour: '0',
   deepestLevelPercent: '0',
@@ -244,6 +247,11 @@ function settingsOf(values: Record<SettingName, string>, file: string): ControlS
       releaseStepPercent: number('releaseStepPercent'),
       minOnS: number('minOnS'),
       minOffS: number('minOffS'),
+    },
+    budget: {
+      episodesPerYear: number('episodesPerYear'),
+      minutesPerYear: number('minutesPerYear'),
+      refuseBeyond: values.refuseBeyond === 'yes',
     },
     caps: {
       operationsPerDay: number('operationsPerDay'),
