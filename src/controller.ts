@@ -10,6 +10,7 @@ import { resumeState } from './control/resume.ts';
 import type { ControlRequest, EventAction, FeederState } from './control/types.ts';
 import { type FeederReading, rounded } from './feeder.ts';
 import { drawAhead, newId } from './ids.ts';
+import { JoinedAlarms } from './joined-alarms.ts';
 import type { Batch, Journal, NewEvent } from './journal/journal.ts';
 import { Keeper } from './keeper.ts';
 import type { Log } from './log.ts';
@@ -68,6 +69,7 @@ export class Controller {
   readonly #uplink: Uplink;
   readonly #newId: () => string;
   readonly #drafts: EventDraft[] = [];
+  readonly #joined = new JoinedAlarms<EventDraft>();
   readonly #withheld: { requestId: string; why: 'superseded' | 'expired' }[] = [];
   #nextSequence: number;
   #settling = false;
@@ -181,7 +183,7 @@ export class Controller {
   /** A planned stop: the limits are left to their leases, the journal is whole, the head end knows. */
   async stop(): Promise<void> {
     if (this.#stopped) return;
-    this.#settle();
+    this.#settle(true);
     this.#stopped = true;
     this.#timer?.cancel();
     this.#housekeeping?.cancel();
@@ -222,7 +224,7 @@ export class Controller {
     });
   }
 
-  #settle(): void {
+  #settle(stopping = false): void {
     const requests: { request: OutgoingRequest; say: boolean }[] = [];
     const changed: WatchedFeeder[] = [];
     for (const feeder of this.#feeders.values()) {
@@ -233,8 +235,9 @@ export class Controller {
         else requests.push(this.#prepare(feeder, action));
       }
     }
-    if (changed.length === 0 && this.#drafts.length === 0 && this.#withheld.length === 0) return this.#armTimer();
-    const drafts = this.#drafts.splice(0);
+    const nowMs = stopping ? Number.POSITIVE_INFINITY : this.#clock.monotonicMs();
+    const drafts = [...this.#joined.due(nowMs), ...this.#joined.pass(this.#drafts.splice(0), nowMs)];
+    if (changed.length === 0 && drafts.length === 0 && this.#withheld.length === 0) return this.#armTimer();
     const withheld = this.#withheld.splice(0);
     const events: Event[] = [];
     this.#keeper.commit({
@@ -528,6 +531,7 @@ export class Controller {
       this.#wallOffsetMs = offsetMs;
       this.#sayLimitsAgain();
     }
+    if (this.#joined.isDue(nowMs)) this.#settleSoon();
     this.#keeper.keepProgress();
     if (!this.#settling) this.#keeper.tidy();
     this.#housekeeping = this.#clock.at(nowMs + HOUSEKEEPING_MS, () => this.#housekeep());

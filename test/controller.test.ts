@@ -397,6 +397,26 @@ describe('status', () => {
     ]);
   });
 
+  test('a source that comes and goes is told four times, then once for ten minutes, and at a stop for the rest', async () => {
+    const site = await Site.start();
+    const flap = async (seconds: number) => {
+      for (let second = 0; second < seconds; second++) {
+        site.controller.sourceChanged('meter', second % 2 === 1, `answer ${second}`);
+        await site.live(100, 1);
+      }
+    };
+    const told = () => site.events.filter(({ type }) => type === 'source');
+    await flap(30);
+    expect(told().map(({ count }) => count)).toEqual([undefined, undefined, undefined, undefined]);
+    site.clock.advance(10 * 60_000);
+    await settled();
+    expect(told().slice(4)).toMatchObject([{ count: 26, reason: 'answer 29', sourceId: 'meter' }]);
+    await flap(2);
+    await site.stop();
+    expect(told().slice(5)).toMatchObject([{ count: 2 }]);
+    expect(verifyEvents(site.folder).broken).toBeNull();
+  });
+
   test('a planned stop says offline, and leaves the limit to its lease', async () => {
     const site = await Site.start();
     await site.overload();
