@@ -190,9 +190,9 @@ export class Pace {
     this.#tokens -= 1;
   }
 
-  /** When one more may go. */
+  /** When one more may go; in whole milliseconds, because a fraction may be too small to move a clock on. */
   nextMs(nowMs: number): number {
     if (this.#perSecond === 0) return nowMs;
-    return nowMs + ((1 - this.#tokens) / this.#perSecond) * 1000;
+    return nowMs + Math.ceil(((1 - this.#tokens) / this.#perSecond) * 1000);
   }
 }
