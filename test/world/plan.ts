@@ -38,25 +38,33 @@ export interface Plan {
   readonly feeders: number;
   readonly pollMs: number;
   readonly driftPpm: number;
+  /** Of evenings on which many cars charge at once. */
+  readonly busyShare: number;
   readonly curtailment: { readonly [setting: string]: number | string };
   readonly faults: readonly Fault[];
 }
 
-/** Faults per simulated day; a third of them are crashes. */
-const FAULTS_PER_DAY = 3;
+/** One world in four is long, on a large site where a fault is rare; in the others one comes upon the other. */
+const CALM = { share: 4, faultsPerDay: 0.5, hours: 1 };
+const ROUGH = { faultsPerDay: 30, hours: 0.1 };
 
-export function planOf(seed: number, hours: number): Plan {
+/** `longestHours` is what a calm world lasts. */
+export function planOf(seed: number, longestHours: number): Plan {
   const random = seeded(seed);
   const pick = <T>(...choices: readonly T[]): T => choices[random.whole(0, choices.length - 1)] as T;
   const leaseS = pick(300, 900, 1800, 3600);
   const responseTimeS = pick(0, 120, 720);
-  const feeders = pick(1, 2, 6, 12);
+  const isCalm = seed % CALM.share === 0;
+  const feeders = isCalm ? pick(6, 12, 12) : pick(1, 2, 6, 12);
+  const { faultsPerDay, hours: share } = isCalm ? CALM : ROUGH;
+  const hours = Math.max(6, Math.round(longestHours * share));
   const site = {
     seed,
     hours,
     feeders,
-    pollMs: pick(5_000, 20_000, 60_000, 60_000),
+    pollMs: isCalm ? 60_000 : pick(1_000, 5_000, 20_000, 60_000),
     driftPpm: random.between(-80, 80),
+    busyShare: isCalm ? 0.1 : 0.8,
     curtailment: {
       mode: pick('proportional', 'onOff'),
       leaseS,
@@ -68,7 +76,7 @@ export function planOf(seed: number, hours: number): Plan {
       endSpreadS: pick(0, 60, 600),
     },
   };
-  const count = Math.ceil((hours / 24) * FAULTS_PER_DAY * random.between(0.5, 1.5));
+  const count = Math.ceil((hours / 24) * faultsPerDay * random.between(0.7, 1.3));
   const faults = Array.from({ length: count }, () => drawFault(random, hours * HOUR_MS, feeders));
   return { ...site, faults: faults.sort((a, b) => a.atMs - b.atMs) };
 }

@@ -26,11 +26,14 @@ export class Street {
   #dayFactor = 1;
   #day = -1;
   readonly #fullChangeMs: number;
+  /** Of evenings on which many cars charge at once. */
+  readonly #busyShare: number;
   /** Turned down for the world's end, when everything has to come to rest. */
   isQuiet = false;
 
-  constructor(id: string, random: Random, fullChangeMs: number) {
+  constructor(id: string, random: Random, fullChangeMs: number, busyShare: number) {
     this.id = id;
+    this.#busyShare = busyShare;
     this.#random = random;
     this.#fullChangeMs = fullChangeMs;
     const each = (from: number, to: number) => ({
@@ -65,7 +68,8 @@ export class Street {
     const day = Math.floor(nowMs / DAY_MS);
     if (day !== this.#day) {
       this.#day = day;
-      this.#dayFactor = this.#random.between(0.55, 1.15);
+      // Most evenings pass without trouble.
+      this.#dayFactor = this.#random.chance(this.#busyShare) ? this.#random.between(0.6, 1.15) : 0.3;
     }
     // A bell around the peak hour, four hours wide.
     const offMs = Math.abs((nowMs % DAY_MS) - this.#peakMs);

@@ -82,7 +82,10 @@ export class World {
     });
     const fullChangeMs = Math.max(60, Number(plan.curtailment['responseTimeS'])) * 900;
     this.#streets = new Map(
-      feederIds(plan).map((id, index) => [id, new Street(id, seeded(plan.seed + 100 + index), fullChangeMs)]),
+      feederIds(plan).map((id, index) => [
+        id,
+        new Street(id, seeded(plan.seed + 100 + index), fullChangeMs, plan.busyShare),
+      ]),
     );
     this.#headEnd = new HeadEnd(timeline, this.#broker, this.#streets, seeded(plan.seed + 4));
     this.#meter = new Meter([...this.#streets.values()], seeded(plan.seed + 5));
@@ -103,7 +106,9 @@ export class World {
     this.#running.isRunning = false;
     this.#bury();
     this.#disk.remove();
-    return { breach, trace: this.#trace, counts: { ...this.#counts, ...this.#invariants.counts() } };
+    const hours = this.timeline.nowMs / HOUR_MS;
+    const counts = { ...this.#counts, ...this.#invariants.counts(), hours, feederHours: hours * this.#plan.feeders };
+    return { breach, trace: this.#trace, counts };
   }
 
   async #runAll(): Promise<void> {
@@ -122,7 +127,8 @@ export class World {
     for (let [steps, secondMs] = [0, 0]; ; steps++) {
       const hasMore = this.timeline.step(untilMs);
       if (this.timeline.nowMs > secondMs) [steps, secondMs] = [0, this.timeline.nowMs + 1_000];
-      if (steps > BUSIEST_STEPS) throw new Breach(`more than ${BUSIEST_STEPS} steps in a second: it goes round in circles`);
+      if (steps > BUSIEST_STEPS)
+        throw new Breach(`more than ${BUSIEST_STEPS} steps in a second: it goes round in circles`);
       this.#countSteps();
       if (this.#stopping !== null) await new Promise((resolve) => setImmediate(resolve));
       if (!hasMore) return;
@@ -333,7 +339,9 @@ export class World {
   }
 
   #take(fault: Fault & { kind: 'kill' | 'power' }): void {
-    if (!this.#running.isRunning || this.#aim !== null) return;
+    if (!this.#running.isRunning) return;
+    // The one before found nothing to come at so far: it comes now.
+    if (this.#aim !== null) return this.#crashNow();
     const { aim } = fault;
     this.#aim = { fault, left: aim.at === 'moment' ? 0 : aim.nth, isCounting: false };
     if (aim.at === 'moment') this.#crashNow();
