@@ -1,7 +1,7 @@
 // What must survive a power cut, in one SQLite file: the state of control, every request with its acknowledgements,
 // and the sequence of events, which is also the queue of what the head end has yet to hear. One call of `commit` is
 // one transaction on stable storage; what it returned from may be said.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { chainHash } from './chain.ts';
@@ -343,7 +343,7 @@ function prepareFile(db: Database.Database, folder: string): void {
   db.pragma(`cache_size = -${CACHE_KIB}`);
   db.pragma(`cache_size = -${CACHE_KIB}`);
   migrate(db, JOURNAL_STEPS);
-  growWal(db);
+  growWal(db, folder);
   // better-sqlite3 is built with NORMAL as the WAL's default and falls back to it at the first write.
   if (db.pragma('synchronous', { simple: true }) !== 2)
     throw new Error(`${folder}: SQLite does not keep synchronous = FULL`);
@@ -351,17 +351,19 @@ function prepareFile(db: Database.Database, folder: string): void {
 
 /**
  * A commit that has to lengthen the WAL costs about 0.1 ms more (measured), so it gets its length once, here; a commit
- * of a request with its events is some six pages.
+ * of a request with its events is some six pages. After a kill it still has it.
  */
-function growWal(db: Database.Database): void {
-  db.transaction(() => {
+function growWal(db: Database.Database, folder: string): void {
+  const hasLength = statSync(join(folder, 'journal.db-wal')).size >= WAL_GROWN_BYTES;
+  const grow = db.transaction(() => {
     // In pieces: one blob of that size would stay in the process's memory.
     db.prepare(
       `WITH RECURSIVE piece(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM piece WHERE n < ?)
        INSERT OR REPLACE INTO meta SELECT 'padding' || n, zeroblob(65536) FROM piece`,
     ).run(WAL_GROWN_BYTES / 65_536);
     db.exec(`DELETE FROM meta WHERE name LIKE 'padding%'`);
-  })();
+  });
+  if (!hasLength) grow();
   db.pragma('wal_checkpoint(RESTART)');
 }
 

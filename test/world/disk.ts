@@ -50,7 +50,7 @@ export class Disk {
     const from = this.folder;
     this.#life += 1;
     mkdirSync(this.folder);
-    for (const file of ['journal.db', 'journal.db-wal']) {
+    for (const file of ['journal.db', 'journal.db-wal', 'seal']) {
       if (existsSync(join(from, file))) copyFileSync(join(from, file), join(this.folder, file));
     }
     if (before === null) return;
@@ -97,6 +97,7 @@ export class GatedJournal extends Journal {
   readonly #gate: Gate;
   readonly #disk: Disk;
   #isTidy = false;
+  #isSealed = false;
 
   constructor(folder: string, gate: Gate, disk: Disk) {
     super(folder);
@@ -106,6 +107,7 @@ export class GatedJournal extends Journal {
 
   override commit(batch: Batch, stamp: Stamp): StoredEvent[] {
     let events: StoredEvent[] | null = null;
+    this.#isSealed = false;
     try {
       events = this.#pass(() => super.commit(batch, stamp));
       return events;
@@ -124,6 +126,12 @@ export class GatedJournal extends Journal {
 
   override setEventsSentTo(sequence: number): void {
     this.#pass(() => super.setEventsSentTo(sequence));
+  }
+
+  override seal(): void {
+    if (this.#isSealed) return;
+    this.#pass(() => super.seal());
+    this.#isSealed = true;
   }
 
   /** Where nothing was written there is nothing to tidy, and years of it would be most of the work. */

@@ -58,6 +58,7 @@ export class Meter {
       L2: conductor(amperes.L2),
       L3: conductor(amperes.L3),
       N: reading(null, 'bad', 'unavailable'),
+      exporting: [],
     };
   }
 }

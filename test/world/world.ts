@@ -340,8 +340,12 @@ export class World {
 
   #take(fault: Fault & { kind: 'kill' | 'power' }): void {
     if (!this.#running.isRunning) return;
-    // The one before found nothing to come at so far: it comes now.
-    if (this.#aim !== null) return this.#crashNow();
+    if (this.#aim !== null) {
+      // The one before found nothing to come at so far: it comes now, and this one after it.
+      const { downMs } = this.#aim.fault;
+      this.timeline.after(downMs + 1_000, () => this.#take(fault));
+      return this.#crashNow();
+    }
     const { aim } = fault;
     this.#aim = { fault, left: aim.at === 'moment' ? 0 : aim.nth, isCounting: false };
     if (aim.at === 'moment') this.#crashNow();
