@@ -8,7 +8,7 @@ import { type Batch, Journal, type ReceivedAck, type Stamp, type StoredEvent } f
 import type { Random } from '../simulators/random.ts';
 
 /** What becomes of one write. */
-export type Fate = 'done' | 'full' | 'ioError' | 'crashBefore' | 'crashTorn' | 'crashAfter';
+export type Fate = 'done' | 'full' | 'ioError' | 'lies' | 'crashBefore' | 'crashTorn' | 'crashAfter';
 
 export interface Gate {
   fate(): Fate;
@@ -109,7 +109,10 @@ export class GatedJournal extends Journal {
     let events: StoredEvent[] | null = null;
     this.#isSealed = false;
     try {
-      events = this.#pass(() => super.commit(batch, stamp));
+      events = this.#pass(
+        () => super.commit(batch, stamp),
+        () => numbered(batch),
+      );
       return events;
     } finally {
       this.#gate.committed(batch, events);
@@ -141,10 +144,11 @@ export class GatedJournal extends Journal {
     this.#isTidy = true;
   }
 
-  #pass<T>(write: () => T): T {
+  #pass<T>(write: () => T, lie?: () => T): T {
     const fate = this.#gate.fate();
     this.#isTidy = false;
-    if (fate === 'done') return write();
+    if (fate === 'lies' && lie !== undefined) return lie();
+    if (fate === 'done' || fate === 'lies') return write();
     if (fate === 'full') throw failure('SQLITE_FULL', 'database or disk is full');
     if (fate === 'ioError') throw failure('SQLITE_IOERR_WRITE', 'disk I/O error');
     if (fate === 'crashBefore') return this.#end(null);
@@ -159,6 +163,11 @@ export class GatedJournal extends Journal {
     this.#gate.crash();
     throw failure('SQLITE_IOERR', 'the machine has ended');
   }
+}
+
+/** What a commit would have given, as far as the caller looks. */
+function numbered({ events }: Batch): StoredEvent[] {
+  return events.map(({ feederId, body }) => ({ sequence: 1, feederId, body: body(1) }));
 }
 
 function failure(code: string, message: string): Error {

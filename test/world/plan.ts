@@ -27,7 +27,8 @@ export type Fault = { readonly atMs: number } & (
   | { readonly kind: 'cut' | 'halfOpen' | 'forget' }
   | { readonly kind: 'down' | 'blackHole' | 'mute' | 'refuses' | 'slow' | 'headEndAway'; readonly forMs: number }
   | { readonly kind: 'silent' | 'notANumber' | 'uncertain' | 'frozen'; readonly feeder: number; readonly forMs: number }
-  | { readonly kind: 'full' | 'ioError'; readonly forMs: number }
+  /** `lies`: says that it has written, and has not. No plan has it by itself: it is what a judge must see. */
+  | { readonly kind: 'full' | 'ioError' | 'lies'; readonly forMs: number }
   | { readonly kind: 'clockStep'; readonly byMs: number }
   | { readonly kind: 'unsynchronised'; readonly forMs: number }
 );

@@ -60,8 +60,9 @@ export class World {
   #running: { isRunning: boolean } = { isRunning: false };
   #client: SimulatedClient | null = null;
   #aim: { fault: Fault & { kind: 'kill' | 'power' }; left: number; isCounting: boolean } | null = null;
-  #diskFault: 'full' | 'ioError' | null = null;
+  #diskFault: 'full' | 'ioError' | 'lies' | null = null;
   #isUndurable = false;
+  #isCalm = false;
   #stopping: Promise<void> | null = null;
   #ids = 0;
   #trace = '';
@@ -240,13 +241,14 @@ export class World {
     void this.#stopping.then(() => {
       isStopped = true;
     });
-    for (let steps = 0; !isStopped && steps < 10_000; steps++) {
+    // A crash may come in the middle of a stop.
+    for (let steps = 0; !isStopped && this.#running.isRunning && steps < 10_000; steps++) {
       this.timeline.step(this.timeline.nowMs + 5_000);
       await new Promise((resolve) => setImmediate(resolve));
     }
     this.#stopping = null;
-    if (!isStopped) throw new Breach('a planned stop never came to its end');
     if (!this.#running.isRunning) return;
+    if (!isStopped) throw new Breach('a planned stop never came to its end');
     this.#running.isRunning = false;
     this.#disk.keep();
     this.#bury();
@@ -314,6 +316,7 @@ export class World {
         return this.#meter.spoil(fault.kind, fault.feeder, timeline.nowMs + fault.forMs);
       case 'full':
       case 'ioError':
+      case 'lies':
         return during(
           fault.forMs,
           () => {
@@ -339,7 +342,7 @@ export class World {
   }
 
   #take(fault: Fault & { kind: 'kill' | 'power' }): void {
-    if (!this.#running.isRunning) return;
+    if (!this.#running.isRunning || this.#isCalm) return;
     if (this.#aim !== null) {
       // The one before found nothing to come at so far: it comes now, and this one after it.
       const { downMs } = this.#aim.fault;
@@ -392,7 +395,11 @@ export class World {
 
   #moment(): Moment {
     const wallMs = Math.floor(EPOCH_MS + this.timeline.nowMs + this.#wall.offsetMs);
-    return { wallMs, isUndurable: this.#isUndurable, isFailing: this.#diskFault !== null };
+    return {
+      wallMs,
+      isUndurable: this.#isUndurable,
+      isFailing: this.#diskFault === 'full' || this.#diskFault === 'ioError',
+    };
   }
 
   #connected(): void {
@@ -429,6 +436,7 @@ export class World {
 
   /** From here on nothing is wrong, and little is drawn. */
   #calm(): void {
+    this.#isCalm = true;
     this.#aim = null;
     this.#diskFault = null;
     Object.assign(this.#broker.weather, { isDown: false, isMute: false, refuses: false, slowestMs: 60 });

@@ -1,0 +1,56 @@
+// The simulated world itself: that it repeats, that the controller holds in it, and that its judge sees what is wrong.
+// The long run is `npm run simulate:faults`.
+import { describe, expect, test } from 'vitest';
+import type { Fault, Plan } from './plan.ts';
+import { planOf } from './plan.ts';
+import { shrink } from './shrink.ts';
+import { World } from './world.ts';
+
+const HOUR_MS = 3_600_000;
+/** Short worlds, full of faults. */
+const HOURS = 240;
+
+test.each([1, 2, 3])('seed %i: everything holds', async (seed) => {
+  const { breach, counts } = await new World(planOf(seed, HOURS)).run();
+  expect(breach).toBeNull();
+  expect(counts['crashes']).toBeGreaterThan(1);
+  expect(counts['events']).toBeGreaterThan(10);
+});
+
+test('the same plan runs the same way, to the last message', async () => {
+  const [first, second] = [await new World(planOf(7, HOURS)).run(), await new World(planOf(7, HOURS)).run()];
+  expect(first.counts['requests']).toBeGreaterThan(10);
+  expect(second).toEqual(first);
+});
+
+describe('the judge', () => {
+  /** Two busy feeders for two days, with these faults. */
+  const plan = (...faults: Fault[]): Plan => ({ ...planOf(1, HOURS), feeders: 2, busyShare: 1, hours: 48, faults });
+  const kill: Fault = { atMs: 20 * HOUR_MS, kind: 'kill', aim: { at: 'moment' }, downMs: 60_000 };
+
+  test('has nothing to say of a quiet machine', async () => {
+    const { breach, counts } = await new World(plan()).run();
+    expect(breach).toBeNull();
+    expect(counts['requests']).toBeGreaterThan(5);
+    expect(counts['starts']).toBe(1);
+  });
+
+  test('sees a disk that says it has written and has not', async () => {
+    const lies: Fault = { atMs: 10 * HOUR_MS, kind: 'lies', forMs: 20 * HOUR_MS };
+    const { breach } = await new World(plan(lies, kill)).run();
+    expect(breach).toMatch(/before it was kept|lost in a crash/);
+  });
+
+  test('cuts a failing plan down to the fault that matters', async () => {
+    const lies: Fault = { atMs: 10 * HOUR_MS, kind: 'lies', forMs: 20 * HOUR_MS };
+    const noise: Fault[] = [
+      { atMs: 5 * HOUR_MS, kind: 'cut' },
+      { atMs: 8 * HOUR_MS, kind: 'clockStep', byMs: 5_000 },
+      { atMs: 9 * HOUR_MS, kind: 'forget' },
+    ];
+    const failing = plan(...noise, lies, kill);
+    const { breach } = await new World(failing).run();
+    const cut = await shrink(failing, breach ?? '');
+    expect(cut.plan.faults).toEqual([lies]);
+  });
+});
