@@ -190,6 +190,7 @@ function locate(
       next = pair?.value;
     } else if (isCollection(node)) {
       next = node.items[Number(step)];
+      if (isNode(next)) keyOffset = next.range?.[0] ?? keyOffset;
     }
     if (isNode(next)) offset = next.range?.[0] ?? offset;
     node = next;

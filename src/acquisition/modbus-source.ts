@@ -56,9 +56,8 @@ export class ModbusSource {
   }
 
   #read(telegram: Telegram, done: (answer: ReadAnswer) => void): void {
-    const { functionCode, address, count } = telegram;
-    const { unitId, timeoutMs } = this.#settings;
-    this.#connection.read({ unitId, functionCode, address, count, timeoutMs }, done);
+    const { unitId, timeoutMs, pauseMs } = this.#settings;
+    this.#connection.read({ unitId, reads: [telegram], timeoutMs, pauseMs }, done);
   }
 
   #deliver(answer: ReadAnswer): void {

@@ -6,39 +6,28 @@
 import { EventEmitter } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import crc16 from 'modbus-serial/utils/crc16.js';
+import { type Asked, askedBy, type ModbusPort, type OnFault, type PortFault, type WireRead } from './modbus-port.ts';
 
 const HEADER_BYTES = 7;
 /** Modbus Messaging on TCP/IP V1.0b, 3.1.3: unit id and a PDU of at most 253 bytes. */
 const LENGTH_MAX = 254;
-const READ_FUNCTION_CODES: readonly number[] = [3, 4];
 const TRANSACTION_IDS = 65_536;
 const KEEP_ALIVE_FIRST_MS = 15_000;
 
-/** Why the wire was given up; `noAnswer` is set by the connection's own deadline, not here. */
-export type WireFault = 'disconnected' | 'invalidFrame';
-
-interface Outstanding {
+interface Outstanding extends Asked {
   readonly transactionId: number;
-  readonly unitId: number;
-  readonly functionCode: number;
-  readonly byteCount: number;
 }
 
 /** The shape that modbus-serial expects of a port, on a socket of our own. */
-export class ModbusTcpPort extends EventEmitter {
+export class ModbusTcpPort extends EventEmitter implements ModbusPort {
   readonly #socket: Socket;
-  readonly #onFault: (fault: WireFault, detail: string) => void;
+  readonly #onFault: OnFault;
   #received: Buffer = Buffer.alloc(0);
   #outstanding: Outstanding | null = null;
   #transactionId: number;
   isOpen = false;
 
-  constructor(
-    host: string,
-    port: number,
-    firstTransactionId: number,
-    onFault: (fault: WireFault, detail: string) => void,
-  ) {
+  constructor(host: string, port: number, firstTransactionId: number, onFault: OnFault) {
     super();
     this.#transactionId = firstTransactionId % TRANSACTION_IDS;
     this.#onFault = onFault;
@@ -58,19 +47,10 @@ export class ModbusTcpPort extends EventEmitter {
 
   /** Called by modbus-serial with a read request in RTU form: unit, function code, address, count, CRC. */
   write(frame: Buffer): void {
-    const functionCode = frame.readUInt8(1);
-    if (!READ_FUNCTION_CODES.includes(functionCode) || frame.length !== 8) {
-      throw new Error(`function code ${functionCode} would not be a read`);
-    }
+    const asked = askedBy(frame);
     // A second request while one is open would let one answer stand for another.
     if (this.#outstanding !== null) throw new Error('a request is still open on this connection');
-    const unitId = frame.readUInt8(0);
-    this.#outstanding = {
-      transactionId: this.#transactionId,
-      unitId,
-      functionCode,
-      byteCount: 2 * frame.readUInt16BE(4),
-    };
+    this.#outstanding = { ...asked, transactionId: this.#transactionId };
     const request = Buffer.allocUnsafe(12);
     request.writeUInt16BE(this.#transactionId, 0);
     request.writeUInt16BE(0, 2);
@@ -78,6 +58,19 @@ export class ModbusTcpPort extends EventEmitter {
     frame.copy(request, 6, 0, 6);
     this.#transactionId = (this.#transactionId + 1) % TRANSACTION_IDS;
     this.#socket.write(request);
+  }
+
+  /** The transaction id tells every answer from every other. */
+  choose<R extends WireRead>(_unitId: number, [first]: readonly R[]): R | null {
+    return first ?? null;
+  }
+
+  quietFromMs(): number {
+    return Number.NEGATIVE_INFINITY;
+  }
+
+  giveUp(): boolean {
+    return false;
   }
 
   /** Ends the connection without a word; a port is never used again. */
@@ -109,9 +102,9 @@ export class ModbusTcpPort extends EventEmitter {
     this.emit('data', withCrc(answer.subarray(6)));
   }
 
-  #fail(fault: WireFault, detail: string): void {
+  #fail(fault: PortFault, detail: string): void {
     this.destroy();
-    this.#onFault(fault, detail);
+    this.#onFault(fault, detail, true);
   }
 }
 

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { ModbusConnection, type ReadAnswer, type ReadRequest } from '../../src/acquisition/modbus-connection.ts';
+import type { ModbusConnection, ReadAnswer } from '../../src/acquisition/modbus-connection.ts';
+import { tcpConnection } from '../../src/acquisition/modbus-lines.ts';
+import type { WireRead } from '../../src/acquisition/modbus-port.ts';
 import { ModbusTcpPort } from '../../src/acquisition/modbus-tcp-port.ts';
 import { systemClock } from '../../src/clock.ts';
 import { handClock } from '../simulators/hand-clock.ts';
@@ -43,20 +45,22 @@ async function serve(script: Script, port?: number): Promise<ModbusServer> {
 }
 
 function connectTo(port: number, random = () => 0.05, clock = systemClock()): ModbusConnection {
-  const connection = new ModbusConnection('127.0.0.1', port, clock, random);
+  const connection = tcpConnection('127.0.0.1', port, clock, random);
   opened.push(connection);
   return connection;
 }
+
+type Odd = { unitId?: number; timeoutMs?: number } & Partial<Pick<WireRead, 'functionCode' | 'count'>>;
 
 /** Reads, and sees to it that words, if any come, are those of the address that was asked for. */
 async function read(
   connection: ModbusConnection,
   address: number,
-  more: Partial<ReadRequest> = {},
+  { unitId = 1, timeoutMs = NEVER_MS, functionCode = 4, count = COUNT }: Odd = {},
 ): Promise<ReadAnswer> {
-  const request = { unitId: 1, functionCode: 4, address, count: COUNT, timeoutMs: NEVER_MS, ...more } as const;
+  const request = { unitId, reads: [{ functionCode, address, count }], timeoutMs, pauseMs: 0 };
   const answer = await new Promise<ReadAnswer>((done) => connection.read(request, done));
-  if ('words' in answer) expect(answer.words).toEqual(wordsAt(address, request.count));
+  if ('words' in answer) expect(answer.words).toEqual(wordsAt(address, count));
   return answer;
 }
 
@@ -208,12 +212,15 @@ describe('no answer is ever taken for another', () => {
     const connection = connectTo(server.port);
     const ask = (unitId: number, address: number) =>
       new Promise<ReadAnswer>((done) =>
-        connection.read({ unitId, functionCode: 4, address, count: 1, timeoutMs: NEVER_MS }, done),
+        connection.read(
+          { unitId, reads: [{ functionCode: 4, address, count: 1 }], timeoutMs: NEVER_MS, pauseMs: 0 },
+          done,
+        ),
       );
     await vi.waitFor(async () => expect(await ask(1, 0)).toHaveProperty('words'), { interval: 1 });
     const asked = Array.from({ length: 200 }, (_, n) => ({ unitId: 1 + (n % 2), address: 100 + (n % 3) }));
     const answers = await Promise.all(asked.map(({ unitId, address }) => ask(unitId, address)));
-    expect(answers).toEqual(asked.map(({ unitId, address }) => ({ words: [tables.get(unitId)?.get(address)] })));
+    expect(answers).toMatchObject(asked.map(({ unitId, address }) => ({ words: [tables.get(unitId)?.get(address)] })));
     expect(server.connections).toBe(1);
   });
 });
@@ -265,7 +272,7 @@ describe('a read always ends', () => {
 
   test('over the first connection when that is still being made', async () => {
     const connection = connectTo((await serve(good)).port);
-    expect(await read(connection, 100)).toEqual({ words: [3107, 3138] });
+    expect(await read(connection, 100)).toMatchObject({ words: [3107, 3138] });
   });
 
   test('when nothing accepts the connection in time', async () => {
@@ -366,7 +373,8 @@ describe('behind one gateway', () => {
     const listeners = process.listeners('uncaughtException');
     process.removeAllListeners('uncaughtException');
     const thrown = new Promise((resolve) => process.once('uncaughtException', resolve));
-    const request = { unitId: 1, functionCode: 4, address: 100, count: COUNT, timeoutMs: NEVER_MS } as const;
+    const reads = [{ functionCode: 4, address: 100, count: COUNT } as const];
+    const request = { unitId: 1, reads, timeoutMs: NEVER_MS, pauseMs: 0 };
     connection.read(request, () => {
       throw new Error('a bug of ours');
     });

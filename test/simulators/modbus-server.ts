@@ -27,7 +27,13 @@ export type Script = (request: ModbusRequest) => readonly Piece[] | 'silence' | 
 /** Words by address. */
 export type Registers = ReadonlyMap<number, number>;
 
-const REQUEST_BYTES = 12;
+/** How requests lie on the wire. */
+export interface Framing {
+  readonly requestBytes: number;
+  parse(frame: Buffer, number: number): ModbusRequest;
+}
+
+const MBAP: Framing = { requestBytes: 12, parse };
 
 export class ModbusServer {
   readonly requests: ModbusRequest[] = [];
@@ -37,16 +43,18 @@ export class ModbusServer {
   greeting: Uint8Array | null = null;
   script: Script;
   readonly #server: Server;
+  readonly #framing: Framing;
   readonly #sockets = new Set<Socket>();
 
-  private constructor(script: Script) {
+  private constructor(script: Script, framing: Framing) {
     this.script = script;
+    this.#framing = framing;
     this.#server = createServer({ noDelay: true }, (socket) => this.#serve(socket));
   }
 
   /** Listens on loopback; port 0 takes a free one. */
-  static async start(script: Script, port = 0): Promise<ModbusServer> {
-    const server = new ModbusServer(script);
+  static async start(script: Script, port = 0, framing = MBAP): Promise<ModbusServer> {
+    const server = new ModbusServer(script, framing);
     server.#server.listen(port, '127.0.0.1');
     await once(server.#server, 'listening');
     return server;
@@ -54,6 +62,11 @@ export class ModbusServer {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Says something unasked on every connection. */
+  babble(bytes: Uint8Array): void {
+    for (const socket of this.#sockets) socket.write(bytes);
   }
 
   /** Ends every connection, as a gateway does with clients that were idle. */
@@ -74,8 +87,9 @@ export class ModbusServer {
     let received = Buffer.alloc(0);
     socket.on('data', (chunk) => {
       received = Buffer.concat([received, chunk]);
-      for (; received.length >= REQUEST_BYTES; received = received.subarray(REQUEST_BYTES)) {
-        const request = parse(received, this.requests.length);
+      const { requestBytes } = this.#framing;
+      for (; received.length >= requestBytes; received = received.subarray(requestBytes)) {
+        const request = this.#framing.parse(received, this.requests.length);
         this.requests.push(request);
         void this.#reply(socket, request);
       }

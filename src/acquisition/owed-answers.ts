@@ -1,0 +1,71 @@
+// The answers that a serial line still owes. An RTU answer does not say which request it answers: unit, function code
+// and length are all there is. So a request whose answer did not come is remembered, and until that answer has come or
+// has become impossible the unit is asked only what would be answered in another length. A late answer is then seen
+// for what it is, however late, and never taken for the present one.
+import type { Clock } from '../clock.ts';
+import type { Asked, WireRead } from './modbus-port.ts';
+
+interface Debt extends Asked {
+  readonly untilMs: number;
+}
+
+/** A repeater or a reflection gives an answer a second time at once, if ever. */
+const TWIN_MS = 100;
+
+export class OwedAnswers {
+  readonly #clock: Clock;
+  /** After this a meter has dropped the request: ten of its time-outs, and at least some seconds. */
+  readonly #longestMs: number;
+  #debts: Debt[] = [];
+  #last = { answer: { unitId: 0, functionCode: 0, byteCount: 0 }, untilMs: Number.NEGATIVE_INFINITY };
+
+  constructor(clock: Clock, longestMs: number) {
+    this.#clock = clock;
+    this.#longestMs = longestMs;
+  }
+
+  add({ unitId, functionCode, byteCount }: Asked): void {
+    this.#debts.push({ unitId, functionCode, byteCount, untilMs: this.#clock.monotonicMs() + this.#longestMs });
+  }
+
+  /** The debt that such an answer pays is gone; false where it pays none. */
+  pay(answer: Asked): boolean {
+    const index = this.#debts.findIndex((debt) => alike(debt, answer));
+    if (index < 0) return false;
+    this.#debts.splice(index, 1);
+    return true;
+  }
+
+  owes(answer: Asked): boolean {
+    return this.#debts.some((debt) => alike(debt, answer));
+  }
+
+  /** Whether the unit owes any answer to this function code: an exception may then be a late one. */
+  owesAny(unitId: number, functionCode: number): boolean {
+    return this.#debts.some((debt) => debt.unitId === unitId && debt.functionCode === functionCode);
+  }
+
+  /**
+   * The read to ask next. Where there is a choice no two requests in quick succession are alike either, so that an
+   * answer that a line gives twice is not taken for the next one.
+   */
+  choose<R extends WireRead>(unitId: number, reads: readonly R[]): R | null {
+    const nowMs = this.#clock.monotonicMs();
+    this.#debts = this.#debts.filter(({ untilMs }) => nowMs < untilMs);
+    const { answer, untilMs } = this.#last;
+    const isTwin = (read: R) => nowMs < untilMs && alike(answer, answerTo(unitId, read));
+    const free = reads.filter((read) => !this.owes(answerTo(unitId, read)));
+    const told = reads.length > 1 ? free.filter((read) => !isTwin(read)) : free;
+    const read = told.find(({ isGuess }) => isGuess !== true) ?? told[0] ?? null;
+    if (read !== null) this.#last = { answer: answerTo(unitId, read), untilMs: nowMs + TWIN_MS };
+    return read;
+  }
+}
+
+function answerTo(unitId: number, { functionCode, count }: WireRead): Asked {
+  return { unitId, functionCode, byteCount: 2 * count };
+}
+
+function alike(a: Asked, b: Asked): boolean {
+  return a.unitId === b.unitId && a.functionCode === b.functionCode && a.byteCount === b.byteCount;
+}
