@@ -17,7 +17,9 @@ export class OwedAnswers {
   /** After this a meter has dropped the request: ten of its time-outs, and at least some seconds. */
   readonly #longestMs: number;
   #debts: Debt[] = [];
-  #last = { answer: { unitId: 0, functionCode: 0, byteCount: 0 }, untilMs: Number.NEGATIVE_INFINITY };
+  /** When each length was asked last, by unit and function code, and which was the last of all. */
+  readonly #askedMs = new Map<number, number>();
+  #last = -1;
 
   constructor(clock: Clock, longestMs: number) {
     this.#clock = clock;
@@ -46,18 +48,22 @@ export class OwedAnswers {
   }
 
   /**
-   * The read to ask next. Where there is a choice no two requests in quick succession are alike either, so that an
-   * answer that a line gives twice is not taken for the next one.
+   * The read to ask next. Where there is a choice it is the one that was asked longest ago, and never the last one in
+   * quick succession: an answer that a line gives twice is then not taken for the next one.
    */
   choose<R extends WireRead>(unitId: number, reads: readonly R[]): R | null {
     const nowMs = this.#clock.monotonicMs();
     this.#debts = this.#debts.filter(({ untilMs }) => nowMs < untilMs);
-    const { answer, untilMs } = this.#last;
-    const isTwin = (read: R) => nowMs < untilMs && alike(answer, answerTo(unitId, read));
+    const askedMs = (read: R) => this.#askedMs.get(keyOf(answerTo(unitId, read))) ?? Number.NEGATIVE_INFINITY;
+    const isTwin = (read: R) => nowMs - askedMs(read) < TWIN_MS && keyOf(answerTo(unitId, read)) === this.#last;
     const free = reads.filter((read) => !this.owes(answerTo(unitId, read)));
     const told = reads.length > 1 ? free.filter((read) => !isTwin(read)) : free;
-    const read = told.find(({ isGuess }) => isGuess !== true) ?? told[0] ?? null;
-    if (read !== null) this.#last = { answer: answerTo(unitId, read), untilMs: nowMs + TWIN_MS };
+    const sure = told.filter(({ isGuess }) => isGuess !== true);
+    const [first = null, ...others] = sure.length > 0 ? sure : told;
+    if (first === null) return null;
+    const read = others.reduce((best, other) => (askedMs(other) < askedMs(best) ? other : best), first);
+    this.#last = keyOf(answerTo(unitId, read));
+    this.#askedMs.set(this.#last, nowMs);
     return read;
   }
 }
@@ -66,6 +72,10 @@ function answerTo(unitId: number, { functionCode, count }: WireRead): Asked {
   return { unitId, functionCode, byteCount: 2 * count };
 }
 
+function keyOf({ unitId, functionCode, byteCount }: Asked): number {
+  return (unitId * 256 + functionCode) * 256 + byteCount;
+}
+
 function alike(a: Asked, b: Asked): boolean {
-  return a.unitId === b.unitId && a.functionCode === b.functionCode && a.byteCount === b.byteCount;
+  return keyOf(a) === keyOf(b);
 }
