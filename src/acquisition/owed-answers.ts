@@ -30,15 +30,19 @@ export class OwedAnswers {
     this.#debts.push({ unitId, functionCode, byteCount, untilMs: this.#clock.monotonicMs() + this.#longestMs });
   }
 
-  /** The debt that such an answer pays is gone; false where it pays none. */
-  pay(answer: Asked): boolean {
+  /** The debt that such an answer pays, if there is one, is gone. */
+  pay(answer: Asked): void {
     const index = this.#debts.findIndex((debt) => alike(debt, answer));
-    if (index < 0) return false;
-    this.#debts.splice(index, 1);
-    return true;
+    if (index >= 0) this.#debts.splice(index, 1);
   }
 
-  owes(answer: Asked): boolean {
+  /** Whether such an answer may come although it is not the one that is waited for: late, or a second time. */
+  mayCome(answer: Asked): boolean {
+    const askedMs = this.#askedMs.get(keyOf(answer));
+    return this.#owes(answer) || (askedMs !== undefined && this.#clock.monotonicMs() - askedMs < this.#longestMs);
+  }
+
+  #owes(answer: Asked): boolean {
     return this.#debts.some((debt) => alike(debt, answer));
   }
 
@@ -56,7 +60,7 @@ export class OwedAnswers {
     this.#debts = this.#debts.filter(({ untilMs }) => nowMs < untilMs);
     const askedMs = (read: R) => this.#askedMs.get(keyOf(answerTo(unitId, read))) ?? Number.NEGATIVE_INFINITY;
     const isTwin = (read: R) => nowMs - askedMs(read) < TWIN_MS && keyOf(answerTo(unitId, read)) === this.#last;
-    const free = reads.filter((read) => !this.owes(answerTo(unitId, read)));
+    const free = reads.filter((read) => !this.#owes(answerTo(unitId, read)));
     const told = reads.length > 1 ? free.filter((read) => !isTwin(read)) : free;
     const sure = told.filter(({ isGuess }) => isGuess !== true);
     const [first = null, ...others] = sure.length > 0 ? sure : told;

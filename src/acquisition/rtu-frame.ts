@@ -6,9 +6,9 @@ const EXCEPTION_BYTES = 5;
 /** Unit, function code, byte count and CRC around the registers. */
 const AROUND_BYTES = 5;
 
-/** What the line still owes, as far as a frame can be told by it. */
+/** What may still come over the line, as far as a frame can be told by it. */
 export interface Owed {
-  owes(answer: Asked): boolean;
+  mayCome(answer: Asked): boolean;
   owesAny(unitId: number, functionCode: number): boolean;
 }
 
@@ -17,7 +17,7 @@ export type RtuFrame =
   | { readonly kind: 'incomplete' }
   /** The answer to what is asked now, or its exception. */
   | { readonly kind: 'answer' | 'exception'; readonly bytes: number }
-  /** An answer, or an exception, that an earlier request was owed. */
+  /** An answer, or an exception, to an earlier request: owed, or given a second time. */
   | { readonly kind: 'late'; readonly bytes: number; readonly answer: Asked | null }
   /** Nothing that belongs here. */
   | { readonly kind: 'breach'; readonly detail: string };
@@ -33,7 +33,7 @@ export function judgeFrame(received: Buffer, asked: Asked | null, owed: Owed): R
   const answer = { unitId, functionCode, byteCount };
   const isForUs = asked !== null && unitId === asked.unitId && functionCode === asked.functionCode;
   const isAsked = isForUs && (isException || byteCount === asked.byteCount);
-  const isLate = !isAsked && (isException ? owed.owesAny(unitId, functionCode) : owed.owes(answer));
+  const isLate = !isAsked && (isException ? owed.owesAny(unitId, functionCode) : owed.mayCome(answer));
   if (!isAsked && !isLate) return { kind: 'breach', detail: foreign(answer, code, asked) };
   const bytes = isException ? EXCEPTION_BYTES : AROUND_BYTES + byteCount;
   if (received.length < bytes) return { kind: 'incomplete' };
