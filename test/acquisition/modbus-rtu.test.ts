@@ -215,7 +215,7 @@ describe('a late answer on a serial line', () => {
   test('that comes twice is not the answer to the next request: no two in a row are alike', async () => {
     const server = await serve((request) => {
       const bytes = rtuFrame(request, WORDS);
-      return [{ bytes }, { delayMs: 0, bytes }];
+      return [{ bytes }, { bytes }];
     });
     const connection = connectTo(server.port);
     let taken = 0;
