@@ -3,7 +3,11 @@
 // of it; the parts do not know one another.
 
 import type { MeasurementAlarm } from './acquisition/source-reading.ts';
+import { carryOut, type Outcome } from './carry-out.ts';
 import { type Clock, isoTime, type Timer } from './clock.ts';
+import type { Moment } from './command-desk.ts';
+import type { Command } from './command-message.ts';
+import { Commands, type CommandsPort } from './commands.ts';
 import type { Configuration } from './configuration.ts';
 import { nextDueMs, stepAck, stepClock, stepReading, stepTime } from './control/feeder-control.ts';
 import { resumeState } from './control/resume.ts';
@@ -11,7 +15,7 @@ import type { ControlRequest, EventAction, FeederState } from './control/types.t
 import { type FeederReading, rounded } from './feeder.ts';
 import { drawAhead, newId } from './ids.ts';
 import { JoinedAlarms } from './joined-alarms.ts';
-import type { Batch, Journal, NewEvent } from './journal/journal.ts';
+import type { AnsweredCommand, Batch, Journal, NewEvent } from './journal/journal.ts';
 import { Keeper } from './keeper.ts';
 import type { Log } from './log.ts';
 import type { Ack, Curtailment, Event, Status } from './messages.ts';
@@ -70,6 +74,8 @@ export class Controller {
   readonly #newId: () => string;
   readonly #drafts: EventDraft[] = [];
   readonly #joined = new JoinedAlarms<EventDraft>();
+  readonly #commands: Commands;
+  readonly #answered: AnsweredCommand[] = [];
   readonly #withheld: { requestId: string; why: 'superseded' | 'expired' }[] = [];
   #nextSequence: number;
   #settling = false;
@@ -82,7 +88,7 @@ export class Controller {
   /** What is wrong with a feeder's acknowledgements, until a better one comes. */
   readonly #ackAlarms = new Map<string, 'noAck' | 'rejected' | 'failed'>();
   #historyFailing = false;
-  #saidAlarms = '';
+  #saidStanding = '';
 
   constructor(input: ControllerInput) {
     this.#input = input;
@@ -100,6 +106,7 @@ export class Controller {
     this.#draftLost();
     this.#draft(null, 'restart', `version ${VERSION}, settings ${hash}`);
     const acks = this.#resume();
+    this.#commands = new Commands(settings.uplink.commandsPerMinute, this.#clock, this.#commandsPort());
     this.#uplink = new Uplink({
       settings: settings.uplink,
       substationId: settings.substation.id,
@@ -117,6 +124,7 @@ export class Controller {
     }
     this.#housekeep();
     this.#keeper.commit({ states: this.#allStates(), requests: [], events: [], withheld: [] });
+    this.#saidStanding = this.#standing();
     this.#settleSoon();
   }
 
@@ -245,6 +253,7 @@ export class Controller {
       requests: requests.map(({ request, say }) => storedRequest(request, say)),
       withheld,
       events: drafts.map((draft) => this.#newEvent(draft, events)),
+      commands: this.#answered.splice(0),
     });
     // What a later request of this same turn has superseded before it could be said stays unsaid.
     const unsaid = new Set(withheld.map(({ requestId }) => requestId));
@@ -271,9 +280,9 @@ export class Controller {
       log.info({ requestId, sequence, feederId, action, phases, levelPercent, end }, 'request');
       observer?.request?.(message);
     }
-    const alarms = this.#alarms().join();
-    if (alarms !== this.#saidAlarms) this.#uplink.sayStatus('changed');
-    this.#saidAlarms = alarms;
+    const standing = this.#standing();
+    if (standing !== this.#saidStanding) this.#uplink.sayStatus('changed');
+    this.#saidStanding = standing;
   }
 
   /** Makes the message, and settles what becomes of the request before it. */
@@ -423,6 +432,7 @@ export class Controller {
         this.#settleSoon();
       },
       ack: (ack, feederId) => this.#ack(ack, feederId),
+      command: (payload, retained) => this.#commands.take(payload, retained),
       trouble: (topic, reason) => log.warn({ topic, reason }, 'message not taken'),
       retainedSeen: (message) => this.#retainedSeen(message),
       linkChanged: (up, reason) => {
@@ -473,6 +483,34 @@ export class Controller {
     this.#input.observer?.ack?.(ack);
   }
 
+  // ── commands ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #commandsPort(): CommandsPort {
+    return {
+      targets: () => [...this.#feeders.keys()].map((feederId) => ({ feederId, groupsByCommand: [] })),
+      answerTo: (commandId) => this.#keeper.attempt((journal) => journal.answerTo(commandId)) ?? null,
+      isUnkept: () => this.#keeper.isFailing,
+      carryOut: (command, now) => this.#carryOut(command, now),
+      event: (feederId, type, reason, more) => this.#draft(feederId, type, reason, more),
+      keep: (answered) => {
+        if (answered !== null) this.#answered.push(answered);
+        this.#settle();
+      },
+      say: (answer) => this.#uplink.answer(answer),
+    };
+  }
+
+  #carryOut(command: Command, now: Moment): Outcome {
+    if (command.action === 'sayAgain') {
+      this.#uplink.sayAllAgain();
+      return { done: 'status and standing requests' };
+    }
+    if (command.action === 'settingsGroup') return { refused: 'there is one settings group' };
+    const { feederId } = command;
+    const meant = [...this.#feeders.values()].filter(({ settings }) => (feederId ?? settings.id) === settings.id);
+    return carryOut(command, now, meant);
+  }
+
   /** A request of this substation from before the journal: everything from now on has to be newer. */
   #retainedSeen({ sequence, substationId }: Curtailment): void {
     if (substationId !== this.#input.configuration.settings.substation.id || sequence < this.#nextSequence) return;
@@ -495,8 +533,22 @@ export class Controller {
       health: will ? null : { state: alarms.length === 0 ? 'ok' : 'degraded', alarms },
       clock: will ? null : { synchronised: this.#clock.synchronised(), offsetMs: null },
       insecure: configuration.settings.uplink.allowInsecure,
-      feeders: will ? null : [...this.#feeders.values()].map(feederStatus),
+      feeders: will ? null : this.#feederStatuses(),
     };
+  }
+
+  #feederStatuses(): NonNullable<Status['feeders']> {
+    const wallOffsetMs = this.#clock.wallMs() - this.#clock.monotonicMs();
+    return [...this.#feeders.values()].map((feeder) => feederStatus(feeder, wallOffsetMs));
+  }
+
+  /** What the retained status says that may change by itself: it is said anew when this has changed. */
+  #standing(): string {
+    const modes = [...this.#feeders.values()].map(({ state }) => [
+      state.testUntilMs,
+      ...state.blocks.map((b) => b.untilMs),
+    ]);
+    return JSON.stringify([this.#alarms(), modes]);
   }
 
   #alarms(): string[] {
@@ -533,6 +585,7 @@ export class Controller {
     }
     if (this.#joined.isDue(nowMs)) this.#settleSoon();
     this.#keeper.keepProgress();
+    this.#commands.tidy(nowMs);
     if (!this.#settling) this.#keeper.tidy();
     this.#housekeeping = this.#clock.at(nowMs + HOUSEKEEPING_MS, () => this.#housekeep());
   }

@@ -106,5 +106,6 @@ function joined(a: Batch, b: Batch): Batch {
     requests: [...a.requests, ...b.requests].slice(-UNKEPT_MAX),
     withheld: [...a.withheld, ...b.withheld].slice(-UNKEPT_MAX),
     events: [...a.events, ...b.events].slice(-UNKEPT_MAX),
+    commands: [...(a.commands ?? []), ...(b.commands ?? [])].slice(-UNKEPT_MAX),
   };
 }

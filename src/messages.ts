@@ -155,7 +155,7 @@ export const statusSchema = z
     substationId: id,
     state: z.enum(['online', 'offline']).describe('offline ends nothing before its end'),
     at: time,
-    reason: z.enum(['connected', 'changed', 'stopped', 'connectionLost']),
+    reason: z.enum(['connected', 'changed', 'asked', 'stopped', 'connectionLost']),
     version: z.string(),
     settings: z.strictObject({ hash: z.string() }),
     health: z

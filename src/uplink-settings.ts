@@ -25,6 +25,12 @@ export const uplink = z.strictObject({
   allowInsecure: z.boolean().default(false).describe('true permits mqtt:// and shows in `status` for as long'),
   keepAliveS: z.int().min(5).max(3600).default(20),
   historyMessagesPerS: z.number().min(0).max(100_000).default(20).describe('pace of the event backlog; 0: no limit'),
+  commandsPerMinute: z
+    .int()
+    .min(0)
+    .max(600)
+    .default(12)
+    .describe('commands of the head end that are looked at, releases and blocks counted apart; 0: none is taken'),
 });
 
 export type UplinkSettings = z.output<typeof uplink>;

@@ -1,5 +1,6 @@
 // One feeder as the controller carries it: its settings in the form that control takes, the state of control, and
 // where the conversation about it stands.
+import { isoTime } from './clock.ts';
 import { eachElement } from './control/elements.ts';
 import { newFeederState } from './control/feeder-control.ts';
 import type { Action, ControlSettings, FeederState } from './control/types.ts';
@@ -70,15 +71,19 @@ export function stateWord(state: FeederState): string {
   return statuses.includes('pickedUp') ? 'pickingUp' : 'normal';
 }
 
-/** What the retained status says of a feeder. */
-export function feederStatus({ settings, group }: WatchedFeeder): NonNullable<Status['feeders']>[number] {
+/** What the retained status says of a feeder; `wallOffsetMs` is wall time minus monotonic time. */
+export function feederStatus(
+  { settings, group, state }: WatchedFeeder,
+  wallOffsetMs: number,
+): NonNullable<Status['feeders']>[number] {
+  const wall = (atMs: number | null | undefined) => (typeof atMs === 'number' ? isoTime(atMs + wallOffsetMs) : null);
   return {
     feederId: settings.id,
     settingsGroup: group.name,
     groupByCommand: false,
     groupUntil: null,
-    blockedUntil: null,
-    testUntil: null,
+    blockedUntil: wall(state.blocks.find(({ element }) => element === null)?.untilMs),
+    testUntil: wall(state.testUntilMs),
   };
 }
 

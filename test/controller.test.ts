@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { type CommandAck, commandAckSchema } from '../src/command-message.ts';
 import { Controller } from '../src/controller.ts';
 import type { FeederReading } from '../src/feeder.ts';
 import { type Batch, Journal } from '../src/journal/journal.ts';
@@ -823,5 +824,133 @@ describe('storage without room', () => {
     expect(site.journal.lastSequence()).toBe(START_MS + 1);
     await until(() => site.statuses().at(-1)?.health?.state === 'ok');
     expect(verifyEvents(site.folder).broken).toBeNull();
+  });
+});
+
+// ---- commands
+
+describe('a command of the head end', () => {
+  const COMMAND = `${ROOT}/command`;
+  let sent = 0;
+
+  /** Sends it and gives its answer. */
+  async function order(site: Site, given: object): Promise<CommandAck> {
+    const commandId = `c-${++sent}`;
+    const message = {
+      schema: 'headroom/v1/command',
+      commandId,
+      issuedAt: new Date(site.clock.wallMs()).toISOString(),
+      expiresAt: new Date(site.clock.wallMs() + 60_000).toISOString(),
+      ...given,
+    };
+    site.broker.publish(COMMAND, message);
+    const answers = () =>
+      site.broker
+        .publishes(`${COMMAND}/ack`)
+        .map(({ text }) => commandAckSchema.parse(JSON.parse(text)))
+        .filter((answer) => answer.commandId === commandId);
+    await until(() => answers().length > 0);
+    const [answer] = answers();
+    return answer ?? expect.fail();
+  }
+
+  test('blocks at once: the limit is released, nothing more is asked, and status says until when', async () => {
+    const site = await Site.start();
+    await site.overload();
+    await site.saidCount(1);
+    const endsAt = new Date(site.clock.wallMs() + 600_000).toISOString();
+    const answer = await order(site, { action: 'block', feederId: 'F1', until: endsAt, immediate: true });
+    expect(answer).toMatchObject({ status: 'accepted', reason: `block: F1 until ${endsAt}` });
+    const said = await site.saidCount(2);
+    expect(said.map(({ action }) => action)).toEqual(['limit', 'release']);
+    await until(() => site.statuses().at(-1)?.feeders?.[0]?.blockedUntil === endsAt);
+    await site.live(400, 60);
+    await site.saidCount(2);
+    expect(site.events.filter(({ type }) => type === 'command').map(({ reason }) => reason)).toEqual([
+      `accepted: block: F1 until ${endsAt}`,
+    ]);
+    await order(site, { action: 'unblock' });
+    await site.live(400, DELAY_S + 1);
+    expect((await site.saidCount(3)).at(-1)?.action).toBe('limit');
+  });
+
+  test('is kept with what it did before the broker is told that it was taken', async () => {
+    const site = await Site.start();
+    await site.overload();
+    await site.saidCount(1);
+    const before = site.commits.length;
+    await order(site, { action: 'release', immediate: true });
+    const [batch] = site.commits.slice(before);
+    expect(batch?.commands).toHaveLength(1);
+    expect(batch?.requests.map(({ body }) => JSON.parse(body).action)).toEqual(['release']);
+    expect(batch?.events.length).toBeGreaterThan(1);
+  });
+
+  test('is answered the same after a restart, and not done again', async () => {
+    const folder = mkdtempSync(join(scratch, 'journal-'));
+    const broker = await startBroker();
+    const site = await Site.start({ folder, broker });
+    const given = {
+      commandId: 'once',
+      action: 'sayAgain',
+      issuedAt: new Date(site.clock.wallMs()).toISOString(),
+      expiresAt: new Date(site.clock.wallMs() + 3_600_000).toISOString(),
+      schema: 'headroom/v1/command',
+    };
+    const answers = () => broker.publishes(`${COMMAND}/ack`).map(({ text }) => text);
+    broker.publish(COMMAND, given);
+    await until(() => answers().length === 1);
+    await site.stop();
+    const again = await Site.start({ folder, broker, clock: siteClock(2_000_000) });
+    broker.publish(COMMAND, given);
+    await until(() => answers().length === 2);
+    expect(answers()[1]).toBe(answers()[0]);
+    expect(again.events.filter(({ type }) => type === 'command')).toEqual([]);
+  });
+
+  test('puts test mode on: its requests are marked, and not retained', async () => {
+    const site = await Site.start();
+    const { reason } = await order(site, {
+      action: 'testMode',
+      until: new Date(site.clock.wallMs() + 600_000).toISOString(),
+    });
+    expect(reason).toMatch(/^testMode: F1 until/);
+    await site.overload();
+    const [limit] = await site.saidCount(1);
+    expect(limit?.mode).toBe('test');
+    expect(site.broker.retained.has(`${ROOT}/feeder/F1/curtailment`)).toBe(false);
+    await order(site, { action: 'testMode' });
+    expect((await site.saidCount(2)).map(({ action, mode }) => `${action} ${mode}`)).toEqual([
+      'limit test',
+      'release test',
+    ]);
+  });
+
+  test.each([
+    ['release', /no limit stands/],
+    ['unblock', /nothing is blocked/],
+    ['testMode', /not on/],
+  ])('%s where there is nothing of the kind is rejected', async (action, reason) => {
+    const site = await Site.start();
+    expect(await order(site, { action })).toMatchObject({ status: 'rejected', reason: expect.stringMatching(reason) });
+  });
+
+  test('says everything again', async () => {
+    const site = await Site.start();
+    await site.overload();
+    const [limit] = await site.saidCount(1);
+    await order(site, { action: 'sayAgain' });
+    const said = await site.saidCount(2);
+    expect(said[1]).toEqual(limit);
+    expect(site.statuses().at(-1)?.reason).toBe('asked');
+  });
+
+  test('is refused with a clock that nobody keeps, but for a release and a block', async () => {
+    const site = await Site.start();
+    site.clock.isSynchronised = false;
+    await site.overload();
+    expect(await order(site, { action: 'sayAgain' })).toMatchObject({ status: 'rejected' });
+    expect(await order(site, { action: 'release', immediate: true })).toMatchObject({ status: 'accepted' });
+    expect(await order(site, { action: 'block' })).toMatchObject({ status: 'accepted' });
   });
 });

@@ -17,6 +17,8 @@ const WIRING = [
   'src/rehearsal.ts',
   'src/keeper.ts',
   'src/historian.ts',
+  'src/commands.ts',
+  'src/carry-out.ts',
   'src/watched-feeder.ts',
   'src/headroom.js',
 ];

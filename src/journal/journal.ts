@@ -53,6 +53,13 @@ export interface Batch {
   /** Requests of this batch or an earlier one that will never be said. */
   readonly withheld: readonly { readonly requestId: string; readonly why: 'superseded' | 'expired' }[];
   readonly events: readonly NewEvent[];
+  /** Commands that were answered: no id is ever taken twice. */
+  readonly commands?: readonly AnsweredCommand[];
+}
+
+export interface AnsweredCommand {
+  readonly commandId: string;
+  readonly answer: string;
 }
 
 export interface ReceivedAck {
@@ -67,6 +74,8 @@ export interface ReceivedAck {
 const EVENTS_KEPT = 100_000;
 const REQUESTS_KEPT = 100_000;
 const ACKS_KEPT = 300_000;
+/** At the default pace of commands more than five days of nothing but commands; none stays valid for longer than one. */
+const COMMANDS_KEPT = 100_000;
 /** Left to itself SQLite checkpoints inside a commit, in the way of a decision; `tidy` does it in a quiet moment. */
 const COMMITS_BEFORE_TIDY = 100;
 /** What is too old or too much is looked for every few minutes. */
@@ -158,7 +167,7 @@ export class Journal {
   }
 
   #writeAll(batch: Batch, stamp: Stamp): StoredEvent[] {
-    const { putState, putRequest, withhold, putEvent } = this.#statements;
+    const { putState, putRequest, putCommand, withhold, putEvent } = this.#statements;
     const { monotonicMs, wallMs, bootId } = stamp;
     const synchronised = stamp.clockSynchronised ? 1 : 0;
     for (const { feederId, state } of batch.states) {
@@ -168,6 +177,7 @@ export class Journal {
       const { requestId, sequence, feederId, episodeId, body, offered, withheld } = request;
       putRequest.run(sequence, requestId, feederId, episodeId, body, offered ? 1 : 0, withheld, wallMs);
     }
+    for (const { commandId, answer } of batch.commands ?? []) putCommand.run(commandId, answer, wallMs);
     // After the requests: one turn can decide a request and supersede it.
     for (const { requestId, why } of batch.withheld) withhold.run(why, requestId);
     return batch.events.map(({ feederId, body }) => {
@@ -239,6 +249,11 @@ export class Journal {
     return 'kept';
   }
 
+  /** The answer that a command has had; null for one that was never taken. */
+  answerTo(commandId: string): string | null {
+    return (this.#statements.answerTo.get(commandId) as { answer: string } | undefined)?.answer ?? null;
+  }
+
   /** Events after `sequence`, in order. */
   eventsAfter(sequence: number, count: number): StoredEvent[] {
     return (this.#statements.eventsAfter.all(sequence, count) as EventRow[]).map((row) => ({
@@ -273,6 +288,7 @@ export class Journal {
     this.#cleanEvents(Math.min(Math.max(this.#nextEvent - EVENTS_KEPT, tooLarge) - 1, this.eventsSentTo()));
     this.#statements.dropRequests.run(REQUESTS_KEPT);
     this.#statements.dropAcks.run(ACKS_KEPT);
+    this.#statements.dropCommands.run(COMMANDS_KEPT);
   }
 
   /** The events up to `sequence` go; what the next one hangs on is noted. */
@@ -384,6 +400,9 @@ function prepare(db: Database.Database) {
     ackExists: db.prepare('SELECT 1 FROM ack WHERE request_id = ? AND body = ?'),
     putAck: db.prepare('INSERT INTO ack (request_id, sequence, status, body, wall_ms) VALUES (?, ?, ?, ?, ?)'),
     setAckStatus: db.prepare('UPDATE request SET ack_status = ? WHERE request_id = ?'),
+    putCommand: db.prepare('INSERT INTO command (command_id, answer, wall_ms) VALUES (?, ?, ?)'),
+    answerTo: db.prepare('SELECT answer FROM command WHERE command_id = ?'),
+    dropCommands: db.prepare('DELETE FROM command WHERE id < (SELECT max(id) FROM command) - ?'),
     putEvent: db.prepare('INSERT INTO event VALUES (?, ?, ?, ?, ?)'),
     lastEvent: db.prepare('SELECT sequence, hash FROM event ORDER BY sequence DESC LIMIT 1'),
     firstEvent: db.prepare('SELECT min(sequence) AS sequence FROM event'),

@@ -17,6 +17,7 @@ export const JOURNAL_STEPS = [
    CREATE INDEX ack_of_request ON ack (request_id);
    CREATE TABLE event (
      sequence INTEGER PRIMARY KEY, feeder_id TEXT, body TEXT NOT NULL, hash TEXT NOT NULL, wall_ms REAL NOT NULL);`,
+  `CREATE TABLE command (id INTEGER PRIMARY KEY, command_id TEXT NOT NULL UNIQUE, answer TEXT NOT NULL, wall_ms REAL NOT NULL);`,
 ];
 
 /** Currents in hundredths of an ampere, then how many readings were usable, uncertain among them, and bad. */

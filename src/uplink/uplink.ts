@@ -2,6 +2,7 @@
 // only and never after it has expired; then the sequence of events in order. What has to be kept about it is the
 // caller's business, through the port.
 import type { Clock, Timer } from '../clock.ts';
+import type { CommandAck } from '../command-message.ts';
 import {
   type Ack,
   ackSchema,
@@ -31,6 +32,8 @@ export interface UplinkPort {
   noAck(message: Curtailment): void;
   /** An acknowledgement; it is confirmed to the broker when this returns. */
   ack(ack: Ack, feederId: string): void;
+  /** An order of the head end; it is confirmed to the broker when this returns. */
+  command(payload: Uint8Array, retained: boolean): void;
   /** A message from outside that is no valid acknowledgement, or one of ours that the broker would not have. */
   trouble(topic: string, reason: string): void;
   /** One of our own retained requests, seen on the broker. */
@@ -56,6 +59,8 @@ export interface UplinkInput {
   readonly port: UplinkPort;
 }
 
+/** Waiting to be said; a flood of commands must not fill the memory. */
+const ANSWERS_MAX = 32;
 const GLANCE_MS = 2_000;
 /** After a refusal by the broker, before anything is tried again. */
 const REFUSED_WAIT_MS = 5_000;
@@ -74,6 +79,7 @@ export class Uplink {
   #timer: Timer | null = null;
   #eventsPausedUntilMs = 0;
   #statusWanted: Status['reason'] | null = null;
+  readonly #answers: CommandAck[] = [];
   #closed = false;
 
   constructor(input: UplinkInput) {
@@ -88,7 +94,7 @@ export class Uplink {
       settings,
       clientId: `headroom-${substationId}`,
       will: { topic: this.#topics.status, payload: () => JSON.stringify(port.status('offline', 'connectionLost')) },
-      subscriptions: [this.#topics.everyAck],
+      subscriptions: [this.#topics.everyAck, this.#topics.command],
       clock,
       random,
       connect,
@@ -126,6 +132,19 @@ export class Uplink {
   eventsAdded(): void {
     this.#eventsWaiting = true;
     this.#input.clock.afterTurn(() => this.#pump());
+  }
+
+  /** Answers a command; one that finds no link is said when there is one, and the head end may ask again. */
+  answer(answer: CommandAck): void {
+    this.#answers.push(answer);
+    if (this.#answers.length > ANSWERS_MAX) this.#answers.shift();
+    this.#pump();
+  }
+
+  /** The status and every standing request once more. */
+  sayAllAgain(): void {
+    this.#delivery.sayAllAgain();
+    this.sayStatus('asked');
   }
 
   /** Says the retained status anew, for a change of health. */
@@ -185,6 +204,7 @@ export class Uplink {
       if (request === null) break;
       this.#sendRequest(request);
     }
+    while (this.#link.room > 0 && this.#answers.length > 0) this.#sendAnswer();
     if (nowMs >= this.#eventsPausedUntilMs) this.#sendEvents(nowMs);
     this.#arm(nowMs);
   }
@@ -207,7 +227,8 @@ export class Uplink {
     const publication: Publication = {
       topic: this.#topics.curtailment(message.feederId),
       payload,
-      retain: true,
+      // What is only tried out must not be found as the request in force by whoever comes later.
+      retain: message.mode === 'live',
       expiryS: Math.max(1, Math.round((forgottenWallMs - wallMs) / 1000)),
       responseTopic: this.#topics.ack(message.feederId),
       correlationId: message.requestId,
@@ -218,6 +239,17 @@ export class Uplink {
         this.#delivery.refused(request, this.#input.clock.monotonicMs() + REFUSED_WAIT_MS);
         this.#input.port.trouble(publication.topic, `refused by the broker: ${refused}`);
       }
+      this.#pump();
+    });
+  }
+
+  #sendAnswer(): void {
+    const answer = this.#answers.shift();
+    if (answer === undefined) return;
+    const topic = this.#topics.commandAck;
+    const { commandId: correlationId } = answer;
+    this.#link.publish({ topic, payload: JSON.stringify(answer), retain: false, correlationId }, (refused) => {
+      if (refused !== null) this.#input.port.trouble(topic, `refused by the broker: ${refused}`);
       this.#pump();
     });
   }
@@ -276,6 +308,8 @@ export class Uplink {
         this.#delivery.acked(feederId, ack.requestId, ack.sequence);
         port.ack(ack, feederId);
       }
+    } else if (topic === this.#topics.command) {
+      port.command(payload, retained);
     } else {
       port.trouble(topic, 'a topic that was not subscribed');
     }

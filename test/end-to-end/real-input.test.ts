@@ -113,7 +113,7 @@ function run(file: string): ChildProcess {
   return child;
 }
 
-const until = (assertion: () => unknown) => vi.waitFor(assertion, { timeout: 12_000, interval: 20 });
+const until = (assertion: () => unknown) => vi.waitFor(assertion, { timeout: 25_000, interval: 20 });
 
 const requestsIn = (messages: readonly Message[]): Curtailment[] =>
   messages
@@ -135,12 +135,12 @@ const journalled = async (): Promise<Event[]> => {
   return code === 0 ? JSON.parse(stdout) : [];
 };
 
-describe.skipIf(!canRun)('run, with a meter and a broker of other processes', { timeout: 30_000 }, () => {
+describe.skipIf(!canRun)('run, with a meter and a broker of other processes', { timeout: 60_000 }, () => {
   test('asks, releases, says that it is there, holds its journal and stops in order', async () => {
     const { port } = await broker({ started: true });
     const messages = witness(port);
-    const { port: meterPort } = await meter([0, 100], [1.5, 350], [3.2, 100]);
-    const file = configuration(port, meterPort, 'leaseS: 20, refreshS: 5');
+    const { port: meterPort } = await meter([0, 100], [1.5, 350], [7, 100]);
+    const file = configuration(port, meterPort, 'leaseS: 20, refreshS: 12');
     const child = run(file);
 
     await until(() => expect(requestsIn(messages).map(({ action }) => action)).toEqual(['limit', 'release']));

@@ -185,12 +185,13 @@ describe('opening', () => {
     journal.close();
     opened.length = 0;
     const db = new Database(join(folder, 'journal.db'));
+    const version = db.pragma('user_version', { simple: true });
     db.pragma('user_version = 99');
     db.close();
-    expect(() => new Journal(folder)).toThrow(/version 99, expected at most 1: a newer program wrote it$/);
+    expect(() => new Journal(folder)).toThrow(/version 99, expected at most \d+: a newer program wrote it$/);
     // The refusal lets go of the folder.
     const later = new Database(join(folder, 'journal.db'));
-    later.pragma('user_version = 1');
+    later.pragma(`user_version = ${version}`);
     later.close();
     open(folder);
   });

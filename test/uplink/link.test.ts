@@ -54,6 +54,7 @@ async function linked(options: Options = {}) {
       allowInsecure: true,
       keepAliveS: 20,
       historyMessagesPerS: 0,
+      commandsPerMinute: 12,
     },
     clientId: 'headroom-SUB-1',
     will: { topic: 'status', payload: () => 'gone' },

@@ -107,6 +107,7 @@ interface Notes {
   readonly expired: string[];
   readonly noAck: string[];
   readonly acks: { ack: Ack; feederId: string }[];
+  readonly commands: string[];
   readonly trouble: string[];
   readonly seen: Curtailment[];
   readonly links: { up: boolean; reason: string }[];
@@ -154,6 +155,7 @@ export async function site(options: SiteOptions = {}): Promise<Site> {
     expired: [],
     noAck: [],
     acks: [],
+    commands: [],
     trouble: [],
     seen: [],
     links: [],
@@ -167,6 +169,7 @@ export async function site(options: SiteOptions = {}): Promise<Site> {
       notes.acks.push({ ack, feederId });
       options.onAck?.();
     },
+    command: (payload) => void notes.commands.push(Buffer.from(payload).toString()),
     trouble: (topic, reason) => void notes.trouble.push(`${topic}: ${reason}`),
     retainedSeen: (message) => void notes.seen.push(message),
     linkChanged: (up, reason) => void notes.links.push({ up, reason }),
@@ -182,6 +185,7 @@ export async function site(options: SiteOptions = {}): Promise<Site> {
       allowInsecure: true,
       keepAliveS: 20,
       historyMessagesPerS: 0,
+      commandsPerMinute: 12,
       ...options.settings,
     },
     substationId: 'SUB-1',
