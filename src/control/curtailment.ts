@@ -224,7 +224,7 @@ function dwellS({ curtailment, atRisk }: ControlSettings): number {
 }
 
 /** The level of a phase after the next step of release. */
-function nextLevel(settings: ControlSettings, phase: PhaseState): number {
+export function nextLevel(settings: ControlSettings, phase: PhaseState): number {
   const { mode, releaseStepPercent } = settings.curtailment;
   if (mode === 'onOff' || dwellS(settings) === 0) return 100;
   return Math.min(100, phase.levelPercent + releaseStepPercent);
@@ -249,6 +249,7 @@ function hasHeadroom(state: FeederState, settings: ControlSettings): boolean {
     if (phase.levelPercent === 100) continue;
     const backA = returnA(phase, settings, name, nextLevel(settings, phase));
     if (phase.currentA + backA >= settings.atRisk.pickupA) return false;
+    if (phase.transformerRoomA !== null && backA > phase.transformerRoomA) return false;
   }
   return true;
 }
@@ -263,6 +264,8 @@ function releaseStep(state: FeederState, settings: ControlSettings, nowMs: numbe
     const phase = state[name];
     const levelPercent = nextLevel(settings, phase);
     const left = (100 - levelPercent) / (100 - phase.levelPercent);
+    phase.returningA = returnA(phase, settings, name, levelPercent);
+    phase.returningSinceMs = nowMs;
     phase.deliveredA = deliveredA(phase, settings, name, nowMs) * left;
     phase.deliveredSinceMs = nowMs;
     phase.isJudged = true;
@@ -296,10 +299,7 @@ function stepped(
 /** The whole limit at once, because somebody asked for that. */
 export function releaseAtOnce(state: FeederState, nowMs: number, reason: string, out: Action[]): void {
   const limited = limitedPhases(state);
-  for (const name of limited) {
-    state[name].levelPercent = 100;
-    state[name].reductionA = 0;
-  }
+  for (const name of limited) freePhase(state[name], nowMs);
   sayRelease(state, limited, nowMs, reason, out);
   endEpisode(state, nowMs);
 }
@@ -319,6 +319,10 @@ function endEpisode(state: FeederState, atMs: number): void {
 }
 
 function freePhase(phase: PhaseState, atMs: number): void {
+  if (phase.reductionA > 0) {
+    phase.returningA = phase.reductionA;
+    phase.returningSinceMs = atMs;
+  }
   phase.levelPercent = 100;
   phase.reductionA = 0;
   phase.goneA = 0;

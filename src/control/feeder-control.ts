@@ -52,6 +52,7 @@ export function newFeederState(): FeederState {
     thermal: newElement(),
     transformer: newElement(),
     transformerShareA: 0,
+    transformerRoomA: null,
     levelPercent: 100,
     reductionA: 0,
     deliveredA: 0,
@@ -60,6 +61,8 @@ export function newFeederState(): FeederState {
     askedAtA: 0,
     atLimitA: 0,
     goneA: 0,
+    returningA: 0,
+    returningSinceMs: 0,
     reach: newReach(),
   });
   return {

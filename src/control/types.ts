@@ -142,6 +142,8 @@ export interface PhaseState extends ConductorState {
   readonly transformer: ElementState;
   /** That share: the relief that the transformer wants of this phase beyond what it sees, for as long as it asks. */
   transformerShareA: number;
+  /** What may come back here as far as the transformer has room for it; null where it has no say. */
+  transformerRoomA: number | null;
   /** The permitted level in force; 100 is no limit. */
   levelPercent: number;
   /** The relief asked for, against unrestricted demand, and how much of the former one had been delivered then. */
@@ -156,6 +158,9 @@ export interface PhaseState extends ConductorState {
   atLimitA: number;
   /** How far the current has been seen to fall from there while the effect came in. */
   goneA: number;
+  /** What the last step of release brings back, and since when. */
+  returningA: number;
+  returningSinceMs: number;
   readonly reach: Reach;
 }
 

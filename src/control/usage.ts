@@ -67,7 +67,7 @@ export function endUse({ usage, testUntilMs }: FeederState, atMs: number): void 
 }
 
 /** Of the year up to `nowMs`, the standing episode among them. */
-function yearOf(state: FeederState, nowMs: number): { episodes: number; minutes: number } {
+export function yearOf(state: FeederState, nowMs: number): { episodes: number; minutes: number } {
   const { usage } = state;
   return {
     episodes: pastOf(usage, 'episodes', nowMs) + standing(state),

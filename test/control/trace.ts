@@ -214,6 +214,11 @@ function input(currentText: string, quality: string): ConductorInput {
   return { currentA: currentText === '-' ? null : Number(currentText), quality: quality as Quality };
 }
 
+/** Settings of a trace that writes only `values`. */
+export function settingsWith(values: Partial<Record<SettingName, string>>): ControlSettings {
+  return settingsOf({ ...DEFAULTS, ...values }, 'test');
+}
+
 function settingsOf(values: Record<SettingName, string>, file: string): ControlSettings {
   const number = (name: SettingName): number => {
     const value = Number(values[name]);
