@@ -7,7 +7,7 @@
 // limit without readings is never refreshed; a cap never holds up a release.
 import { PHASES, type Phase } from '../feeder.ts';
 import { resetElement } from './definite-time.ts';
-import { eachElement, isAsked, isUrgent } from './elements.ts';
+import { eachElement, isAsked, isBlocked, isUrgent } from './elements.ts';
 import { JUDGED_MAX, judgeDueMs, judgeEffects, reachSource } from './reach.ts';
 import { deliveredA, returnA } from './relief.ts';
 import { alarm, endAlarm, limitedPhases, sayLimit, sayRelease } from './requests.ts';
@@ -242,13 +242,15 @@ function releaseDueMs(state: FeederState, settings: ControlSettings): number {
   return Math.max(stepMs, firstLimitMs + minOnS * 1000, deepenedMs + responseTimeS * 1000);
 }
 
-/** Room on every limited phase for what the step brings back, under the pickup. */
+/** Room on every limited phase for what the step brings back: it lands under dropout, or it would be asked for again. */
 function hasHeadroom(state: FeederState, settings: ControlSettings): boolean {
+  if (settings.curtailment.responseTimeS === 0) return true;
+  const underA = isBlocked(state, 'atRisk') ? (settings.emergency?.dropoutA ?? NEVER) : settings.atRisk.dropoutA;
   for (const name of PHASES) {
     const phase = state[name];
     if (phase.levelPercent === 100) continue;
     const backA = returnA(phase, settings, name, nextLevel(settings, phase));
-    if (phase.currentA + backA >= settings.atRisk.pickupA) return false;
+    if (phase.currentA + backA >= underA) return false;
     if (phase.transformerRoomA !== null && backA > phase.transformerRoomA) return false;
   }
   return true;
@@ -271,8 +273,8 @@ function releaseStep(state: FeederState, settings: ControlSettings, nowMs: numbe
     phase.isJudged = true;
     phase.reductionA *= left;
     phase.goneA *= left;
+    awaitReturn(phase, settings, levelPercent - phase.levelPercent, nowMs, state.testUntilMs !== null);
     phase.levelPercent = levelPercent;
-    phase.reach.judgeMs = null;
   }
   stepped(state, settings, limited, reason, nowMs, out);
 }
@@ -318,6 +320,20 @@ function endEpisode(state: FeederState, atMs: number): void {
   endUse(state, atMs);
 }
 
+/** What a step brings back is judged as well: cars have come, or would have finished by now. */
+function awaitReturn(
+  phase: PhaseState,
+  settings: ControlSettings,
+  byPercent: number,
+  nowMs: number,
+  isTest: boolean,
+): void {
+  const { responseTimeS } = settings.curtailment;
+  phase.reach.raisedAtA = phase.currentA;
+  phase.reach.raisedPercent = byPercent;
+  phase.reach.judgeMs = responseTimeS > 0 && !isTest ? nowMs + responseTimeS * 1000 : null;
+}
+
 function freePhase(phase: PhaseState, atMs: number): void {
   if (phase.reductionA > 0) {
     phase.returningA = phase.reductionA;
@@ -331,6 +347,7 @@ function freePhase(phase: PhaseState, atMs: number): void {
   phase.isJudged = false;
   phase.reach.judgeMs = null;
   phase.reach.withoutEffect = 0;
+  phase.reach.returnedA = null;
 }
 
 /**

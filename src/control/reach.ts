@@ -8,7 +8,10 @@ import type { ControlSettings, FeederState, PhaseState } from './types.ts';
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** Less than this share of what was expected is no effect: it could as well be the homes. */
-const NO_EFFECT_SHARE = 0.1;
+const NO_EFFECT_SHARE = 0.25;
+
+/** What is under this share of the rating is lost in what homes do by themselves: nothing can be judged by it. */
+const MEASURABLE_SHARE = 0.05;
 
 /** So often in turn a level may move nothing before it is released: nobody is curtailed in vain. */
 export const JUDGED_MAX = 2;
@@ -20,6 +23,11 @@ export interface Reach {
   learnedA: number | null;
   /** What the head end said when that was learned: a new word of it scales what was learned. */
   learnedAtAckA: number | null;
+  /** In this episode, by what a step of release brought back; null before the first that could be judged. */
+  returnedA: number | null;
+  /** The current when the level was last raised, and by how much. */
+  raisedAtA: number;
+  raisedPercent: number;
   /** When the standing level is to be judged; null when it has been, or none stands. */
   judgeMs: number | null;
   /** How often in turn a level has moved nothing. */
@@ -27,7 +35,16 @@ export interface Reach {
 }
 
 export function newReach(): Reach {
-  return { ackA: null, learnedA: null, learnedAtAckA: null, judgeMs: null, withoutEffect: 0 };
+  return {
+    ackA: null,
+    learnedA: null,
+    learnedAtAckA: null,
+    returnedA: null,
+    raisedAtA: 0,
+    raisedPercent: 0,
+    judgeMs: null,
+    withoutEffect: 0,
+  };
 }
 
 /** Where the amperes come from, for people; null where nobody knows any. */
@@ -65,19 +82,27 @@ export function judgeEffects(state: FeederState, settings: ControlSettings, nowM
 
 function judge(phase: PhaseState, settings: ControlSettings, name: Phase, nowMs: number): void {
   const { reach } = phase;
+  if (phase.isJudged) {
+    const roseA = Math.max(0, phase.currentA - reach.raisedAtA);
+    if (roseA >= settings.ratingA * MEASURABLE_SHARE)
+      reach.returnedA = bounded(settings, (roseA * 100) / reach.raisedPercent);
+    reach.judgeMs = null;
+    return;
+  }
   const share = 1 - phase.levelPercent / 100;
   const expectedA = Math.min(phase.reductionA, (movableA(phase, settings, name) ?? NEVER) * share);
-  if (phase.goneA < expectedA * NO_EFFECT_SHARE) {
+  const fellA = Math.max(0, phase.atLimitA - phase.currentA);
+  const measurableA = settings.ratingA * MEASURABLE_SHARE;
+  if (expectedA >= measurableA && fellA < expectedA * NO_EFFECT_SHARE) {
     reach.withoutEffect += 1;
     reach.judgeMs = nowMs + settings.curtailment.responseTimeS * 1000;
     return;
   }
-  const fellA = Math.max(0, phase.atLimitA - phase.currentA);
   phase.deliveredA = Math.min(fellA, phase.reductionA);
   phase.isJudged = true;
   reach.judgeMs = null;
   reach.withoutEffect = 0;
-  learn(reach, settings, fellA / share);
+  if (Math.max(fellA, expectedA) >= measurableA) learn(reach, settings, fellA / share);
 }
 
 /**

@@ -66,7 +66,9 @@ export function levelFor(settings: ControlSettings, controllableA: number | null
 export function returnA(phase: PhaseState, settings: ControlSettings, name: Phase, levelPercent: number): number {
   if (settings.curtailment.responseTimeS === 0 || levelPercent <= phase.levelPercent) return 0;
   const canA = movableA(phase, settings, name);
-  if (canA !== null) return (canA * (levelPercent - phase.levelPercent)) / 100;
+  const { returnedA } = phase.reach;
+  if (canA !== null || returnedA !== null)
+    return (Math.max(canA ?? 0, returnedA ?? 0) * (levelPercent - phase.levelPercent)) / 100;
   // Nobody knows what can be moved: what was asked for may come back, or what went if that was more.
   const backA = Math.max(phase.reductionA, phase.goneA);
   return (backA * (levelPercent - phase.levelPercent)) / (100 - phase.levelPercent);
