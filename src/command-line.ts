@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { systemClock } from './clock.ts';
 import { type Configuration, configurationOrProblems, readConfiguration } from './configuration.ts';
 import { VERSION } from './version.ts';
+import type { ReplayOptions } from './workbench/replay/replay-verb.ts';
 import { showProblem } from './yaml-file.ts';
 
 const DONE = 0;
@@ -120,11 +121,13 @@ function addReplayVerb(program: Command, set: Set): void {
     .command('replay')
     .description('run recorded traces through the control code of the controller (open loop)')
     .argument('<config>', 'configuration file')
-    .argument('<trace...>', 'CSV, plain or gzipped')
+    .argument('<trace...>', 'native CSV or COMTRADE (.cfg, .cff); any other CSV with --mapping')
+    .option('--mapping <file>', 'how another CSV, or the channels of a record, become amperes of feeders')
+    .option('--feeder <id>', 'whose currents a COMTRADE record holds')
     .option('--gap <seconds>', 'what is a gap; else more than three median intervals', positive)
     .option('--strict', 'end at the first row that cannot be read')
     .option('--json', 'as one JSON document')
-    .action((config: string, traces: string[], options: { gap?: number; strict?: boolean; json?: boolean }) =>
+    .action((config: string, traces: string[], options: ReplayOptions) =>
       set(import('./workbench/replay/replay-verb.ts').then(({ replayVerb }) => replayVerb(config, traces, options))),
     );
 }

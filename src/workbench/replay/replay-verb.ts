@@ -1,11 +1,14 @@
 // The verb `replay`: runs the traces, prints what was found, and says on stderr what could not be read.
 import { configurationOrProblems } from '../../configuration.ts';
+import { readMapping } from '../trace/mapping.ts';
 import { TraceProblem } from '../trace/problem.ts';
 import { progressBar } from './progress-bar.ts';
 import { replay } from './replay.ts';
 import { brokenText, replayJson, replayText } from './show-results.ts';
 
 export interface ReplayOptions {
+  readonly mapping?: string | undefined;
+  readonly feeder?: string | undefined;
   readonly gap?: number | undefined;
   readonly strict?: boolean | undefined;
   readonly json?: boolean | undefined;
@@ -15,10 +18,15 @@ export interface ReplayOptions {
 export async function replayVerb(config: string, traces: readonly string[], options: ReplayOptions): Promise<number> {
   const configuration = configurationOrProblems(config);
   if (configuration === null) return 2;
+  const mapping = options.mapping === undefined ? undefined : readMapping(options.mapping);
+  if (typeof mapping === 'string') {
+    process.stderr.write(`${mapping}\n`);
+    return 2;
+  }
   const bar = progressBar(process.stderr);
   try {
-    const { gap: gapS, strict } = options;
-    const result = await replay({ configuration, traces, gapS, strict, progress: bar.show });
+    const { gap: gapS, strict, feeder } = options;
+    const result = await replay({ configuration, traces, mapping, feeder, gapS, strict, progress: bar.show });
     bar.clear();
     process.stderr.write(brokenText(result));
     process.stdout.write(options.json === true ? replayJson(result) : replayText(result));

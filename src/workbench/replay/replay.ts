@@ -7,6 +7,7 @@ import type { Configuration } from '../../configuration.ts';
 import type { FeederSettings } from '../../feeder-settings.ts';
 import { watchedFeeder } from '../../watched-feeder.ts';
 import type { Problem } from '../../yaml-file.ts';
+import type { Mapping } from '../trace/mapping.ts';
 import { readTraceFile } from '../trace/open-trace.ts';
 import { TraceProblem } from '../trace/problem.ts';
 import type { TimeForm, TraceSink } from '../trace/sink.ts';
@@ -19,6 +20,10 @@ export const OPEN_LOOP =
 export interface ReplayInput {
   readonly configuration: Configuration;
   readonly traces: readonly string[];
+  /** How to read traces that are not native. */
+  readonly mapping?: Mapping | undefined;
+  /** Whose currents a COMTRADE record holds; needed where the configuration has several feeders. */
+  readonly feeder?: string | undefined;
   /** What is a gap, where the trace's own median interval shall not say it. */
   readonly gapS?: number | undefined;
   /** A broken row ends the replay with a `TraceProblem`. */
@@ -77,9 +82,11 @@ class Run implements TraceSink {
   }
 
   async read(): Promise<void> {
-    const { traces, progress } = this.#input;
+    const { traces, progress, mapping = null, configuration, feeder } = this.#input;
+    const { feeders } = configuration.settings;
+    const onlyFeeder = feeder ?? (feeders.length === 1 ? (feeders[0]?.id ?? null) : null);
     for (const [index, file] of traces.entries()) {
-      await readTraceFile(file, this, (doneBytes, allBytes) => {
+      await readTraceFile(file, { mapping, onlyFeeder }, this, (doneBytes, allBytes) => {
         progress?.((index + Math.min(1, doneBytes / Math.max(1, allBytes))) / traces.length, this.#readings);
       });
     }

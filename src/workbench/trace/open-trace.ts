@@ -3,6 +3,10 @@
 // piece, so its size does not matter.
 import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
 import { createGunzip } from 'node:zlib';
+import { isComtradeName } from '../comtrade/parts.ts';
+import { type RecordFeeder, readRecord } from '../comtrade/read-record.ts';
+import { MappedCsvReader } from './mapped-csv.ts';
+import type { Mapping } from './mapping.ts';
 import { NativeCsvReader } from './native-csv.ts';
 import { TraceProblem } from './problem.ts';
 import type { TraceSink } from './sink.ts';
@@ -17,12 +21,34 @@ export type Progress = (doneBytes: number, allBytes: number) => void;
 
 const CHUNK_BYTES = 1 << 20;
 
+export interface HowToRead {
+  readonly mapping: Mapping | null;
+  /** Whose currents a record holds that no mapping assigns; null where that is not known. */
+  readonly onlyFeeder: string | null;
+}
+
 /** Reads `file` to its end. Throws a `TraceProblem` when it cannot be a trace, and whatever the sink throws. */
-export async function readTraceFile(file: string, sink: TraceSink, progress: Progress): Promise<void> {
-  const reader: TraceReader = new NativeCsvReader(file, sink);
+export async function readTraceFile(file: string, how: HowToRead, sink: TraceSink, progress: Progress): Promise<void> {
+  const { mapping } = how;
+  if (isComtradeName(file)) {
+    readRecord(file, recordFeeders(file, how), sink);
+    return progress(1, 1);
+  }
+  const reader: TraceReader =
+    mapping === null ? new NativeCsvReader(file, sink) : new MappedCsvReader(file, mapping, sink);
   if (isGzip(file)) await pushGunzipped(file, reader, progress);
   else pushPlain(file, reader, progress);
   reader.end();
+}
+
+function recordFeeders(file: string, { mapping, onlyFeeder }: HowToRead): RecordFeeder[] {
+  if (mapping !== null) {
+    const { scale, feeders } = mapping;
+    return Object.entries(feeders).map(([id, { L1, L2, L3, N }]) => ({ id, channels: { L1, L2, L3, N }, scale }));
+  }
+  if (onlyFeeder !== null) return [{ id: onlyFeeder, channels: null, scale: 1 }];
+  const expected = 'whose currents it holds: --feeder, or a mapping file (--mapping)';
+  throw new TraceProblem({ file, line: 1, column: 1, path: 'feeder', value: null, expected });
 }
 
 function pushPlain(file: string, reader: TraceReader, progress: Progress): void {

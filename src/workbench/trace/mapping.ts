@@ -1,0 +1,83 @@
+// The mapping file: how a CSV that is not native, or a COMTRADE record, becomes amperes of feeders. One schema is its
+// type, its checks and its defaults; docs/traces.md explains each key.
+import { z } from 'zod';
+import { readYamlFile, showProblem } from '../../yaml-file.ts';
+
+const column = z.string().min(1);
+const where = z
+  .record(column, z.union([z.string(), z.number()]).transform(String))
+  .describe('a row counts only where these columns have these values');
+
+/** Volt-amperes, or amperes, of one of the unit. */
+export const UNITS = ['A', 'kA', 'W', 'kW', 'MW', 'VA', 'kVA', 'MVA', 'Wh', 'kWh'] as const;
+
+const phases = {
+  L1: column.optional(),
+  L2: column.optional(),
+  L3: column.optional(),
+  N: column.optional(),
+};
+
+const feeder = z
+  .strictObject({
+    where: where.optional(),
+    ...phases,
+    total: column.optional().describe('a value of all three phases together, taken as balanced'),
+    voltage: z.strictObject(phases).optional().describe('columns of the voltage from phase to neutral'),
+  })
+  .describe('the columns, or channels, that are the currents of one feeder');
+
+export const mappingSchema = z
+  .strictObject({
+    delimiter: z.enum([',', ';', '\t', '|']).default(','),
+    decimal: z.enum(['.', ',']).default('.'),
+    time: z
+      .strictObject({
+        column,
+        format: z
+          .string()
+          .min(1)
+          .default('iso')
+          .describe('iso, seconds, milliseconds, or a pattern like dd/MM/yyyy HH:mm:ss'),
+        zone: z.string().min(1).default('UTC').describe('UTC, an offset like +01:00, or a name like Europe/London'),
+      })
+      .optional()
+      .describe('needed for a CSV'),
+    where: where.optional(),
+    unit: z.enum(UNITS).default('A'),
+    intervalS: z.number().positive().optional().describe('of Wh and kWh: the time over which the energy was counted'),
+    voltageV: z.number().positive().optional().describe('phase to neutral, where no column has it'),
+    powerFactor: z.number().positive().max(1).default(1).describe('turns W into VA'),
+    scale: z.number().positive().default(1).describe('every value times this'),
+    sign: z
+      .enum(['unknown', 'importIsPositive', 'importIsNegative'])
+      .default('unknown')
+      .describe('unknown: a negative value counts as one of the wrong sign; its magnitude is used in every case'),
+    feeders: z
+      .record(z.string().min(1), feeder)
+      .refine((all) => Object.keys(all).length > 0, 'at least one feeder')
+      .describe('by the id that the feeder has in the configuration'),
+  })
+  .describe('How a trace becomes amperes of feeders');
+
+export type Mapping = z.output<typeof mappingSchema>;
+export type MappedFeeder = Mapping['feeders'][string];
+
+/** Gives the mapping, or every problem of the file as one text. */
+export function readMapping(file: string): Mapping | string {
+  const { value, problems, problemAt } = readYamlFile(file, mappingSchema);
+  if (value === null) return problems.map(showProblem).join('\n');
+  const { unit, intervalS, voltageV, feeders } = value;
+  const wrong: string[] = [];
+  if (unit.endsWith('Wh') && intervalS === undefined)
+    wrong.push(showProblem(problemAt(['intervalS'], 'the seconds over which the energy was counted')));
+  for (const [id, { voltage, total, L1, L2, L3 }] of Object.entries(feeders)) {
+    if (total === undefined && L1 === undefined && L2 === undefined && L3 === undefined)
+      wrong.push(showProblem(problemAt(['feeders', id], 'a column for L1, L2 or L3, or for total')));
+    if (!unit.endsWith('A') || unit.endsWith('VA')) {
+      if (voltageV === undefined && voltage === undefined)
+        wrong.push(showProblem(problemAt(['voltageV'], `volts from phase to neutral, to turn ${unit} into amperes`)));
+    }
+  }
+  return wrong.length > 0 ? [...new Set(wrong)].join('\n') : value;
+}
