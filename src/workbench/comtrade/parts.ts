@@ -16,12 +16,13 @@ export function isComtradeName(file: string): boolean {
   return /\.(cfg|dat|hdr|inf|cff)$/i.test(file);
 }
 
-/** Throws a `TraceProblem` where a part is missing. */
-export function recordParts(file: string): RecordParts {
+/** `dataFile` where the data do not stand beside. Throws a `TraceProblem` where a part is missing. */
+export function recordParts(file: string, dataFile: string | null = null): RecordParts {
   if (/\.cff$/i.test(file)) return sections(file, read(file));
   const base = file.slice(0, -4);
   const upper = /\.[A-Z]{3}$/.test(file);
-  const [configuration, data] = [partFile(base, 'cfg', upper), partFile(base, 'dat', upper)];
+  const configuration = partFile(base, 'cfg', upper);
+  const data = dataFile ?? partFile(base, 'dat', upper);
   const optional = (part: string) => {
     const path = partFile(base, part, upper);
     return existsSync(path) ? readFileSync(path).toString('latin1').replaceAll('\u001a', '') : '';

@@ -3,7 +3,7 @@
 import type { Conductor } from '../../feeder.ts';
 import { TraceProblem } from '../trace/problem.ts';
 import { SECONDS_ZERO_MS, type TraceSink } from '../trace/sink.ts';
-import { recordParts } from './parts.ts';
+import type { RecordParts } from './parts.ts';
 import { findPhaseChannels, namedChannel, type PhaseChannel } from './phase-channels.ts';
 import { readRecordConfiguration } from './read-configuration.ts';
 import { readSamples, type Samples } from './read-samples.ts';
@@ -22,10 +22,9 @@ export interface RecordFeeder {
 const DEFAULT_LINE_FREQUENCY_HZ = 50;
 
 /** Throws a `TraceProblem` where the record cannot be read or has no currents. */
-export function readRecord(file: string, feeders: readonly RecordFeeder[], sink: TraceSink): void {
-  const parts = recordParts(file);
-  const { file: configurationFile, bytes, firstLine } = parts.configuration;
-  const configuration = readRecordConfiguration(configurationFile, bytes, firstLine);
+export function readRecord(parts: RecordParts, feeders: readonly RecordFeeder[], sink: TraceSink): void {
+  const { file, bytes, firstLine } = parts.configuration;
+  const configuration = readRecordConfiguration(file, bytes, firstLine);
   const tell = (text: string) => sink.note(`${file}: ${text}`);
   for (const note of configuration.notes) tell(note);
   sink.timeForm(configuration.startMs === null ? 'seconds' : 'utc', file);

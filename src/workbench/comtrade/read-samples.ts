@@ -40,7 +40,10 @@ export function readSamples(
       : binarySamples(configuration, bytes, channels);
   const values = raw.stored.map((stored, index) => {
     const channel = configuration.analog[channels[index] as number] as AnalogChannel;
-    return stored.map((value) => value * channel.factor + channel.offset);
+    const inverse = Math.round(1 / channel.factor);
+    // Divided by 1000 a stored 345100 is 345.1; times 0.001 it may be a hair beside.
+    const isDecimal = channel.offset === 0 && Math.abs(inverse * channel.factor - 1) < 1e-12;
+    return stored.map((value) => (isDecimal ? value / inverse : value * channel.factor + channel.offset));
   });
   return { timesMs: timesOf(configuration, raw), values, notes: raw.notes };
 }

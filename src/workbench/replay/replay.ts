@@ -8,7 +8,7 @@ import type { FeederSettings } from '../../feeder-settings.ts';
 import { watchedFeeder } from '../../watched-feeder.ts';
 import type { Problem } from '../../yaml-file.ts';
 import type { Mapping } from '../trace/mapping.ts';
-import { readTraceFile } from '../trace/open-trace.ts';
+import { pairedRecords, readTraceFile } from '../trace/open-trace.ts';
 import { TraceProblem } from '../trace/problem.ts';
 import type { TimeForm, TraceSink } from '../trace/sink.ts';
 import { ReplayedFeeder } from './replayed-feeder.ts';
@@ -85,9 +85,10 @@ class Run implements TraceSink {
     const { traces, progress, mapping = null, configuration, feeder } = this.#input;
     const { feeders } = configuration.settings;
     const onlyFeeder = feeder ?? (feeders.length === 1 ? (feeders[0]?.id ?? null) : null);
-    for (const [index, file] of traces.entries()) {
+    const records = pairedRecords(traces);
+    for (const [index, file] of records.entries()) {
       await readTraceFile(file, { mapping, onlyFeeder }, this, (doneBytes, allBytes) => {
-        progress?.((index + Math.min(1, doneBytes / Math.max(1, allBytes))) / traces.length, this.#readings);
+        progress?.((index + Math.min(1, doneBytes / Math.max(1, allBytes))) / records.length, this.#readings);
       });
     }
     if (this.#readings === 0) throw this.#nothing();

@@ -3,9 +3,12 @@
 import { z } from 'zod';
 import { readYamlFile, showProblem } from '../../yaml-file.ts';
 
-const column = z.string().min(1);
+const column = z
+  .union([z.string().min(1), z.int().min(1)])
+  .transform(String)
+  .describe('a name in the header; of a record the name or number of a channel');
 const where = z
-  .record(column, z.union([z.string(), z.number()]).transform(String))
+  .record(z.string().min(1), z.union([z.string(), z.number()]).transform(String))
   .describe('a row counts only where these columns have these values');
 
 /** Volt-amperes, or amperes, of one of the unit. */

@@ -3,7 +3,7 @@
 // piece, so its size does not matter.
 import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
 import { createGunzip } from 'node:zlib';
-import { isComtradeName } from '../comtrade/parts.ts';
+import { isComtradeName, recordParts } from '../comtrade/parts.ts';
 import { type RecordFeeder, readRecord } from '../comtrade/read-record.ts';
 import { MappedCsvReader } from './mapped-csv.ts';
 import type { Mapping } from './mapping.ts';
@@ -27,11 +27,39 @@ export interface HowToRead {
   readonly onlyFeeder: string | null;
 }
 
-/** Reads `file` to its end. Throws a `TraceProblem` when it cannot be a trace, and whatever the sink throws. */
-export async function readTraceFile(file: string, how: HowToRead, sink: TraceSink, progress: Progress): Promise<void> {
+/** A trace as the command line names it: a file, or the two parts of a record that do not stand side by side. */
+export type TraceFile = string | { readonly configuration: string; readonly data: string };
+
+/** Parts of one record given one by one (`x.cfg x.dat`, or a .cfg and the .dat of another name) are one trace. */
+export function pairedRecords(files: readonly string[]): TraceFile[] {
+  const bases = new Set(files.filter((file) => /\.cfg$/i.test(file)).map(baseOf));
+  const traces: TraceFile[] = [];
+  for (const file of files) {
+    const before = traces.at(-1);
+    if (/\.(dat|hdr|inf)$/i.test(file) && bases.has(baseOf(file))) continue;
+    if (/\.dat$/i.test(file) && typeof before === 'string' && /\.cfg$/i.test(before))
+      traces[traces.length - 1] = { configuration: before, data: file };
+    else traces.push(file);
+  }
+  return traces;
+}
+
+function baseOf(file: string): string {
+  return file.slice(0, -4);
+}
+
+/** Reads a trace to its end. Throws a `TraceProblem` when it cannot be a trace, and whatever the sink throws. */
+export async function readTraceFile(
+  trace: TraceFile,
+  how: HowToRead,
+  sink: TraceSink,
+  progress: Progress,
+): Promise<void> {
   const { mapping } = how;
+  const file = typeof trace === 'string' ? trace : trace.configuration;
   if (isComtradeName(file)) {
-    readRecord(file, recordFeeders(file, how), sink);
+    const data = typeof trace === 'string' ? null : trace.data;
+    readRecord(recordParts(file, data), recordFeeders(file, how), sink);
     return progress(1, 1);
   }
   const reader: TraceReader =
