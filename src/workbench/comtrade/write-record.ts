@@ -19,7 +19,7 @@ export interface NewRecord {
   readonly header: string;
   readonly information: string;
 }
-export interface NewChannel {
+interface NewChannel {
   readonly name: string;
   readonly phase: string;
   readonly unit: string;

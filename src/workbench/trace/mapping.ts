@@ -12,7 +12,7 @@ const where = z
   .describe('a row counts only where these columns have these values');
 
 /** Volt-amperes, or amperes, of one of the unit. */
-export const UNITS = ['A', 'kA', 'W', 'kW', 'MW', 'VA', 'kVA', 'MVA', 'Wh', 'kWh'] as const;
+const UNITS = ['A', 'kA', 'W', 'kW', 'MW', 'VA', 'kVA', 'MVA', 'Wh', 'kWh'] as const;
 
 const phases = {
   L1: column.optional(),
