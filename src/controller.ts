@@ -269,6 +269,7 @@ export class Controller {
   /** After it is said: the log, the observer and the retained status are in nobody's way here. */
   #tell(messages: readonly Curtailment[], events: readonly Event[]): void {
     const { log, observer } = this.#input;
+    this.#keeper.settle();
     drawAhead();
     for (const event of events) {
       const { sequence, feederId, type, element, phase, currentA, alarm, sourceId, reason } = event;
@@ -441,7 +442,7 @@ export class Controller {
         log.info({ up, reason }, 'link');
         observer?.link?.(up, reason);
       },
-      eventsAfter: (sequence, count) => this.#journal.eventsAfter(sequence, count),
+      eventsAfter: (sequence, count) => this.#keeper.attempt((journal) => journal.eventsAfter(sequence, count)) ?? [],
       eventsSent: (sequence) => this.#keeper.eventsSent(sequence),
       status: (state, reason) => this.#status(state, reason),
     };

@@ -70,6 +70,11 @@ export class Keeper {
     }
   }
 
+  /** What was committed has been said: storage has time to put it in its place. */
+  settle(): void {
+    this.attempt((journal) => journal.settle());
+  }
+
   /** The broker has every event up to here. */
   eventsSent(sequence: number): void {
     this.#eventsSentTo = sequence;

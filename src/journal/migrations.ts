@@ -18,6 +18,9 @@ export const JOURNAL_STEPS = [
    CREATE TABLE event (
      sequence INTEGER PRIMARY KEY, feeder_id TEXT, body TEXT NOT NULL, hash TEXT NOT NULL, wall_ms REAL NOT NULL);`,
   `CREATE TABLE command (id INTEGER PRIMARY KEY, command_id TEXT NOT NULL UNIQUE, answer TEXT NOT NULL, wall_ms REAL NOT NULL);`,
+  // Its length is that of ROW_BYTES in ahead.ts, for good: a row that never changes its length is overwritten in place.
+  `CREATE TABLE ahead (body BLOB NOT NULL);
+   INSERT INTO ahead VALUES (zeroblob(16000));`,
 ];
 
 /** Currents in hundredths of an ampere, then how many readings were usable, uncertain among them, and bad. */

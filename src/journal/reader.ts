@@ -3,6 +3,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { showAhead } from './ahead.ts';
 import { readSeal } from './seal.ts';
 import { type Proof, prove, readCleaned } from './verify.ts';
 
@@ -23,7 +24,9 @@ export interface FeederSummary {
 function open(folder: string): Database.Database {
   const file = join(folder, 'journal.db');
   if (!existsSync(file)) throw new Error(`${folder} has no journal.db, expected the journal folder of a controller`);
-  return new Database(file, { readonly: true, fileMustExist: true, timeout: 2_000 });
+  const db = new Database(file, { readonly: true, fileMustExist: true, timeout: 2_000 });
+  showAhead(db);
+  return db;
 }
 
 /** Whether a scan completed lately. `nowMs` is wall time. */

@@ -1,7 +1,7 @@
 // The journal on real files: what a commit means, what is read back, what is refused, and that it stays bounded.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -88,6 +88,74 @@ describe('a commit', () => {
     const pragmas = spied(() => new Journal(freshFolder()));
     expect(pragmas.after).toEqual(['synchronous']);
     expect(connection(folder).pragma('journal_mode', { simple: true })).toBe('wal');
+  });
+});
+
+describe('a batch with a request, which waits as one row', () => {
+  const batch = () => ({
+    states: [{ feederId: 'F1', state: { level: 40 } }],
+    requests: [storedRequest(2, 'F1')],
+    events: eventsOf('operate', 'limit'),
+  });
+  /** What a power cut at this moment leaves behind. */
+  const crashImage = (folder: string) => {
+    const image = freshFolder();
+    cpSync(folder, image, { recursive: true });
+    return image;
+  };
+  const rowsOf = (folder: string) =>
+    connection(folder, { readonly: true }).prepare('SELECT count(*) FROM request').pluck().get();
+
+  test('is whole after a kill at that moment, for a reader and for the next controller', () => {
+    const { journal, folder } = open();
+    commit(journal, { requests: [storedRequest(1, 'F1')], events: eventsOf('earlier') });
+    journal.settle();
+    commit(journal, { ...batch(), commands: [{ commandId: 'C-1', answer: '{"status":"done"}' }] });
+    const image = crashImage(folder);
+    expect(rowsOf(image)).toBe(1);
+    for (const seen of [folder, image]) {
+      expect(readStatus(seen)).toMatchObject([{ feederId: 'F1', state: { level: 40 }, request: { sequence: 2 } }]);
+      expect(readEvents(seen, 2)).toMatchObject([{ word: 'operate' }, { word: 'limit' }]);
+      expect(verifyEvents(seen)).toMatchObject({ events: 3, broken: null });
+    }
+    const { journal: next } = open(image);
+    expect(rowsOf(image)).toBe(2);
+    expect(next.lastSequence()).toBe(2);
+    expect(next.answerTo('C-1')).toBe('{"status":"done"}');
+    expect(next.latestRequests()).toMatchObject([{ requestId: 'request-2', sequence: 2 }]);
+    expect(commit(next, { events: eventsOf('next') })[0]?.sequence).toBe(4);
+    expect(verifyEvents(image)).toMatchObject({ events: 4, broken: null });
+  });
+
+  test('is brought in once, however it comes to that', () => {
+    const { journal, folder } = open();
+    commit(journal, batch());
+    expect(journal.eventsAfter(0, 10).map(({ sequence }) => sequence)).toEqual([1, 2]);
+    journal.settle();
+    const { journal: next } = open(crashImage(folder));
+    expect(next.eventsAfter(0, 10)).toHaveLength(2);
+  });
+
+  test('a second one before the first is in the tables goes in behind it', () => {
+    const { journal, folder } = open();
+    commit(journal, batch());
+    commit(journal, { requests: [storedRequest(3, 'F1')], events: eventsOf('deeper') });
+    expect(rowsOf(folder)).toBe(2);
+    expect(readEvents(folder, 3)).toMatchObject([{ word: 'operate' }, { word: 'limit' }, { word: 'deeper' }]);
+  });
+
+  test('one that is longer than the row goes into the tables at once', () => {
+    const { journal, folder } = open();
+    commit(journal, { ...batch(), states: [{ feederId: 'F1', state: { text: 'x'.repeat(20_000) } }] });
+    expect(rowsOf(folder)).toBe(1);
+  });
+
+  test('a request whose number does not grow is refused, and what waits stays', () => {
+    const { journal } = open();
+    commit(journal, batch());
+    expect(() => commit(journal, { requests: [storedRequest(2, 'F2')] })).toThrow('request 2 after 2');
+    expect(journal.eventsAfter(0, 10)).toHaveLength(2);
+    expect(journal.lastSequence()).toBe(2);
   });
 });
 
