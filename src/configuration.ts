@@ -11,6 +11,7 @@ import { judgeFeeders } from './judge-feeders.ts';
 import { judgeSources } from './judge-sources.ts';
 import { judgeUplink } from './judge-uplink.ts';
 import { type Settings, settingsSchema } from './settings.ts';
+import type { SourceSettings } from './source-settings.ts';
 import { type Path, type Problem, readYamlFile, showProblem } from './yaml-file.ts';
 
 /** A configuration that can be run. Paths in `settings` are absolute. */
@@ -45,7 +46,7 @@ export function readConfiguration(file: string): Judgement {
   const mapFiles = new Set<string>();
   if (read.given !== null && typeof read.given === 'object') {
     judgeUplink(read.given, say, folder);
-    judgeSources(read.given, say);
+    judgeSources(read.given, say, folder);
     judgeFeeders(read.given, say);
     for (const [index, source] of list(read.given, 'sources').entries()) {
       const profile = text(source, 'profile');
@@ -112,9 +113,7 @@ function absolutePaths(settings: Settings, folder: string): Settings {
   const { tls, user, ...uplink } = settings.uplink;
   return {
     ...settings,
-    sources: settings.sources.map((source) =>
-      source.profile.includes('/') ? { ...source, profile: absolute(source.profile) } : source,
-    ),
+    sources: settings.sources.map((source) => absoluteSource(source, absolute)),
     uplink: {
       ...uplink,
       ...(tls && {
@@ -128,6 +127,18 @@ function absolutePaths(settings: Settings, folder: string): Settings {
     },
     journal: { ...settings.journal, path: absolute(settings.journal.path) },
   };
+}
+
+function absoluteSource(source: SourceSettings, absolute: (path: string) => string): SourceSettings {
+  if (source.type !== 'opcua')
+    return source.profile.includes('/') ? { ...source, profile: absolute(source.profile) } : source;
+  if (source.user === undefined) return source;
+  const files = ['passwordFile', 'certFile', 'keyFile'] as const;
+  const given = files.flatMap((key) => {
+    const path = source.user?.[key];
+    return path === undefined ? [] : [[key, absolute(path)] as const];
+  });
+  return { ...source, user: { ...source.user, ...Object.fromEntries(given) } };
 }
 
 /** Key order does not count, so that moving a line is no change of settings. */

@@ -1,5 +1,6 @@
 // Settings of a feeder: where its currents come from, whom its requests reach, and its settings groups.
 import { z } from 'zod';
+import { backup, ctRatio, currents, quality } from './input-settings.ts';
 import { amperes, count, id, percent, seconds } from './setting-units.ts';
 
 /** PTOC in IEC 61850 words: pickupA = StrVal, delayS = OpDlTmms, resetDelayS = RsDlTmms. */
@@ -68,11 +69,9 @@ const powerSign = z.enum(['unknown', 'confirmed']).default('unknown');
 
 export const feeder = z.strictObject({
   id,
-  currents: z.strictObject({ source: id }).describe('the source whose map gives L1, L2, L3 and N'),
-  ctRatio: z
-    .strictObject({ primaryA: amperes, secondaryA: amperes })
-    .optional()
-    .describe('only where the meter reports secondary amperes'),
+  currents,
+  backup: backup.optional(),
+  ctRatio: ctRatio.optional().describe('only where the meter reports secondary amperes'),
   powerSign: z
     .union([powerSign, z.strictObject({ L1: powerSign, L2: powerSign, L3: powerSign })])
     .default('unknown')
@@ -86,6 +85,7 @@ export const feeder = z.strictObject({
     .strictObject({ L1: z.number().min(0), L2: z.number().min(0), L3: z.number().min(0) })
     .optional()
     .describe('first guess of what requests can move, per phase'),
+  quality,
   settings: z.array(settingsGroup).length(1).describe('the settings group in force'),
 });
 

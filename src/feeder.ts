@@ -31,7 +31,8 @@ export type QualityReason =
   | 'phasesApart'
   | 'neutralTooLarge'
   | 'sourceTime'
-  | 'sourceDoubts';
+  | 'sourceDoubts'
+  | 'sourceBad';
 
 /** One conductor at one instant. `currentA` is the magnitude in primary amperes, and null exactly when `quality` is `bad`. */
 export interface ConductorReading {

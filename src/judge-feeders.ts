@@ -6,18 +6,41 @@ import type { Path } from './yaml-file.ts';
 export function judgeFeeders(given: unknown, say: Say): void {
   const feeders = list(given, 'feeders');
   refuseDoubles(feeders, 'feeders', say);
-  const sourceIds = list(given, 'sources').flatMap((source) => text(source, 'id') ?? []);
+  const sources = list(given, 'sources');
   for (const [index, feeder] of feeders.entries()) {
     const at = ['feeders', index];
-    const source = text(field(feeder, 'currents'), 'source');
-    if (source !== null && !sourceIds.includes(source)) {
-      say.refuse([...at, 'currents', 'source'], `the id of one of the sources (${sourceIds.join(', ')})`);
+    for (const key of ['currents', 'backup']) judgeInput(field(feeder, key), [...at, key], sources, say);
+    const backup = text(field(feeder, 'backup'), 'source');
+    if (backup !== null && backup === text(field(feeder, 'currents'), 'source')) {
+      say.refuse([...at, 'backup', 'source'], 'another source than that of currents');
     }
     if (field(feeder, 'targetGroup') === undefined) {
       say.warn([...at, 'targetGroup'], 'the chargers behind this feeder: without them it only alarms');
     }
     for (const [group, settings] of list(feeder, 'settings').entries()) {
       judgeGroup(settings, [...at, 'settings', group], number(feeder, 'fuseA'), say);
+    }
+  }
+}
+
+/** The keys of an input that name nodes of an OPC UA server. */
+const NODE_KEYS = ['L1', 'L2', 'L3', 'N', 'power', 'liveness'];
+
+function judgeInput(input: unknown, at: Path, sources: readonly unknown[], say: Say): void {
+  const id = text(input, 'source');
+  if (id === null) return;
+  const source = sources.find((one) => text(one, 'id') === id);
+  if (source === undefined) {
+    const known = sources.flatMap((one) => text(one, 'id') ?? []);
+    return say.refuse([...at, 'source'], `the id of one of the sources (${known.join(', ')})`);
+  }
+  const opcua = text(source, 'type') === 'opcua';
+  for (const key of NODE_KEYS) {
+    const given = field(input, key) !== undefined;
+    if (opcua && !given && ['L1', 'L2', 'L3'].includes(key)) {
+      say.refuse([...at, key], 'the node id that gives this current, since the source is opcua');
+    } else if (!opcua && given) {
+      say.refuse([...at, key], 'nothing here: a Modbus source has its registers in its profile');
     }
   }
 }

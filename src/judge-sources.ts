@@ -1,19 +1,62 @@
 // Relations between the settings of the sources.
-import { field, list, number, refuseDoubles, type Say, text } from './judge.ts';
+import { resolve } from 'node:path';
+import { field, isFile, list, number, refuseDoubles, type Say, text } from './judge.ts';
+import type { Path } from './yaml-file.ts';
 
-export function judgeSources(given: unknown, say: Say): void {
+export function judgeSources(given: unknown, say: Say, folder: string): void {
   const sources = list(given, 'sources');
   refuseDoubles(sources, 'sources', say);
+  const insecure = field(field(given, 'uplink'), 'allowInsecure') === true;
   for (const [index, source] of sources.entries()) {
-    const pollMs = number(source, 'pollMs') ?? 200;
+    const at = ['sources', index];
+    const opcua = text(source, 'type') === 'opcua';
+    const period = opcua ? 'samplingMs' : 'pollMs';
+    const periodMs = number(source, period) ?? 200;
     const staleMs = number(source, 'staleAfterMs');
-    if (staleMs !== null && staleMs <= pollMs) {
-      say.refuse(['sources', index, 'staleAfterMs'], `more than pollMs (${pollMs})`);
+    if (staleMs !== null && staleMs <= periodMs) {
+      say.refuse([...at, 'staleAfterMs'], `more than ${period} (${periodMs})`);
     }
     judgeWire(sources, index, say);
     const id = text(source, 'id');
-    const used = list(given, 'feeders').some((feeder) => text(field(feeder, 'currents'), 'source') === id);
-    if (id !== null && !used) say.warn(['sources', index, 'id'], 'the id of a source that a feeder uses');
+    const used = list(given, 'feeders').some((feeder) =>
+      ['currents', 'backup'].some((input) => text(field(feeder, input), 'source') === id),
+    );
+    if (id !== null && !used) say.warn([...at, 'id'], 'the id of a source that a feeder uses');
+    if (opcua) judgeOpcua(source, at, say, folder, insecure);
+  }
+}
+
+function judgeOpcua(source: unknown, at: Path, say: Say, folder: string, insecure: boolean): void {
+  const mode = text(source, 'securityMode') ?? 'SignAndEncrypt';
+  const policy = text(source, 'securityPolicy') ?? 'Basic256Sha256';
+  if (mode === 'None' && !insecure) {
+    say.refuse([...at, 'securityMode'], 'SignAndEncrypt or Sign, or allowInsecure: true in uplink');
+  } else if (mode === 'None') {
+    say.warn([...at, 'securityMode'], 'SignAndEncrypt outside a bench: readings can be forged');
+  }
+  if (policy === 'None' && mode !== 'None') {
+    say.refuse([...at, 'securityPolicy'], `a policy other than None for securityMode ${mode}`);
+  } else if (policy !== 'None' && mode === 'None') {
+    const byDefault = text(source, 'securityPolicy') === null ? `${policy} (by default)` : undefined;
+    say.refuse([...at, 'securityPolicy'], 'None, as securityMode is', byDefault);
+  }
+  const user = field(source, 'user');
+  if (user !== undefined && user !== null) judgeUser(user, [...at, 'user'], say, folder);
+}
+
+/** A name with its password, or a certificate with its key; never half of one or some of both. */
+function judgeUser(user: unknown, at: Path, say: Say, folder: string): void {
+  const pairs = [
+    ['name', 'passwordFile'],
+    ['certFile', 'keyFile'],
+  ] as const;
+  const begun = pairs.filter((pair) => pair.some((key) => field(user, key) !== undefined));
+  if (begun.length !== 1) return say.refuse(at, 'name and passwordFile, or certFile and keyFile, and not both');
+  for (const key of begun[0] ?? []) {
+    const path = text(user, key);
+    if (field(user, key) === undefined) say.refuse([...at, key], 'the other half of what is given here');
+    else if (key !== 'name' && path !== null && path !== '' && !isFile(resolve(folder, path)))
+      say.refuse([...at, key], 'a file that is there, relative to this one');
   }
 }
 

@@ -1,7 +1,6 @@
 // Relations between the settings of the uplink.
-import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { field, list, type Say, text } from './judge.ts';
+import { field, isFile, list, type Say, text } from './judge.ts';
 import type { Path } from './yaml-file.ts';
 
 export function judgeUplink(given: unknown, say: Say, folder: string): void {
@@ -36,13 +35,5 @@ export function judgeUplink(given: unknown, say: Say, folder: string): void {
   if (certificate !== undefined && key === undefined) say.refuse(['uplink', 'tls', 'keyFile'], 'the key of certFile');
   if (certificate === undefined && key !== undefined) {
     say.refuse(['uplink', 'tls', 'certFile'], 'the certificate that keyFile belongs to');
-  }
-}
-
-function isFile(path: string): boolean {
-  try {
-    return !statSync(path).isDirectory();
-  } catch {
-    return false;
   }
 }

@@ -1,5 +1,6 @@
 // What the judges of a configuration share: how they speak, and how they look at values as given, so that one wrong
 // value does not hide what is wrong with another.
+import { statSync } from 'node:fs';
 import type { Path } from './yaml-file.ts';
 
 export interface Say {
@@ -35,4 +36,12 @@ export function number(from: unknown, key: string): number | null {
 export function text(from: unknown, key: string): string | null {
   const value = field(from, key);
   return typeof value === 'string' ? value : null;
+}
+
+export function isFile(path: string): boolean {
+  try {
+    return !statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }

@@ -11,7 +11,7 @@ const common = {
     .min(10)
     .max(36_000_000)
     .optional()
-    .describe('a reading older than this is no reading; default 3 × pollMs + timeoutMs'),
+    .describe('a reading older than this is no reading; default 3 × pollMs (samplingMs) + timeoutMs'),
 };
 
 /** What every meter read over Modbus has, whatever the wire. */
@@ -58,10 +58,35 @@ const modbusRtuOverTcp = z.strictObject({
   unitId: unitOnLine,
 });
 
-export const source = z.discriminatedUnion('type', [modbusTcp, modbusRtu, modbusRtuOverTcp]);
+const opcua = z.strictObject({
+  ...common,
+  type: z.literal('opcua'),
+  endpoint: z
+    .string()
+    .regex(/^opc\.tcp:\/\/([^/\s:@[\]]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?(\/\S*)?$/, 'an address as opc.tcp://host:4840'),
+  securityMode: z.enum(['SignAndEncrypt', 'Sign', 'None']).default('SignAndEncrypt'),
+  securityPolicy: z
+    .enum(['Basic256Sha256', 'Aes128_Sha256_RsaOaep', 'Aes256_Sha256_RsaPss', 'None'])
+    .default('Basic256Sha256'),
+  user: z
+    .strictObject({
+      name: z.string().min(1).optional(),
+      passwordFile: z.string().min(1).optional(),
+      certFile: z.string().min(1).optional(),
+      keyFile: z.string().min(1).optional(),
+    })
+    .optional()
+    .describe('name and passwordFile, or certFile and keyFile; without it anonymous'),
+  mode: z.enum(['subscribe', 'poll']).default('subscribe').describe('poll: for a server without subscriptions'),
+  samplingMs: z.int().min(10).max(3_600_000).default(200).describe('how often the server samples, or is read'),
+  timeoutMs: z.int().min(5).max(60_000).default(500),
+});
+
+export const source = z.discriminatedUnion('type', [modbusTcp, modbusRtu, modbusRtuOverTcp, opcua]);
 
 export type SourceSettings = z.output<typeof source>;
 export type ModbusSettings = Extract<SourceSettings, { profile: string }>;
+export type OpcuaSettings = Extract<SourceSettings, { type: 'opcua' }>;
 
 /** The wire that a Modbus source is on, in a word: sources with the same one share a connection. */
 export function wireOf(settings: ModbusSettings): string {
@@ -70,5 +95,10 @@ export function wireOf(settings: ModbusSettings): string {
 
 /** The age beyond which a reading of this source is no reading: one late answer is not blindness, three silent polls are. */
 export function staleAfterMs(settings: SourceSettings): number {
-  return settings.staleAfterMs ?? 3 * settings.pollMs + settings.timeoutMs;
+  return settings.staleAfterMs ?? 3 * periodMs(settings) + settings.timeoutMs;
+}
+
+/** How often a source gives a reading when all is well. */
+export function periodMs(settings: SourceSettings): number {
+  return settings.type === 'opcua' ? settings.samplingMs : settings.pollMs;
 }

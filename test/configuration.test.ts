@@ -238,7 +238,7 @@ describe('good configurations', () => {
     });
     expect(settings.uplink.user?.passwordFile).toBe(join(scratch, 'broker.pw'));
     expect(settings.journal.path).toBe(join(scratch, 'data'));
-    expect(settings.sources[0]?.profile).toBe(join(scratch, 'own.yaml'));
+    expect(settings.sources[0]).toMatchObject({ profile: join(scratch, 'own.yaml') });
     expect(accepted(write(text.replace('path: data', 'path: /data'))).settings.journal.path).toBe('/data');
   });
 

@@ -35,6 +35,7 @@ const PACKAGES: Record<string, readonly string[] | 'anywhere'> = {
   aedes: [],
   commander: ['src/command-line.ts'],
   'node-opcua-client': ['src/acquisition/'],
+  'node-opcua-crypto': ['src/acquisition/'],
   'prom-client': ['src/metrics.ts'],
   serialport: ['src/acquisition/'],
   uplot: [],

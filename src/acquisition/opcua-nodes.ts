@@ -1,0 +1,109 @@
+// Which node carries what, the latest value of each, and the readings that they make. Also notices a subscription that
+// has gone deaf: one whose items stay quiet while two check reads in a row show another value.
+import { CONDUCTORS, PHASES, type QualityReason } from '../feeder.ts';
+import type { NodeBinding } from './opcua-source.ts';
+import type { NodeValue } from './opcua-value.ts';
+import type { Given, SourceReading } from './source-reading.ts';
+
+interface Node {
+  latest: NodeValue | null;
+  /** What the subscription told last. */
+  notified: Given | null;
+  /** Check reads in a row, without a word of the subscription between them, that showed something else. */
+  contradictions: number;
+}
+
+/** One read can fall between a change and its notification; two, seconds apart, cannot. */
+const CONTRADICTIONS_MAX = 2;
+
+export class NodeBook {
+  readonly #sourceId: string;
+  readonly #bindings: readonly NodeBinding[];
+  readonly #nodes = new Map<string, Node>();
+  readonly nodeIds: readonly string[];
+
+  constructor(sourceId: string, bindings: readonly NodeBinding[]) {
+    this.#sourceId = sourceId;
+    this.#bindings = bindings;
+    for (const { input } of bindings) {
+      const { L1, L2, L3, N, power, liveness } = input;
+      for (const id of [L1, L2, L3, N, power?.L1, power?.L2, power?.L3, liveness])
+        if (id !== undefined) this.#nodes.set(id, { latest: null, notified: null, contradictions: 0 });
+    }
+    this.nodeIds = [...this.#nodes.keys()];
+  }
+
+  /** Before a new session: what an earlier one gave is no reading of this one. */
+  forget(): void {
+    for (const node of this.#nodes.values()) {
+      node.latest = null;
+      node.notified = null;
+      node.contradictions = 0;
+    }
+  }
+
+  /** Takes values by their place in `nodeIds`. */
+  take(values: ReadonlyMap<number, NodeValue>, how: 'notification' | 'read'): void {
+    for (const [index, value] of values) {
+      const node = this.#nodes.get(this.nodeIds[index] ?? '');
+      if (node === undefined) continue;
+      node.latest = value;
+      if (how === 'notification') {
+        node.notified = value.given;
+        node.contradictions = 0;
+      } else if (node.notified !== null && !isSame(node.notified, value.given)) node.contradictions += 1;
+      else node.contradictions = 0;
+    }
+  }
+
+  isComplete(): boolean {
+    for (const { latest } of this.#nodes.values()) if (latest === null) return false;
+    return true;
+  }
+
+  /** The subscription has forgotten a node. */
+  isForgotten(): boolean {
+    for (const { contradictions } of this.#nodes.values()) if (contradictions >= CONTRADICTIONS_MAX) return true;
+    return false;
+  }
+
+  /** Of every feeder, from the latest values. */
+  readings(atMs: number): SourceReading[] {
+    return this.#bindings.map(({ feederId, input }) => {
+      const of = (id: string | undefined) =>
+        id === undefined ? undefined : (this.#nodes.get(id)?.latest ?? undefined);
+      const given = (id: string | undefined): Given => of(id)?.given ?? 'unavailable';
+      const [L1, L2, L3, N] = CONDUCTORS.map((conductor) => given(input[conductor]));
+      const power = PHASES.flatMap((phase) => {
+        const watts = of(input.power?.[phase])?.given;
+        return typeof watts === 'number' ? [[phase, watts] as const] : [];
+      });
+      const liveness = of(input.liveness)?.given;
+      // The oldest of the phases: the one that is furthest off.
+      const stamps = PHASES.flatMap((phase) => of(input[phase])?.sourceWallMs ?? []);
+      return {
+        feederId,
+        sourceId: this.#sourceId,
+        atMs,
+        L1: L1 ?? 'unavailable',
+        L2: L2 ?? 'unavailable',
+        L3: L3 ?? 'unavailable',
+        N: N ?? 'unavailable',
+        ...(power.length > 0 && { powerW: Object.fromEntries(power) }),
+        ...(typeof liveness === 'number' && { liveness }),
+        ...(stamps.length > 0 && { sourceWallMs: Math.min(...stamps) }),
+      };
+    });
+  }
+
+  /** Of every feeder, while there are none. */
+  faults(fault: QualityReason, atMs: number): SourceReading[] {
+    const all = { L1: fault, L2: fault, L3: fault, N: fault };
+    return this.#bindings.map(({ feederId }) => ({ feederId, sourceId: this.#sourceId, atMs, ...all }));
+  }
+}
+
+function isSame(a: Given, b: Given): boolean {
+  if (typeof a === 'object' && typeof b === 'object') return a.value === b.value;
+  return a === b;
+}
