@@ -81,6 +81,16 @@ function addServiceVerbs(program: Command, set: Set): void {
 function addWorkbenchVerbs(program: Command, set: Set): void {
   addReplayVerb(program, set);
   program
+    .command('trust')
+    .description('show the certificate of an OPC UA server, and accept it by its fingerprint')
+    .argument('<config>', 'configuration file')
+    .argument('<source>', 'id of the OPC UA source')
+    .option('--accept <fingerprint>', 'SHA-256 fingerprint as read on the server itself')
+    .option('--json', 'as one JSON document')
+    .action((file: string, source: string, options: { accept?: string; json?: boolean }) =>
+      set(trustVerb(file, source, options)),
+    );
+  program
     .command('demo')
     .description('a winter evening in two minutes, with meter, broker and head end in this one process')
     .action(() => set(import('./workbench/demo.ts').then(({ demo }) => demo())));
@@ -146,6 +156,25 @@ async function checkVerb(file: string, json: boolean): Promise<number> {
   process.stdout.write(check(judgement, json));
   if (!json) for (const problem of judgement.problems) process.stderr.write(`${showProblem(problem)}\n`);
   return judgement.configuration === null ? WRONG_USE : DONE;
+}
+
+async function trustVerb(
+  file: string,
+  source: string,
+  { accept, json }: { accept?: string; json?: boolean },
+): Promise<number> {
+  const configuration = configurationOrProblems(file);
+  if (configuration === null) return WRONG_USE;
+  const { showTrust, trust } = await import('./workbench/trust.ts');
+  try {
+    const answer = await trust(configuration.settings, source, accept, systemClock());
+    process.stdout.write(showTrust(answer, json === true));
+    return answer.isTrusted ? DONE : NOT_SO;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    process.stderr.write(`headroom: ${error.message}\n`);
+    return WRONG_USE;
+  }
 }
 
 async function statusVerb(path: string, options: { health?: boolean; json?: boolean }): Promise<number> {

@@ -113,7 +113,7 @@ function absolutePaths(settings: Settings, folder: string): Settings {
   const { tls, user, ...uplink } = settings.uplink;
   return {
     ...settings,
-    sources: settings.sources.map((source) => absoluteSource(source, absolute)),
+    sources: settings.sources.map((source) => sourceInForce(source, absolute)),
     uplink: {
       ...uplink,
       ...(tls && {
@@ -129,16 +129,21 @@ function absolutePaths(settings: Settings, folder: string): Settings {
   };
 }
 
-function absoluteSource(source: SourceSettings, absolute: (path: string) => string): SourceSettings {
+/** A source as it is in force: its paths absolute, and no policy where nothing is secured. */
+function sourceInForce(source: SourceSettings, absolute: (path: string) => string): SourceSettings {
   if (source.type !== 'opcua')
     return source.profile.includes('/') ? { ...source, profile: absolute(source.profile) } : source;
-  if (source.user === undefined) return source;
+  const { user, ...rest } = source;
   const files = ['passwordFile', 'certFile', 'keyFile'] as const;
   const given = files.flatMap((key) => {
-    const path = source.user?.[key];
+    const path = user?.[key];
     return path === undefined ? [] : [[key, absolute(path)] as const];
   });
-  return { ...source, user: { ...source.user, ...Object.fromEntries(given) } };
+  return {
+    ...rest,
+    ...(source.securityMode === 'None' && { securityPolicy: 'None' as const }),
+    ...(user && { user: { ...user, ...Object.fromEntries(given) } }),
+  };
 }
 
 /** Key order does not count, so that moving a line is no change of settings. */

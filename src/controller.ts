@@ -2,7 +2,7 @@
 // decides becomes one transaction of the journal and is then said. This file runs the data path and knows every part
 // of it; the parts do not know one another.
 
-import type { MeasurementAlarm } from './acquisition/source-reading.ts';
+import type { MeasurementAlarm, SourceAlarm } from './acquisition/source-reading.ts';
 import { carryOut, type Outcome } from './carry-out.ts';
 import { type Clock, isoTime, type Timer } from './clock.ts';
 import type { Moment } from './command-desk.ts';
@@ -151,14 +151,15 @@ export class Controller {
     this.#settleSoon();
   }
 
-  /** What is odd about the measurement of a feeder, or no longer is. */
-  measurementAlarm({ feederId, phase, alarm, standing, reason }: MeasurementAlarm): void {
+  /** What is odd about the measurement of a feeder or about a source, or no longer is. */
+  measurementAlarm(change: MeasurementAlarm | SourceAlarm): void {
     if (this.#stopped) return;
-    const name = `${feederId}/${alarm}${phase === null ? '' : ` ${phase}`}`;
+    const { feederId, phase, alarm, standing, reason } = change;
+    const whose = feederId === null ? { sourceId: change.sourceId } : phase === null ? {} : { phase };
+    const name = `${feederId ?? change.sourceId}/${alarm}${phase === null ? '' : ` ${phase}`}`;
     if (standing) this.#measurementAlarms.add(name);
     else this.#measurementAlarms.delete(name);
-    const type = standing ? 'alarm' : 'alarmEnd';
-    this.#draft(feederId, type, reason, { alarm, ...(phase !== null && { phase }) });
+    this.#draft(feederId, standing ? 'alarm' : 'alarmEnd', reason, { alarm, ...whose });
     this.#settleSoon();
   }
 

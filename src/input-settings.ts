@@ -65,5 +65,3 @@ export const quality = z
   .prefault({});
 
 export type InputSettings = z.output<typeof currents>;
-export type BackupSettings = z.output<typeof backup>;
-export type QualitySettings = z.output<typeof quality>;

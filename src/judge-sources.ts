@@ -36,9 +36,8 @@ function judgeOpcua(source: unknown, at: Path, say: Say, folder: string, insecur
   }
   if (policy === 'None' && mode !== 'None') {
     say.refuse([...at, 'securityPolicy'], `a policy other than None for securityMode ${mode}`);
-  } else if (policy !== 'None' && mode === 'None') {
-    const byDefault = text(source, 'securityPolicy') === null ? `${policy} (by default)` : undefined;
-    say.refuse([...at, 'securityPolicy'], 'None, as securityMode is', byDefault);
+  } else if (mode === 'None' && (text(source, 'securityPolicy') ?? 'None') !== 'None') {
+    say.refuse([...at, 'securityPolicy'], 'None or nothing, as securityMode is None');
   }
   const user = field(source, 'user');
   if (user !== undefined && user !== null) judgeUser(user, [...at, 'user'], say, folder);

@@ -62,6 +62,7 @@ export function startController(
     sources: settings.sources,
     feeders: settings.feeders,
     registerMaps,
+    dataFolder: settings.journal.path,
     clock,
     random: Math.random,
     events: {

@@ -6,6 +6,9 @@ import type { ModbusSettings, SourceSettings } from '../source-settings.ts';
 import { FeederInputs } from './feeder-inputs.ts';
 import { ModbusLines } from './modbus-lines.ts';
 import { type FeederBinding, ModbusSource } from './modbus-source.ts';
+import type { NodeBinding } from './opcua-nodes.ts';
+import { OpcuaSource } from './opcua-source.ts';
+import { trustFolder } from './opcua-trust.ts';
 import { planCurrents } from './read-plan.ts';
 import type { RegisterMap } from './register-map.ts';
 import { SharedTimers } from './shared-timers.ts';
@@ -19,6 +22,8 @@ export interface AcquisitionInput {
   readonly sources: readonly SourceSettings[];
   readonly feeders: readonly FeederSettings[];
   readonly registerMaps: ReadonlyMap<string, RegisterMap>;
+  /** Where certificates are kept. */
+  readonly dataFolder: string;
   readonly clock: Clock;
   /** 0 ≤ random() < 1; jitters reconnects. */
   readonly random: () => number;
@@ -30,16 +35,22 @@ export function openAcquisition(input: AcquisitionInput): Acquisition {
   const lines = new ModbusLines(input.clock, input.random);
   const polls = new SharedTimers(input.clock);
   const inputs = new FeederInputs(input.feeders, input.events);
+  const folder = trustFolder(input.dataFolder);
+  const servers: OpcuaSource[] = [];
   for (const settings of input.sources) {
-    const bindings = input.feeders
-      .filter((feeder) => feeder.currents.source === settings.id)
-      .map((feeder) => ({ feederId: feeder.id }));
+    const bindings = bindingsOf(input.feeders, settings.id);
     switch (settings.type) {
       case 'modbus-tcp':
       case 'modbus-rtu':
       case 'modbus-rtu-over-tcp': {
         const source = openModbus(settings, bindings, lines, input, inputs);
         polls.every(settings.pollMs, () => source.poll());
+        break;
+      }
+      case 'opcua': {
+        const source = new OpcuaSource({ ...input, settings, bindings, folder, events: inputs });
+        polls.every(settings.samplingMs, () => source.poll());
+        servers.push(source);
       }
     }
   }
@@ -47,8 +58,16 @@ export function openAcquisition(input: AcquisitionInput): Acquisition {
     close() {
       polls.close();
       lines.close();
+      for (const server of servers) server.close();
     },
   };
+}
+
+/** The feeders on a source, as preferred or as backup. */
+function bindingsOf(feeders: readonly FeederSettings[], sourceId: string): NodeBinding[] {
+  return feeders.flatMap(({ id, currents, backup }) =>
+    [currents, backup].flatMap((input) => (input?.source === sourceId ? [{ feederId: id, input }] : [])),
+  );
 }
 
 function openModbus(

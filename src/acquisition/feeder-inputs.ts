@@ -1,14 +1,16 @@
 // From what the sources give to what control sees: every reading is judged here, for every kind of source alike.
-import type { FeederReading } from '../feeder.ts';
+import { type FeederReading, PHASES, type Phase } from '../feeder.ts';
 import type { FeederSettings } from '../feeder-settings.ts';
 import { judgeCurrent, type Plausibility } from './quality.ts';
-import type { AcquisitionEvents, SourceEvents, SourceReading } from './source-reading.ts';
+import type { AcquisitionEvents, SourceAlarm, SourceEvents, SourceReading } from './source-reading.ts';
 
 export class FeederInputs implements SourceEvents {
+  readonly #feeders: ReadonlyMap<string, FeederSettings>;
   readonly #plausibilities: ReadonlyMap<string, Plausibility>;
   readonly #events: AcquisitionEvents;
 
   constructor(feeders: readonly FeederSettings[], events: AcquisitionEvents) {
+    this.#feeders = new Map(feeders.map((feeder) => [feeder.id, feeder]));
     this.#plausibilities = new Map(feeders.map((feeder) => [feeder.id, plausibilityOf(feeder)]));
     this.#events = events;
   }
@@ -16,7 +18,9 @@ export class FeederInputs implements SourceEvents {
   readings(readings: readonly SourceReading[]): void {
     const judged = readings.flatMap((reading) => {
       const plausibility = this.#plausibilities.get(reading.feederId);
-      return plausibility === undefined ? [] : [judge(reading, plausibility)];
+      return plausibility === undefined
+        ? []
+        : [judge(reading, plausibility, signsOf(this.#feeders.get(reading.feederId)))];
     });
     this.#events.readings(judged);
   }
@@ -24,9 +28,17 @@ export class FeederInputs implements SourceEvents {
   sourceChanged(sourceId: string, answering: boolean, detail: string): void {
     this.#events.sourceChanged(sourceId, answering, detail);
   }
+
+  alarm(change: SourceAlarm): void {
+    this.#events.alarm(change);
+  }
 }
 
-function judge({ feederId, sourceId, atMs, L1, L2, L3, N }: SourceReading, plausibility: Plausibility): FeederReading {
+function judge(
+  { feederId, sourceId, atMs, L1, L2, L3, N, powerW }: SourceReading,
+  plausibility: Plausibility,
+  signs: Record<Phase, string>,
+): FeederReading {
   return {
     feederId,
     sourceId,
@@ -35,7 +47,7 @@ function judge({ feederId, sourceId, atMs, L1, L2, L3, N }: SourceReading, plaus
     L2: judgeCurrent(L2, plausibility),
     L3: judgeCurrent(L3, plausibility),
     N: judgeCurrent(N, plausibility),
-    exporting: [],
+    exporting: PHASES.filter((phase) => signs[phase] === 'confirmed' && (powerW?.[phase] ?? 0) < 0),
   };
 }
 
@@ -50,4 +62,9 @@ function plausibilityOf(feeder: FeederSettings): Plausibility {
     ctPrimaryA: primaryA,
     impossibleA: IMPOSSIBLE * (primaryA ?? ratingA),
   };
+}
+
+function signsOf(feeder: FeederSettings | undefined): Record<Phase, string> {
+  const sign = feeder?.powerSign ?? 'unknown';
+  return typeof sign === 'string' ? { L1: sign, L2: sign, L3: sign } : sign;
 }

@@ -1,7 +1,7 @@
 // Which node carries what, the latest value of each, and the readings that they make. Also notices a subscription that
-// has gone deaf: one whose items stay quiet while two check reads in a row show another value.
+// has gone deaf: one whose items stay quiet while the check reads keep showing another value.
 import { CONDUCTORS, PHASES, type QualityReason } from '../feeder.ts';
-import type { NodeBinding } from './opcua-source.ts';
+import type { InputSettings } from '../input-settings.ts';
 import type { NodeValue } from './opcua-value.ts';
 import type { Given, SourceReading } from './source-reading.ts';
 
@@ -9,12 +9,15 @@ interface Node {
   latest: NodeValue | null;
   /** What the subscription told last. */
   notified: Given | null;
-  /** Check reads in a row, without a word of the subscription between them, that showed something else. */
-  contradictions: number;
+  /** Since when the check reads show something else, without a word of the subscription since; null while they do not. */
+  contradictedSinceMs: number | null;
 }
 
-/** One read can fall between a change and its notification; two, seconds apart, cannot. */
-const CONTRADICTIONS_MAX = 2;
+/** A feeder that takes its currents from this source, and by which nodes. */
+export interface NodeBinding {
+  readonly feederId: string;
+  readonly input: InputSettings;
+}
 
 export class NodeBook {
   readonly #sourceId: string;
@@ -28,7 +31,7 @@ export class NodeBook {
     for (const { input } of bindings) {
       const { L1, L2, L3, N, power, liveness } = input;
       for (const id of [L1, L2, L3, N, power?.L1, power?.L2, power?.L3, liveness])
-        if (id !== undefined) this.#nodes.set(id, { latest: null, notified: null, contradictions: 0 });
+        if (id !== undefined) this.#nodes.set(id, { latest: null, notified: null, contradictedSinceMs: null });
     }
     this.nodeIds = [...this.#nodes.keys()];
   }
@@ -38,21 +41,23 @@ export class NodeBook {
     for (const node of this.#nodes.values()) {
       node.latest = null;
       node.notified = null;
-      node.contradictions = 0;
+      node.contradictedSinceMs = null;
     }
   }
 
   /** Takes values by their place in `nodeIds`. */
-  take(values: ReadonlyMap<number, NodeValue>, how: 'notification' | 'read'): void {
+  take(values: ReadonlyMap<number, NodeValue>, how: 'notification' | 'read', atMs: number): void {
     for (const [index, value] of values) {
       const node = this.#nodes.get(this.nodeIds[index] ?? '');
       if (node === undefined) continue;
       node.latest = value;
       if (how === 'notification') {
         node.notified = value.given;
-        node.contradictions = 0;
-      } else if (node.notified !== null && !isSame(node.notified, value.given)) node.contradictions += 1;
-      else node.contradictions = 0;
+        node.contradictedSinceMs = null;
+        // A node that the server does not have is never told of, and that is no fault of the subscription.
+      } else if (value.given === 'unavailable' || (node.notified !== null && isSame(node.notified, value.given)))
+        node.contradictedSinceMs = null;
+      else node.contradictedSinceMs ??= atMs;
     }
   }
 
@@ -61,9 +66,10 @@ export class NodeBook {
     return true;
   }
 
-  /** The subscription has forgotten a node. */
-  isForgotten(): boolean {
-    for (const { contradictions } of this.#nodes.values()) if (contradictions >= CONTRADICTIONS_MAX) return true;
+  /** The subscription has been silent about a node for longer than `graceMs` while the reads contradicted it. */
+  isForgotten(nowMs: number, graceMs: number): boolean {
+    for (const { contradictedSinceMs } of this.#nodes.values())
+      if (contradictedSinceMs !== null && nowMs - contradictedSinceMs > graceMs) return true;
     return false;
   }
 

@@ -45,8 +45,10 @@ export interface SessionInput {
 export interface Session {
   /** What was agreed with the server, for people. */
   readonly agreed: string;
+  /** How often the server publishes; null where nothing is subscribed. */
+  readonly publishingMs: number | null;
   /** What there is to say about the end of a certificate; null while it is far off. */
-  readonly expiry: string | null;
+  expiry(): string | null;
   /** Reads every node, from the device and not from a cache. */
   read(): Promise<NodeValue[]>;
   /** Ends the session and deletes its subscription, as far as the server still listens; never waits for it. */
@@ -132,11 +134,14 @@ export async function openSession(input: SessionInput, events: SessionEvents): P
       await client.connect(settings.endpoint);
       const session = await client.createSession(identity(opcua, settings));
       session.on('session_closed', (status) => end(`the server closed the session: ${status.name}`));
+      // The library would mend a session that the server has dropped, and its subscription, without a word.
+      session.on('session_restored', () => end('the server dropped the session'));
       const agreed = `${settings.securityMode} ${settings.securityPolicy}`;
-      const subscribed = settings.mode === 'subscribe' ? await subscribe(opcua, session, input, events, end) : 'reads';
+      const publishingMs = settings.mode === 'subscribe' ? await subscribe(opcua, session, input, events, end) : null;
       return {
-        agreed: `${agreed}, ${subscribed}`,
-        expiry: expiryOf(certificate, folder, clock.wallMs()),
+        agreed: `${agreed}, ${manner(settings, publishingMs)}`,
+        publishingMs,
+        expiry: expiryOf(certificate, folder, clock),
         read: () => readAll(opcua, session, input.nodeIds),
         close: () => close(client, session, end),
       };
@@ -231,14 +236,14 @@ function identity(opcua: Library, { user }: OpcuaSettings): UserIdentityInfo {
   return { type: opcua.UserTokenType.Anonymous };
 }
 
-/** Subscribes to every node. Gives what was agreed, for people. */
+/** Subscribes to every node. Gives the publishing interval that the server agreed to. */
 async function subscribe(
   opcua: Library,
   session: ClientSession,
   { settings, nodeIds }: SessionInput,
   events: SessionEvents,
   end: End,
-): Promise<string> {
+): Promise<number> {
   const { samplingMs } = settings;
   const subscription = await session.createSubscription2({
     requestedPublishingInterval: samplingMs,
@@ -268,9 +273,12 @@ async function subscribe(
       });
     changed.set(index, nodeValue(data));
   });
-  const { publishingInterval } = subscription;
-  const asked = publishingInterval === samplingMs ? '' : ` (asked: ${samplingMs})`;
-  return `subscription every ${publishingInterval} ms${asked}`;
+  return subscription.publishingInterval;
+}
+
+function manner({ samplingMs }: OpcuaSettings, publishingMs: number | null): string {
+  if (publishingMs === null) return `read every ${samplingMs} ms`;
+  return `published every ${publishingMs} ms${publishingMs === samplingMs ? '' : `, ${samplingMs} were asked`}`;
 }
 
 async function readAll(opcua: Library, session: ClientSession, nodeIds: readonly string[]): Promise<NodeValue[]> {
@@ -280,13 +288,15 @@ async function readAll(opcua: Library, session: ClientSession, nodeIds: readonly
   return values.map(nodeValue);
 }
 
-function expiryOf(certificate: Buffer | null, folder: TrustFolder, wallMs: number): string | null {
+function expiryOf(certificate: Buffer | null, folder: TrustFolder, clock: Clock): () => string | null {
   const own = new X509Certificate(readFileSync(folder.ownCertificateFile)).raw;
-  const notices = [
-    certificate && expiryNotice(certificate, "the server's certificate", wallMs),
-    expiryNotice(own, 'our own certificate', wallMs),
-  ];
-  return notices.filter((notice) => notice !== null).join('; ') || null;
+  return () => {
+    const notices = [
+      certificate && expiryNotice(certificate, "the server's certificate", clock.wallMs()),
+      expiryNotice(own, 'our own certificate', clock.wallMs()),
+    ];
+    return notices.filter((notice) => notice !== null).join('; ') || null;
+  };
 }
 
 /** The outcome of `work`, or an Error in one line, after `limitMs` at the latest on the monotonic clock. */

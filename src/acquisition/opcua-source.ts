@@ -5,9 +5,8 @@
 // it runs on the monotonic clock; the library's own keep-alive compares wall times.
 import type { Clock, Timer } from '../clock.ts';
 import type { QualityReason } from '../feeder.ts';
-import type { InputSettings } from '../input-settings.ts';
 import { type OpcuaSettings, staleAfterMs } from '../source-settings.ts';
-import { NodeBook } from './opcua-nodes.ts';
+import { type NodeBinding, NodeBook } from './opcua-nodes.ts';
 import { openSession, type Session } from './opcua-session.ts';
 import type { TrustFolder } from './opcua-trust.ts';
 import type { NodeValue } from './opcua-value.ts';
@@ -23,16 +22,13 @@ export interface OpcuaSourceInput {
   readonly events: SourceEvents;
 }
 
-/** A feeder that takes its currents from this source, and by which nodes. */
-export interface NodeBinding {
-  readonly feederId: string;
-  readonly input: InputSettings;
-}
-
 const RECONNECT_FIRST_MS = 200;
 const RECONNECT_LONGEST_MS = 5_000;
 /** Also while notifications flow: the one way to see an item that the server has forgotten. */
 const CHECK_EVERY_MS = 5_000;
+
+/** A changed value is told within one or two publishing intervals, unless the server has forgotten it. */
+const GRACE_INTERVALS = 4;
 
 export class OpcuaSource {
   readonly #input: OpcuaSourceInput;
@@ -47,6 +43,7 @@ export class OpcuaSource {
   #checkedMs = Number.NEGATIVE_INFINITY;
   #readSentMs: number | null = null;
   #told: string | null = null;
+  #isExpiring = false;
 
   constructor(input: OpcuaSourceInput) {
     this.#input = input;
@@ -117,14 +114,18 @@ export class OpcuaSource {
     this.#readSentMs = null;
     this.#checkedMs = this.#clock.monotonicMs();
     this.#deliver(new Map(values.entries()), 'read');
-    if (this.#nodes.isForgotten() && this.#input.settings.mode === 'subscribe')
+    this.#noticeExpiry(session.expiry());
+    const { publishingMs } = session;
+    if (publishingMs === null) return;
+    const graceMs = GRACE_INTERVALS * publishingMs + this.#input.settings.timeoutMs;
+    if (this.#nodes.isForgotten(this.#checkedMs, graceMs))
       this.#lost('noAnswer', 'the subscription no longer tells of changed values');
   }
 
   #deliver(values: ReadonlyMap<number, NodeValue>, how: 'notification' | 'read'): void {
     const nowMs = this.#clock.monotonicMs();
     this.#signMs = nowMs;
-    this.#nodes.take(values, how);
+    this.#nodes.take(values, how, nowMs);
     // Before the first read has come there is nothing to vouch for.
     if (!this.#nodes.isComplete()) return;
     this.#failuresInRow = 0;
@@ -144,6 +145,20 @@ export class OpcuaSource {
     const longestMs = Math.min(RECONNECT_LONGEST_MS, RECONNECT_FIRST_MS * 2 ** Math.min(this.#failuresInRow++, 10));
     const atMs = this.#clock.monotonicMs() + this.#input.random() * longestMs;
     this.#timer = this.#clock.at(atMs, () => void this.#connect());
+  }
+
+  /** Told once, not every day anew; a certificate that was changed in time ends the alarm. */
+  #noticeExpiry(notice: string | null): void {
+    if ((notice !== null) === this.#isExpiring) return;
+    this.#isExpiring = notice !== null;
+    const change = {
+      feederId: null,
+      sourceId: this.#input.settings.id,
+      phase: null,
+      alarm: 'certificateExpiry',
+    } as const;
+    const reason = notice ?? 'no certificate expires soon';
+    this.#input.events.alarm({ ...change, standing: notice !== null, reason });
   }
 
   /** Each happening once: the same trouble at every attempt to connect is one. */

@@ -29,6 +29,8 @@ export interface SourceEvents {
   readings(readings: readonly SourceReading[]): void;
   /** The source began to answer, or ceased to; `detail` says why. */
   sourceChanged(sourceId: string, answering: boolean, detail: string): void;
+  /** What is odd about the source itself. */
+  alarm(change: SourceAlarm): void;
 }
 
 /** What the rest of the program hears from acquisition. */
@@ -37,10 +39,19 @@ export interface AcquisitionEvents {
   readings(readings: readonly FeederReading[]): void;
   /** A source began to answer, or ceased to; `detail` says why. */
   sourceChanged(sourceId: string, answering: boolean, detail: string): void;
-  /** What is odd about the measurement of a feeder: begins and ends once each. */
-  alarm(change: MeasurementAlarm): void;
+  /** What is odd about the measurement of a feeder, or about a source: begins and ends once each. */
+  alarm(change: MeasurementAlarm | SourceAlarm): void;
   /** A feeder takes its readings from another source from now on. */
   changedOver(feederId: string, sourceId: string, reason: string): void;
+}
+
+export interface SourceAlarm {
+  readonly feederId: null;
+  readonly sourceId: string;
+  readonly phase: null;
+  readonly alarm: 'certificateExpiry';
+  readonly standing: boolean;
+  readonly reason: string;
 }
 
 export interface MeasurementAlarm {

@@ -80,6 +80,7 @@ async function site(script: Script, given: Site = {}) {
   const scans: (readonly FeederReading[])[] = [];
   const changes: string[] = [];
   const acquisition = openAcquisition({
+    dataFolder: '/nowhere',
     sources: settings.sources,
     feeders: settings.feeders,
     registerMaps: new Map(settings.sources.map(({ id }) => [id, map])),

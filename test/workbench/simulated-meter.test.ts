@@ -81,6 +81,7 @@ function readingOf(meter: SimulatedMeter, map: RegisterMap): Promise<FeederReadi
   const hasNeutral = map.registers.some(({ quantity, conductor }) => quantity === 'current' && conductor === 'N');
   return new Promise((resolve) => {
     const acquisition = openAcquisition({
+      dataFolder: '/nowhere',
       sources: [source],
       feeders: [{ id: 'F1', currents: { source: 'meter' }, settings: [{ ratingA: 1e6 }] } as FeederSettings],
       registerMaps: new Map([['meter', map]]),
