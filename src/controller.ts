@@ -21,6 +21,7 @@ import type { Log } from './log.ts';
 import type { Ack, Curtailment, Event, Status } from './messages.ts';
 import { rehearse } from './rehearsal.ts';
 import { expiresWallMs, requestMessage } from './request-message.ts';
+import { TelemetryIntervals } from './telemetry.ts';
 import type { OutgoingRequest } from './uplink/delivery.ts';
 import type { Connect } from './uplink/link.ts';
 import { Uplink, type UplinkPort } from './uplink/uplink.ts';
@@ -30,6 +31,7 @@ import {
   outgoingRequest,
   stateWord,
   storedRequest,
+  telemetryFeeder,
   type WatchedFeeder,
   watchedFeeder,
 } from './watched-feeder.ts';
@@ -75,6 +77,7 @@ export class Controller {
   readonly #drafts: EventDraft[] = [];
   readonly #joined = new JoinedAlarms<EventDraft>();
   readonly #commands: Commands;
+  readonly #telemetry: TelemetryIntervals;
   readonly #answered: AnsweredCommand[] = [];
   readonly #withheld: { requestId: string; why: 'superseded' | 'expired' }[] = [];
   #nextSequence: number;
@@ -119,6 +122,14 @@ export class Controller {
       connect: input.connect,
       port: this.#port(),
     });
+    this.#telemetry = new TelemetryIntervals(
+      settings.substation.id,
+      settings.uplink,
+      [...this.#feeders.values()].map(telemetryFeeder),
+      this.#clock,
+      input.random,
+      (message, waitMs) => this.#uplink.telemetry(message, waitMs),
+    );
     for (const feeder of this.#feeders.values()) {
       if (feeder.latest !== null) this.#uplink.restore(feeder.latest, acks.has(feeder.latest.message.requestId));
     }
@@ -137,6 +148,7 @@ export class Controller {
       if (feeder === undefined) continue;
       stepReading(feeder.state, feeder.control, reading, feeder.actions);
       decided ||= feeder.actions.length > 0;
+      this.#telemetry.take(reading);
       this.#input.observer?.reading?.(reading);
     }
     if (decided) this.#settleSoon();
@@ -566,6 +578,7 @@ export class Controller {
       ...acks,
       ...sources,
       ...(this.#keeper.isFailing ? ['journal/undurable'] : []),
+      ...(this.#commands.isFlooded ? ['commands/flood'] : []),
       ...(this.#historyFailing ? ['journal/historyFailed'] : []),
     ];
   }
@@ -588,6 +601,7 @@ export class Controller {
     if (this.#joined.isDue(nowMs)) this.#settleSoon();
     this.#keeper.keepProgress();
     this.#commands.tidy(nowMs);
+    this.#telemetry.tick();
     if (!this.#settling) this.#keeper.tidy();
     this.#housekeeping = this.#clock.at(nowMs + HOUSEKEEPING_MS, () => this.#housekeep());
   }

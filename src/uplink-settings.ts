@@ -25,6 +25,18 @@ export const uplink = z.strictObject({
   allowInsecure: z.boolean().default(false).describe('true permits mqtt:// and shows in `status` for as long'),
   keepAliveS: z.int().min(5).max(3600).default(20),
   historyMessagesPerS: z.number().min(0).max(100_000).default(20).describe('pace of the event backlog; 0: no limit'),
+  telemetryS: z
+    .int()
+    .min(0)
+    .max(86_400)
+    .default(600)
+    .describe('length of the intervals of telemetry, whole multiples of it on the clock; 0: none is said'),
+  telemetryChangePercent: z
+    .number()
+    .min(0)
+    .max(100)
+    .default(20)
+    .describe('of the rating: a change by more is said before the interval is over; 0: only changes of state'),
   commandsPerMinute: z
     .int()
     .min(0)

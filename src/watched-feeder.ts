@@ -4,11 +4,13 @@ import { isoTime } from './clock.ts';
 import { eachElement } from './control/elements.ts';
 import { newFeederState } from './control/feeder-control.ts';
 import type { Action, ControlSettings, FeederState } from './control/types.ts';
+import { PHASES } from './feeder.ts';
 import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
 import type { StoredRequest } from './journal/journal.ts';
 import { curtailmentSchema, type Status } from './messages.ts';
 import { expiresWallMs } from './request-message.ts';
 import { type SourceSettings, staleAfterMs } from './source-settings.ts';
+import type { TelemetryFeeder } from './telemetry.ts';
 import type { OutgoingRequest } from './uplink/delivery.ts';
 
 export interface WatchedFeeder {
@@ -84,6 +86,20 @@ export function feederStatus(
     groupUntil: null,
     blockedUntil: wall(state.blocks.find(({ element }) => element === null)?.untilMs),
     testUntil: wall(state.testUntilMs),
+  };
+}
+
+/** The feeder as telemetry sees it. */
+export function telemetryFeeder(feeder: WatchedFeeder): TelemetryFeeder {
+  const { settings, group, control } = feeder;
+  return {
+    feederId: settings.id,
+    ratingA: group.ratingA,
+    freshMs: control.staleAfterMs,
+    outlook: () => ({
+      state: stateWord(feeder.state),
+      levelPercent: Math.min(...PHASES.map((phase) => feeder.state[phase].levelPercent)),
+    }),
   };
 }
 

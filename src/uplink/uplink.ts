@@ -12,6 +12,7 @@ import {
   type Status,
   topicsOf,
 } from '../messages.ts';
+import type { Telemetry } from '../telemetry-message.ts';
 import type { UplinkSettings } from '../uplink-settings.ts';
 import { Delivery, type OutgoingRequest, Pace } from './delivery.ts';
 import { type Connect, Link, type Publication } from './link.ts';
@@ -61,9 +62,20 @@ export interface UplinkInput {
 
 /** Waiting to be said; a flood of commands must not fill the memory. */
 const ANSWERS_MAX = 32;
+/** Two weeks of one feeder, or a day of 14; what is older than that is in the substation's own history. */
+const TELEMETRY_MAX = 2_000;
+/** Said later than this after its end, telemetry is marked as late. */
+const LATE_MS = 120_000;
 const GLANCE_MS = 2_000;
 /** After a refusal by the broker, before anything is tried again. */
 const REFUSED_WAIT_MS = 5_000;
+
+interface WaitingTelemetry {
+  readonly message: Telemetry;
+  readonly endMs: number;
+  readonly notBeforeMs: number;
+  inFlight: boolean;
+}
 
 export class Uplink {
   readonly #input: UplinkInput;
@@ -80,6 +92,8 @@ export class Uplink {
   #eventsPausedUntilMs = 0;
   #statusWanted: Status['reason'] | null = null;
   readonly #answers: CommandAck[] = [];
+  /** Oldest first. */
+  #telemetry: WaitingTelemetry[] = [];
   #closed = false;
 
   constructor(input: UplinkInput) {
@@ -141,6 +155,14 @@ export class Uplink {
     this.#pump();
   }
 
+  /** Telemetry waits in memory: while the link is down only the newest is kept, and a restart forgets it. */
+  telemetry(message: Telemetry, waitMs: number): void {
+    const endMs = this.#input.clock.monotonicMs();
+    this.#telemetry.push({ message, endMs, notBeforeMs: endMs + waitMs, inFlight: false });
+    if (this.#telemetry.length > TELEMETRY_MAX) this.#telemetry.shift();
+    this.#pump();
+  }
+
   /** The status and every standing request once more. */
   sayAllAgain(): void {
     this.#delivery.sayAllAgain();
@@ -179,6 +201,7 @@ export class Uplink {
 
   #down(reason: string): void {
     this.#delivery.interrupted();
+    for (const waiting of this.#telemetry) waiting.inFlight = false;
     this.#input.port.linkChanged(false, reason);
   }
 
@@ -206,6 +229,7 @@ export class Uplink {
     }
     while (this.#link.room > 0 && this.#answers.length > 0) this.#sendAnswer();
     if (nowMs >= this.#eventsPausedUntilMs) this.#sendEvents(nowMs);
+    this.#sendTelemetry(nowMs);
     this.#arm(nowMs);
   }
 
@@ -272,6 +296,31 @@ export class Uplink {
     }
   }
 
+  /** Behind everything else, at the pace of the backlog. */
+  #sendTelemetry(nowMs: number): void {
+    if (this.#eventsWaiting) return;
+    for (const waiting of [...this.#telemetry]) {
+      if (this.#link.room <= 0 || this.#pace.allowance(nowMs) < 1 || waiting.notBeforeMs > nowMs) return;
+      if (waiting.inFlight) continue;
+      waiting.inFlight = true;
+      this.#pace.spend();
+      const topic = this.#topics.telemetry(waiting.message.feederId);
+      const late = nowMs - waiting.endMs > LATE_MS;
+      const message: Telemetry = late ? { ...waiting.message, historical: true } : waiting.message;
+      this.#link.publish({ topic, payload: JSON.stringify(message), retain: false }, (refused) => {
+        this.#telemetry = this.#telemetry.filter((other) => other !== waiting);
+        if (refused !== null) this.#input.port.trouble(topic, `refused by the broker: ${refused}`);
+        this.#pump();
+      });
+    }
+  }
+
+  #telemetryDueMs(nowMs: number): number {
+    const next = this.#telemetry.find(({ inFlight }) => !inFlight);
+    if (next === undefined) return Number.POSITIVE_INFINITY;
+    return Math.max(next.notBeforeMs, this.#pace.nextMs(nowMs));
+  }
+
   #eventTaken(sequence: number): void {
     this.#eventsInFlight = this.#eventsInFlight.filter((waiting) => waiting !== sequence);
     const [oldest] = this.#eventsInFlight;
@@ -291,6 +340,7 @@ export class Uplink {
     let dueMs = this.#delivery.nextDueMs(nowMs);
     if (this.#link.isUp && nowMs < this.#eventsPausedUntilMs) dueMs = Math.min(dueMs, this.#eventsPausedUntilMs);
     else if (this.#link.room > 0 && this.#eventsWaiting) dueMs = Math.min(dueMs, this.#pace.nextMs(nowMs));
+    else if (this.#link.room > 0) dueMs = Math.min(dueMs, this.#telemetryDueMs(nowMs));
     this.#timer = Number.isFinite(dueMs) ? this.#input.clock.at(dueMs, () => this.#pump()) : null;
   }
 

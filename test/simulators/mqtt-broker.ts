@@ -43,6 +43,9 @@ interface Connection {
 }
 
 export class MqttBroker {
+  /** Bytes that came in over all connections, and that went out. */
+  bytesIn = 0;
+  bytesOut = 0;
   /** Everything that came in, in order. */
   readonly received: Received[] = [];
   readonly retained = new Map<string, Publish>();
@@ -185,7 +188,10 @@ export class MqttBroker {
     const parser = codec.parser({});
     parser.on('packet', (packet) => this.#take(connection, packet));
     parser.on('error', () => socket.destroy());
-    socket.on('data', (chunk) => void parser.parse(chunk));
+    socket.on('data', (chunk) => {
+      this.bytesIn += chunk.length;
+      parser.parse(chunk);
+    });
     // An edge that gives up is what many tests are about.
     socket.on('error', () => {});
     socket.on('close', () => this.#connections.delete(connection));
@@ -264,7 +270,9 @@ export class MqttBroker {
 
   #send(connection: Connection, packet: object): void {
     if (this.blackHole || connection.socket.destroyed) return;
-    connection.socket.write(codec.generate(packet, { protocolVersion: connection.version }));
+    const bytes = codec.generate(packet, { protocolVersion: connection.version });
+    this.bytesOut += bytes.length;
+    connection.socket.write(bytes);
   }
 }
 

@@ -54,6 +54,8 @@ async function linked(options: Options = {}) {
       allowInsecure: true,
       keepAliveS: 20,
       historyMessagesPerS: 0,
+      telemetryS: 600,
+      telemetryChangePercent: 20,
       commandsPerMinute: 12,
     },
     clientId: 'headroom-SUB-1',

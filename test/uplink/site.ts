@@ -185,6 +185,8 @@ export async function site(options: SiteOptions = {}): Promise<Site> {
       allowInsecure: true,
       keepAliveS: 20,
       historyMessagesPerS: 0,
+      telemetryS: 600,
+      telemetryChangePercent: 20,
       commandsPerMinute: 12,
       ...options.settings,
     },
