@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { systemClock } from './clock.ts';
 import { type Configuration, configurationOrProblems, readConfiguration } from './configuration.ts';
 import { VERSION } from './version.ts';
+import type { HeadEndVerbOptions } from './workbench/headend/verb.ts';
 import type { ReplayOptions } from './workbench/replay/replay-verb.ts';
 import { showProblem } from './yaml-file.ts';
 
@@ -96,12 +97,25 @@ function addWorkbenchVerbs(program: Command, set: Set): void {
     .action(() => set(import('./workbench/demo.ts').then(({ demo }) => demo())));
   program
     .command('headend')
-    .description('a small head end: checks requests, acknowledges them, moves simulated chargers')
-    .requiredOption('--broker <url>', 'mqtt://host:port')
-    .option('--dcc-delay <seconds>', 'until the devices have the request', positive, 2)
-    .option('--effect-delay <seconds>', 'until they have all acted', positive, 8)
-    .action((options: { broker: string; dccDelay: number; effectDelay: number }) =>
-      set(import('./workbench/headend.ts').then(({ headend }) => headend(options))),
+    .description('the reference head end: checks requests, makes service requests of them, acknowledges in stages')
+    .requiredOption('--broker <url>', 'mqtt:// or mqtts://host:port')
+    .option('--ca <file>', 'PEM file of the authority that signed the broker')
+    .option('--cert <file>', 'PEM file of the client certificate')
+    .option('--key <file>', 'PEM file of its key')
+    .option('--dcc-delay <seconds>', 'mean round trip of a service request', positive, 2)
+    .option('--dcc-rate <number>', 'service requests a second; 0: no limit', positive, 0)
+    .option('--failures <share>', 'of the devices that do not answer, 0 to 1', share, 0)
+    .option('--effect-delay <seconds>', 'until every device has acted, at random', positive, 8)
+    .option('--devices <number>', 'behind each target group', wholeNumber, 12)
+    .option('--hcalcs <share>', 'of them that are switches (7.6, 7.8)', share, 0.25)
+    .option('--state-only <share>', 'of the others that take 7.13 and not 7.16', share, 0.1)
+    .option('--unknown-phase <share>', 'of them whose phase is not known', share, 0.2)
+    .option('--seed <number>', 'of the devices and the chain', wholeNumber, 1)
+    .option('--worker <number>', 'which of the workers this is, from 0', wholeNumber, 0)
+    .option('--workers <number>', 'among which the substations are divided', wholeNumber, 1)
+    .option('--json', 'a JSON document per line')
+    .action((options: HeadEndVerbOptions) =>
+      set(import('./workbench/headend/verb.ts').then(({ headend }) => headend(options))),
     );
   program
     .command('play')
@@ -217,5 +231,11 @@ function positive(text: string): number {
 function wholeNumber(text: string): number {
   const value = positive(text);
   if (!Number.isInteger(value)) throw new InvalidArgumentError(`${text}, expected a whole number.`);
+  return value;
+}
+
+function share(text: string): number {
+  const value = positive(text);
+  if (value > 1) throw new InvalidArgumentError(`${text}, expected a share from 0 to 1.`);
   return value;
 }

@@ -7,12 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Aedes } from 'aedes';
+import { systemClock } from '../clock.ts';
 import { type Configuration, configurationOrProblems } from '../configuration.ts';
 import type { Phase } from '../feeder.ts';
 import { silentLog } from '../log.ts';
 import type { Curtailment, Event } from '../messages.ts';
 import { startController } from '../run.ts';
-import { openHeadEnd } from './headend.ts';
+import { newDevice } from './headend/fleet.ts';
+import { openHeadEnd } from './headend/head-end.ts';
 import { Screen } from './screen.ts';
 import { openSimulatedMeter, type SimulatedMeter } from './simulated-meter.ts';
 
@@ -47,7 +49,18 @@ export async function demo(): Promise<number> {
     const screen = new Screen(configuration, (line) => void process.stdout.write(`${line}\n`));
     const url = `mqtt://127.0.0.1:${broker.port}`;
     const headEnd = await openHeadEnd(
-      { broker: url, dccDelay: DCC_DELAY_S, effectDelay: EFFECT_DELAY_S },
+      {
+        broker: url,
+        roundTripS: DCC_DELAY_S,
+        perSecond: 0,
+        failureShare: 0,
+        effectDelayS: EFFECT_DELAY_S,
+        worker: 0,
+        workers: 1,
+        fleet: (group) => CARS.map((_, index) => newDevice(group, index, 'apc', 'L2')),
+        random: Math.random,
+        clock: systemClock(),
+      },
       { dispatched: (message) => evening.obey(message) },
     );
     stops.push(() => headEnd.close());

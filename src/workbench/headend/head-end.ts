@@ -1,0 +1,225 @@
+// The reference head end: subscribes to the requests of every substation that is its own, checks each against the
+// contract, keeps what is in force (ledger.ts), makes DUIS service requests of it (duis.ts), sends them through a
+// simulated DCC (dcc.ts) to simulated devices (fleet.ts), and acknowledges in stages. What it keeps is in memory: after
+// a restart the retained requests bring it all back.
+import { readFileSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
+import mqtt, { type MqttClient } from 'mqtt';
+import { type Clock, isoTime, type Timer } from '../../clock.ts';
+import { type Ack, type Curtailment, curtailmentSchema, parseMessage } from '../../messages.ts';
+import { Dcc, type DccOptions } from './dcc.ts';
+import { type ServiceRequest, serviceRequestOf } from './duis.ts';
+import { type Device, ratedByPhase } from './fleet.ts';
+import { Ledger, type Standing } from './ledger.ts';
+
+export interface HeadEndOptions extends DccOptions {
+  /** mqtt:// or mqtts://host:port. */
+  readonly broker: string;
+  readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string };
+  /** Longest time that a device takes to act, at random, s. */
+  readonly effectDelayS: number;
+  /** This is worker `worker` (from 0) of `workers`: a substation, and so a feeder, stays with one of them. */
+  readonly worker: number;
+  readonly workers: number;
+  /** The devices of a target group. */
+  readonly fleet: (targetGroupId: string) => Device[];
+  readonly random: () => number;
+  readonly clock: Clock;
+}
+
+export interface HeadEndEvents {
+  request?(message: Curtailment): void;
+  ack?(ack: Ack): void;
+  /** The first of the devices is being sent to. */
+  dispatched?(message: Curtailment): void;
+  serviceRequest?(request: ServiceRequest): void;
+  refused?(topic: string, reason: string): void;
+}
+
+export interface HeadEnd {
+  /** The requests that limit something now. */
+  inForce(): Curtailment[];
+  close(): Promise<void>;
+}
+
+/** Which of `workers` a substation belongs to: the same on every machine. */
+export function workerOf(substationId: string, workers: number): number {
+  return crc32(substationId) % workers;
+}
+
+/** Connects and serves. Rejects when the broker cannot be reached. */
+export async function openHeadEnd(options: HeadEndOptions, events: HeadEndEvents): Promise<HeadEnd> {
+  const { broker, tls, worker, workers, clock } = options;
+  const client = await mqtt.connectAsync(broker, {
+    protocolVersion: 4,
+    clientId: `headend-${worker}-${process.pid}`,
+    reconnectPeriod: 1_000,
+    ...(tls?.caFile && { ca: readFileSync(tls.caFile) }),
+    ...(tls?.certFile && { cert: readFileSync(tls.certFile) }),
+    ...(tls?.keyFile && { key: readFileSync(tls.keyFile) }),
+  });
+  const work = new Work(options, events, client);
+  client.on('message', (topic, payload) => {
+    if (payload.length === 0) return;
+    const [, , substationId = ''] = topic.split('/');
+    if (workerOf(substationId, workers) !== worker) return;
+    const message = parseMessage(curtailmentSchema, payload);
+    if (typeof message === 'string') return events.refused?.(topic, message);
+    if (topic !== `headroom/v1/${message.substationId}/feeder/${message.feederId}/curtailment`)
+      return events.refused?.(topic, `a request for ${message.substationId}/${message.feederId}`);
+    work.take(topic, message);
+  });
+  // An ordinary subscription: a shared one gets no retained messages, and those are what a restart lives on.
+  await client.subscribeAsync('headroom/v1/+/feeder/+/curtailment', { qos: 1 });
+  return {
+    inForce: () => work.ledger.inForce(clock.wallMs()).map(({ message }) => message),
+    async close() {
+      work.close();
+      await client.endAsync(true);
+    },
+  };
+}
+
+/** What became of the devices of one request. */
+interface Count {
+  readonly targeted: number;
+  readonly reached: Device[];
+  failed: number;
+  sent: boolean;
+}
+
+class Work {
+  readonly ledger = new Ledger();
+  readonly #options: HeadEndOptions;
+  readonly #events: HeadEndEvents;
+  readonly #client: MqttClient;
+  readonly #dcc: Dcc;
+  readonly #fleets = new Map<string, Device[]>();
+  readonly #timers = new Set<Timer>();
+
+  constructor(options: HeadEndOptions, events: HeadEndEvents, client: MqttClient) {
+    this.#options = options;
+    this.#events = events;
+    this.#client = client;
+    this.#dcc = new Dcc(options, options.clock, options.random);
+  }
+
+  take(topic: string, message: Curtailment): void {
+    const { clock } = this.#options;
+    const verdict = this.ledger.take(message, clock.wallMs());
+    if (verdict.kind === 'refused') return this.#events.refused?.(topic, verdict.reason);
+    if (verdict.kind === 'repeat') {
+      if (verdict.latestAck !== null) this.#send(topic, verdict.latestAck);
+      return;
+    }
+    const { standing } = verdict;
+    this.#events.request?.(message);
+    if (verdict.kind === 'expired') return this.#say(topic, standing, 'expired', 'came after validUntil');
+    const { before } = verdict;
+    if (before?.latestAck?.status === 'accepted' || before?.latestAck?.status === 'dispatched')
+      this.#say(topic, before, 'superseded', `by ${message.requestId}`);
+    if (message.mode === 'test') return this.#say(topic, standing, 'accepted', 'test: nothing is dispatched');
+    this.#say(topic, standing, 'accepted');
+    this.#fanOut(topic, standing);
+    if (message.action !== 'release') this.#endBy(topic, standing);
+  }
+
+  close(): void {
+    this.#dcc.close();
+    for (const timer of this.#timers) timer.cancel();
+  }
+
+  #fleetOf(targetGroupId: string): Device[] {
+    const known = this.#fleets.get(targetGroupId);
+    if (known !== undefined) return known;
+    const made = this.#options.fleet(targetGroupId);
+    this.#fleets.set(targetGroupId, made);
+    return made;
+  }
+
+  #fanOut(topic: string, standing: Standing): void {
+    const { message, endWallMs } = standing;
+    const devices = this.#fleetOf(message.targetGroup.id);
+    const wallMs = this.#options.clock.wallMs();
+    const requests = devices.flatMap((device, index) => {
+      const share = devices.length < 2 ? 1 : index / (devices.length - 1);
+      const request = serviceRequestOf(message, device, { share, wallMs, endWallMs });
+      return request === null ? [] : [{ device, request }];
+    });
+    const count: Count = { targeted: requests.length, reached: [], failed: 0, sent: false };
+    if (requests.length === 0) return this.#finish(topic, standing, count, 'no device is to be sent anything');
+    for (const { device, request } of requests) this.#sendTo(topic, standing, device, request, count);
+  }
+
+  #sendTo(topic: string, standing: Standing, device: Device, request: ServiceRequest, count: Count): void {
+    const wanted = () => this.ledger.stands(standing);
+    this.#dcc.send(request, standing.message.priority === 'emergency', wanted, (outcome) => {
+      if (outcome === 'sent') {
+        this.#events.serviceRequest?.(request);
+        if (count.sent) return;
+        count.sent = true;
+        this.#say(topic, standing, 'dispatched', undefined, count);
+        return this.#events.dispatched?.(standing.message);
+      }
+      if (outcome === 'failed') {
+        count.failed += 1;
+        return this.#finish(topic, standing, count);
+      }
+      this.#after(this.#options.effectDelayS * 1000 * this.#options.random(), () => {
+        device.levelPercent = request.levelPercent;
+        device.untilWallMs = request.untilWallMs;
+        count.reached.push(device);
+        this.#finish(topic, standing, count);
+      });
+    });
+  }
+
+  /** Once every device has answered or failed. Unknown is not success: what has not answered yet is waited for. */
+  #finish(topic: string, standing: Standing, count: Count, reason?: string): void {
+    const { targeted, reached, failed } = count;
+    if (!this.ledger.stands(standing) || reached.length + failed < targeted) return;
+    const done = standing.message.action === 'release' ? 'ended' : 'applied';
+    if (failed === 0) this.#say(topic, standing, done, reason, count);
+    else if (reached.length === 0) this.#say(topic, standing, 'failed', 'no device answered', count);
+    else this.#say(topic, standing, 'partial', `${failed} of ${targeted} devices did not answer`, count);
+  }
+
+  /** The limit ends by itself when nothing has taken its place. */
+  #endBy(topic: string, standing: Standing): void {
+    this.#after(standing.endWallMs - this.#options.clock.wallMs(), () => {
+      if (this.ledger.stands(standing)) this.#say(topic, standing, 'ended', 'came to its end');
+    });
+  }
+
+  #say(topic: string, standing: Standing, status: Ack['status'], reason?: string, count?: Count): void {
+    const { requestId, sequence } = standing.message;
+    const finished = status === 'applied' || status === 'partial';
+    standing.latestAck = {
+      schema: 'headroom/v1/curtailment/ack',
+      requestId,
+      sequence,
+      status,
+      at: isoTime(this.#options.clock.wallMs()),
+      ...(count && {
+        devices: { targeted: count.targeted, acknowledged: count.reached.length, failed: count.failed },
+      }),
+      ...(reason !== undefined && { reason }),
+      ...(finished && count && count.reached.length > 0 && { controllableA: ratedByPhase(count.reached) }),
+    };
+    this.#send(topic, standing.latestAck);
+    this.#events.ack?.(standing.latestAck);
+  }
+
+  #send(topic: string, ack: Ack): void {
+    this.#client.publish(`${topic}/ack`, JSON.stringify(ack), { qos: 1 });
+  }
+
+  #after(ms: number, call: () => void): void {
+    const { clock } = this.#options;
+    const timer = clock.at(clock.monotonicMs() + Math.max(0, ms), () => {
+      this.#timers.delete(timer);
+      call();
+    });
+    this.#timers.add(timer);
+  }
+}

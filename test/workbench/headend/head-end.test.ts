@@ -1,0 +1,208 @@
+// The reference head end on a real broker: what it answers to each request, what it sends to its devices, and what is
+// left of it after a restart. The delays of the chain are short, and only the order of things is looked at.
+import mqtt, { type MqttClient } from 'mqtt';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { systemClock } from '../../../src/clock.ts';
+import { type Ack, ackSchema, type Curtailment } from '../../../src/messages.ts';
+import type { ServiceRequest } from '../../../src/workbench/headend/duis.ts';
+import { newDevice } from '../../../src/workbench/headend/fleet.ts';
+import { type HeadEnd, type HeadEndOptions, openHeadEnd, workerOf } from '../../../src/workbench/headend/head-end.ts';
+import { Mosquitto, mosquittoOrSkip } from '../../simulators/mosquitto.ts';
+import { releaseOf, requestAt } from './requests.ts';
+
+describe.skipIf(!mosquittoOrSkip())('the reference head end', () => {
+  let broker: Mosquitto;
+  let edge: MqttClient;
+  const acks: Ack[] = [];
+  const opened: HeadEnd[] = [];
+  const sent: ServiceRequest[] = [];
+  const refused: string[] = [];
+  let sequence = 0;
+
+  beforeEach(async () => {
+    broker = await Mosquitto.start();
+    edge = await mqtt.connectAsync(broker.url, { protocolVersion: 5 });
+    edge.on('message', (_topic, payload) => acks.push(ackSchema.parse(JSON.parse(payload.toString()))));
+    await edge.subscribeAsync('headroom/v1/+/feeder/+/curtailment/ack', { qos: 1 });
+  });
+  afterEach(async () => {
+    for (const headEnd of opened.splice(0)) await headEnd.close();
+    await edge.endAsync(true);
+    await broker.remove();
+    for (const list of [acks, sent, refused]) list.length = 0;
+  });
+
+  async function open(changes: Partial<HeadEndOptions> = {}): Promise<HeadEnd> {
+    const headEnd = await openHeadEnd(
+      {
+        broker: broker.url,
+        roundTripS: 0.02,
+        perSecond: 0,
+        failureShare: 0,
+        effectDelayS: 0.03,
+        worker: 0,
+        workers: 1,
+        fleet: (group) => (['L1', 'L2', 'L2'] as const).map((phase, index) => newDevice(group, index, 'apc', phase)),
+        random: Math.random,
+        clock: systemClock(),
+        ...changes,
+      },
+      { serviceRequest: (request) => void sent.push(request), refused: (_topic, reason) => void refused.push(reason) },
+    );
+    opened.push(headEnd);
+    return headEnd;
+  }
+
+  function limit(changes: Partial<Curtailment> = {}): Curtailment {
+    sequence += 1;
+    return requestAt(Date.now(), sequence, { feederId: `F${sequence}`, ...changes });
+  }
+  const say = (message: Curtailment) =>
+    edge.publishAsync(
+      `headroom/v1/${message.substationId}/feeder/${message.feederId}/curtailment`,
+      JSON.stringify(message),
+      { qos: 1, retain: message.mode === 'live' },
+    );
+  const statuses = () => acks.map(({ status }) => status);
+  const until = (...wanted: Ack['status'][]) => vi.waitFor(() => expect(statuses()).toEqual(wanted), 5_000);
+
+  test('a limit: accepted, dispatched, applied, with the devices and the amperes that it reached', async () => {
+    await open();
+    const message = limit({ levelPercent: 60 });
+    await say(message);
+    await until('accepted', 'dispatched', 'applied');
+    expect(new Set(acks.map(({ requestId }) => requestId))).toEqual(new Set([message.requestId]));
+    expect(acks[2]).toMatchObject({
+      sequence: message.sequence,
+      devices: { targeted: 2, acknowledged: 2, failed: 0 },
+      controllableA: { L2: 64 },
+    });
+    expect(sent.map(({ srv, levelPercent }) => [srv, levelPercent])).toEqual([
+      ['7.16', 60],
+      ['7.16', 60],
+    ]);
+  });
+
+  test('a repeat is answered with the latest acknowledgement and not dispatched again', async () => {
+    await open();
+    const message = limit();
+    await say(message);
+    await until('accepted', 'dispatched', 'applied');
+    await say(message);
+    await until('accepted', 'dispatched', 'applied', 'applied');
+    expect(sent).toHaveLength(2);
+  });
+
+  test('a release ends it, and the devices are free', async () => {
+    const headEnd = await open();
+    const message = limit();
+    await say(message);
+    await until('accepted', 'dispatched', 'applied');
+    expect(headEnd.inForce().map(({ requestId }) => requestId)).toContain(message.requestId);
+    await say(releaseOf(message, ++sequence));
+    await until('accepted', 'dispatched', 'applied', 'accepted', 'dispatched', 'ended');
+    expect(headEnd.inForce().map(({ requestId }) => requestId)).not.toContain(message.requestId);
+    expect(sent.at(-1)?.fields['CommandedStateLevel']).toBe(100);
+  });
+
+  test('devices that do not answer: partial, or failed where none does', async () => {
+    const outcomes = [0.9, 0.9, 0.1, 0.9, 0.9];
+    await open({ failureShare: 0.5, random: () => outcomes.shift() ?? 0.9 });
+    await say(limit());
+    await until('accepted', 'dispatched', 'partial');
+    expect(acks[2]).toMatchObject({
+      devices: { targeted: 2, acknowledged: 1, failed: 1 },
+      controllableA: { L2: 32 },
+      reason: '1 of 2 devices did not answer',
+    });
+    await opened.splice(0)[0]?.close();
+    acks.length = 0;
+    await open({ failureShare: 1, random: () => 0.5 });
+    // The limit of before is retained, so this head end finds it and tries again.
+    await until('accepted', 'dispatched', 'failed');
+  });
+
+  test('a newer request supersedes one that is still on its way', async () => {
+    await open({ roundTripS: 60 });
+    const first = limit();
+    await say(first);
+    await until('accepted', 'dispatched');
+    await say({ ...limit({ feederId: first.feederId }), levelPercent: 30 });
+    await until('accepted', 'dispatched', 'superseded', 'accepted', 'dispatched');
+    expect(acks[2]?.requestId).toBe(first.requestId);
+  });
+
+  test('a limit that nothing refreshes ends by itself', async () => {
+    await open();
+    const message = limit({ durationS: 0.3, endSpreadS: 0 });
+    await say(message);
+    await until('accepted', 'dispatched', 'applied', 'ended');
+    expect(acks[3]?.reason).toBe('came to its end');
+    await say(releaseOf(message, ++sequence));
+  });
+
+  test('too late: nothing is dispatched, and it says so', async () => {
+    await open();
+    await say(limit({ validUntil: new Date(Date.now() - 1_000).toISOString() }));
+    await until('expired');
+    expect(sent).toEqual([]);
+  });
+
+  test('test mode: nothing is dispatched', async () => {
+    await open();
+    await say(limit({ mode: 'test' }));
+    await until('accepted');
+    expect(acks[0]?.reason).toBe('test: nothing is dispatched');
+    expect(sent).toEqual([]);
+  });
+
+  test('what is no request, or is on the wrong topic, is not taken', async () => {
+    await open();
+    await edge.publishAsync('headroom/v1/SUB-4711/feeder/X/curtailment', '{"schema":1}', { qos: 1 });
+    await edge.publishAsync('headroom/v1/SUB-4711/feeder/Y/curtailment', JSON.stringify(limit()), { qos: 1 });
+    await vi.waitFor(() => expect(refused.filter((reason) => reason.startsWith('a request for'))).toHaveLength(1));
+    expect(refused.length).toBe(2);
+    expect(acks).toEqual([]);
+  });
+
+  test('after a restart the retained requests bring back what is in force', async () => {
+    const first = await open();
+    const message = limit({ feederId: 'F-restart' });
+    await say(message);
+    await vi.waitFor(() => expect(statuses()).toContain('applied'), 5_000);
+    await first.close();
+    opened.length = 0;
+    const second = await open();
+    await vi.waitFor(
+      () => expect(second.inForce().map(({ requestId }) => requestId)).toContain(message.requestId),
+      5_000,
+    );
+  });
+
+  test('workers divide the substations, and each stays with one of them', async () => {
+    const substations = Array.from({ length: 12 }, (_, index) => `SUB-W${index}`);
+    await open({ workers: 2, worker: 0 });
+    await open({ workers: 2, worker: 1 });
+    for (const substationId of substations) await say(limit({ substationId }));
+    const accepted = () => acks.filter(({ status }) => status === 'accepted');
+    await vi.waitFor(() => expect(accepted().length).toBeGreaterThanOrEqual(12), 5_000);
+    expect(new Set(accepted().map((ack) => ack.sequence)).size).toBe(12);
+    expect(accepted()).toHaveLength(12);
+    expect(new Set(substations.map((substationId) => workerOf(substationId, 2)))).toEqual(new Set([0, 1]));
+  });
+
+  test('what the DCC throttles goes out one by one, and emergency before what waits', async () => {
+    const fleet = (group: string) => [0, 1, 2].map((index) => newDevice(group, index, 'apc', 'L2'));
+    await open({ perSecond: 10, fleet });
+    const [slow, urgent] = [limit({ targetGroup: { id: 'TG-A', version: 1 } }), limit({ priority: 'emergency' })];
+    await say(slow);
+    await say(urgent);
+    await vi.waitFor(() => expect(acks.filter(({ status }) => status === 'applied')).toHaveLength(2), 5_000);
+    const mine = newDevice('TG-A', 0, 'apc', 'L2').deviceId.slice(0, 14);
+    const order = sent
+      .filter(({ levelPercent }) => levelPercent === 60)
+      .map(({ deviceId }) => deviceId.startsWith(mine));
+    // The first of the slow one was out already; the three of the urgent one come before its other two.
+    expect(order.slice(-6)).toEqual([true, false, false, false, true, true]);
+  });
+});
