@@ -13,8 +13,10 @@ import { type Device, ratedByPhase } from './fleet.ts';
 import { Ledger, type Standing } from './ledger.ts';
 
 export interface HeadEndOptions extends DccOptions {
-  /** mqtt:// or mqtts://host:port. */
+  /** mqtt:// or mqtts://host:port; several of one cluster, with commas between them, are tried in turn. */
   readonly broker: string;
+  /** A client id with a persistent session: what is said while it is away comes when it is back. */
+  readonly session?: string;
   readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string };
   /** Longest time that a device takes to act, at random, s. */
   readonly effectDelayS: number;
@@ -49,11 +51,14 @@ export function workerOf(substationId: string, workers: number): number {
 
 /** Connects and serves. Rejects when the broker cannot be reached. */
 export async function openHeadEnd(options: HeadEndOptions, events: HeadEndEvents): Promise<HeadEnd> {
-  const { broker, tls, worker, workers, clock } = options;
-  const client = await mqtt.connectAsync(broker, {
+  const { broker, session, tls, worker, workers, clock } = options;
+  const client = await mqtt.connectAsync({
+    servers: broker.split(',').map(serverOf),
     protocolVersion: 4,
-    clientId: `headend-${worker}-${process.pid}`,
+    clientId: session ?? `headend-${worker}-${process.pid}`,
+    clean: session === undefined,
     reconnectPeriod: 1_000,
+    reconnectOnConnackError: true,
     ...(tls?.caFile && { ca: readFileSync(tls.caFile) }),
     ...(tls?.certFile && { cert: readFileSync(tls.certFile) }),
     ...(tls?.keyFile && { key: readFileSync(tls.keyFile) }),
@@ -77,6 +82,16 @@ export async function openHeadEnd(options: HeadEndOptions, events: HeadEndEvents
       work.close();
       await client.endAsync(true);
     },
+  };
+}
+
+function serverOf(url: string): { host: string; port: number; protocol: 'mqtt' | 'mqtts' } {
+  const { hostname, port, protocol } = new URL(url);
+  const secure = protocol === 'mqtts:';
+  return {
+    host: hostname,
+    port: port === '' ? (secure ? 8883 : 1883) : Number(port),
+    protocol: secure ? 'mqtts' : 'mqtt',
   };
 }
 

@@ -7,6 +7,7 @@ import { openHeadEnd } from './head-end.ts';
 
 export interface HeadEndVerbOptions {
   readonly broker: string;
+  readonly session?: string;
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
@@ -44,6 +45,7 @@ export async function headend(options: HeadEndVerbOptions): Promise<number> {
   const headEnd = await openHeadEnd(
     {
       broker: options.broker,
+      ...(options.session !== undefined && { session: options.session }),
       ...((ca ?? cert ?? key) !== undefined && {
         tls: { ...(ca && { caFile: ca }), ...(cert && { certFile: cert }), ...(key && { keyFile: key }) },
       }),
