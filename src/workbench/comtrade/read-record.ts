@@ -2,7 +2,7 @@
 // they are a mapping says, or the caller where there is but one feeder.
 import type { Conductor } from '../../feeder.ts';
 import { TraceProblem } from '../trace/problem.ts';
-import { SECONDS_ZERO_MS, type TraceSink } from '../trace/sink.ts';
+import { newRow, SECONDS_ZERO_MS, type TraceSink } from '../trace/sink.ts';
 import type { RecordParts } from './parts.ts';
 import { findPhaseChannels, namedChannel, type PhaseChannel } from './phase-channels.ts';
 import { readRecordConfiguration } from './read-configuration.ts';
@@ -83,8 +83,10 @@ function give(
   const of = (conductor: Conductor) => phases.findIndex((phase) => phase.conductor === conductor);
   const [l1, l2, l3, n] = [of('L1'), of('L2'), of('L3'), of('N')];
   const at = (reading: RmsReading, index: number) => reading.values[index] ?? Number.NaN;
+  const row = newRow();
   for (const reading of readings) {
-    sink.reading(slot, zeroMs + reading.atMs, at(reading, l1), at(reading, l2), at(reading, l3), at(reading, n));
+    row.set([zeroMs + reading.atMs, at(reading, l1), at(reading, l2), at(reading, l3), at(reading, n)]);
+    sink.reading(slot, row);
   }
 }
 

@@ -10,7 +10,7 @@ import type { Problem } from '../../yaml-file.ts';
 import type { Mapping } from '../trace/mapping.ts';
 import { pairedRecords, readTraceFile } from '../trace/open-trace.ts';
 import { TraceProblem } from '../trace/problem.ts';
-import type { TimeForm, TraceSink } from '../trace/sink.ts';
+import type { Row, TimeForm, TraceSink } from '../trace/sink.ts';
 import { ReplayedFeeder } from './replayed-feeder.ts';
 import type { ReplayEvent, ReplayResult } from './results.ts';
 
@@ -105,13 +105,13 @@ class Run implements TraceSink {
     return this.#slots.push(replayed) - 1;
   }
 
-  reading(slot: number, atMs: number, L1_A: number, L2_A: number, L3_A: number, N_A: number): boolean {
+  reading(slot: number, row: Row): boolean {
     const feeder = this.#slots[slot];
     if (feeder === null || feeder === undefined) {
       this.#unknownRows[slot] = (this.#unknownRows[slot] ?? 0) + 1;
       return true;
     }
-    if (!feeder.take(atMs, L1_A, L2_A, L3_A, N_A)) return false;
+    if (!feeder.take(row)) return false;
     this.#readings++;
     return true;
   }

@@ -4,6 +4,7 @@
 import { newFeederState, stepReading, stepTime } from '../../control/feeder-control.ts';
 import type { Action, ControlSettings, FeederState } from '../../control/types.ts';
 import { type Phase, type Quality, rounded } from '../../feeder.ts';
+import type { Row } from '../trace/sink.ts';
 import { Episodes } from './episodes.ts';
 import { Intervals } from './intervals.ts';
 import type { FeederResult, ReplayEvent } from './results.ts';
@@ -43,10 +44,12 @@ export class ReplayedFeeder {
     N: MutableConductor;
   };
   #control: ControlSettings;
-  #held: number[] | null = [];
+  #held: Row[] | null = [];
   #gapMs = Number.NaN;
   #firstMs = Number.NaN;
   #lastMs = Number.NEGATIVE_INFINITY;
+  /** Of the last reading that went into control. */
+  #steppedMs = Number.NEGATIVE_INFINITY;
   #isOver = false;
   #overMs = 0;
   #peakA = Number.NEGATIVE_INFINITY;
@@ -66,8 +69,9 @@ export class ReplayedFeeder {
     if (input.gapMs !== null) this.#begin(input.gapMs);
   }
 
-  /** False where the time is not after the reading before. Amperes as a `TraceSink` gets them. */
-  take(atMs: number, L1_A: number, L2_A: number, L3_A: number, N_A: number): boolean {
+  /** False where the time is not after the reading before. */
+  take(row: Row): boolean {
+    const atMs = row[0] as number;
     const intervalMs = atMs - this.#lastMs;
     if (!(intervalMs > 0)) return false;
     if (this.#readings === 0) this.#firstMs = atMs;
@@ -75,10 +79,10 @@ export class ReplayedFeeder {
     this.#lastMs = atMs;
     this.#readings++;
     if (this.#held === null) {
-      this.#step(atMs, intervalMs, L1_A, L2_A, L3_A, N_A);
+      this.#step(row);
       return true;
     }
-    this.#held.push(atMs, intervalMs, L1_A, L2_A, L3_A, N_A);
+    this.#held.push(row.slice());
     if (this.#readings === WARM_UP) this.#begin(this.#ownGapMs());
     return true;
   }
@@ -144,34 +148,31 @@ export class ReplayedFeeder {
     this.#control = { ...this.#input.control, staleAfterMs: gapMs };
     const held = this.#held ?? [];
     this.#held = null;
-    for (let at = 0; at < held.length; at += 6) {
-      const [atMs = 0, intervalMs = 0, L1_A = 0, L2_A = 0, L3_A = 0, N_A = 0] = held.slice(at, at + 6);
-      this.#step(atMs, intervalMs, L1_A, L2_A, L3_A, N_A);
-    }
+    for (const row of held) this.#step(row);
   }
 
-  #step(atMs: number, intervalMs: number, L1_A: number, L2_A: number, L3_A: number, N_A: number): void {
+  #step(row: Row): void {
+    const atMs = row[0] as number;
+    const intervalMs = atMs - this.#steppedMs;
+    this.#steppedMs = atMs;
     // A value holds until the next, but not into a gap.
     if (this.#isOver) this.#overMs += Math.min(intervalMs, this.#gapMs);
     if (intervalMs > this.#gapMs && intervalMs < Number.POSITIVE_INFINITY) {
       this.#gaps++;
       this.#gapSumMs += intervalMs;
     }
-    if (L1_A < 0 || L2_A < 0 || L3_A < 0) this.#wrongSigns++;
-    const a = Math.abs(L1_A);
-    const b = Math.abs(L2_A);
-    const c = Math.abs(L3_A);
+    const a = Math.abs(row[1] as number);
+    const b = Math.abs(row[2] as number);
+    const c = Math.abs(row[3] as number);
+    if (a !== row[1] || b !== row[2] || c !== row[3]) this.#judgeRow(row);
     const { L1, L2, L3, N } = this.#reading;
     set(L1, a);
     set(L2, b);
     set(L3, c);
-    set(N, Math.abs(N_A));
+    set(N, Math.abs(row[4] as number));
     let highestA = a >= b ? a : b;
     if (c > highestA) highestA = c;
-    if (Number.isNaN(a) || Number.isNaN(b) || Number.isNaN(c)) {
-      this.#bad++;
-      highestA = highestOf(a, b, c);
-    }
+    if (Number.isNaN(highestA) || Number.isNaN(a)) highestA = highestOf(a, b, c);
     this.#reading.atMs = atMs;
     stepReading(this.#state, this.#control, this.#reading, this.#actions);
     if (this.#actions.length > 0) this.#drain(highestA);
@@ -182,6 +183,13 @@ export class ReplayedFeeder {
       this.#peakPhase = highestA === a ? 'L1' : highestA === b ? 'L2' : 'L3';
     }
     this.#isOver = highestA > this.#input.ratingA;
+  }
+
+  /** A row with a value that is negative or missing: neither is equal to its magnitude. */
+  #judgeRow(row: Row): void {
+    const phases = row.subarray(1, 4);
+    if (phases.some((value) => value < 0)) this.#wrongSigns++;
+    if (phases.some(Number.isNaN)) this.#bad++;
   }
 
   #drain(highestA = Number.NEGATIVE_INFINITY): void {

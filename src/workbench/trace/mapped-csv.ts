@@ -3,7 +3,7 @@
 import { CONDUCTORS } from '../../feeder.ts';
 import type { MappedFeeder, Mapping } from './mapping.ts';
 import { TraceProblem } from './problem.ts';
-import type { TraceSink } from './sink.ts';
+import { newRow, type TraceSink } from './sink.ts';
 import { parseNumber } from './time.ts';
 import { type TimeReader, timeReader } from './time-format.ts';
 
@@ -47,6 +47,7 @@ export class MappedCsvReader {
   #count = 0;
   #where: Plan['where'] = [];
   #plans: Plan[] = [];
+  readonly #row = newRow();
 
   /** Throws a `TraceProblem` where the mapping cannot be one for a CSV. */
   constructor(file: string, mapping: Mapping, sink: TraceSink) {
@@ -70,15 +71,15 @@ export class MappedCsvReader {
     }
     const text = this.#carry + this.#decoder.decode(chunk.subarray(0, last + 1), { stream: true });
     this.#carry = this.#decoder.decode(chunk.subarray(last + 1), { stream: true });
-    for (const line of text.slice(0, -1).split('\n')) this.#row(line);
+    for (const line of text.slice(0, -1).split('\n')) this.#readLine(line);
   }
 
   end(): void {
-    if (this.#carry !== '') this.#row(this.#carry);
+    if (this.#carry !== '') this.#readLine(this.#carry);
     if (this.#line === 0) throw this.#refuse('row', 'missing', 'a header and rows under it');
   }
 
-  #row(line: string): void {
+  #readLine(line: string): void {
     this.#line++;
     const text = line.endsWith('\r') ? line.slice(0, -1) : line;
     if (this.#line === 1) return this.#header(text.replace(/^\uFEFF/, ''));
@@ -128,8 +129,8 @@ export class MappedCsvReader {
       if (value === null || volt === null) return;
       amperes.push(this.#amperes(value, volts[index] ? volt : (this.#mapping.voltageV ?? 1), isTotal));
     }
-    const [L1_A = 0, L2_A = 0, L3_A = 0, N_A = 0] = amperes;
-    if (!this.#sink.reading(slot, atMs, L1_A, L2_A, L3_A, N_A))
+    this.#row.set([atMs, ...amperes]);
+    if (!this.#sink.reading(slot, this.#row))
       this.#problem(this.#timeCell.name, timeText, 'a time after the feeder’s row before', slot);
   }
 

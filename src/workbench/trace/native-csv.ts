@@ -3,7 +3,7 @@
 // digits (a sign of its own, an exponent, quotes, spaces) takes the slow way through strings, and comes to the same.
 import { TraceProblem } from './problem.ts';
 import type { TimeForm, TraceSink } from './sink.ts';
-import { SECONDS_ZERO_MS } from './sink.ts';
+import { newRow, type Row, SECONDS_ZERO_MS } from './sink.ts';
 import { parseNumber, parseTraceTime } from './time.ts';
 
 const COMMA = 0x2c;
@@ -12,9 +12,15 @@ const CR = 0x0d;
 const DOT = 0x2e;
 const MINUS = 0x2d;
 const ZERO = 0x30;
-const POWERS = Float64Array.from({ length: 23 }, (_, power) => 10 ** power);
-/** Digits that a double holds exactly, so that one division rounds as the decimal itself would. */
-const DIGITS_MAX = 15;
+const NINE = 0x39;
+const ZULU = 0x5a;
+const COLON = 0x3a;
+const TEE = 0x54;
+const BLANK = 0x20;
+const POWERS = Float64Array.from({ length: 16 }, (_, power) => 10 ** power);
+/** Digits that 32 bits hold, so that one division of whole numbers rounds as the decimal itself would. */
+const DIGITS_MAX = 9;
+const SECONDS_DIGITS_MAX = 12;
 /** `2026-01-05T17:00:` of a stamp: the minute, of which a row is mostly the same as the one before. */
 const MINUTE_BYTES = 17;
 const HEADER = 'time,feeder,L1_A,L2_A,L3_A[,N_A]';
@@ -35,11 +41,12 @@ export class NativeCsvReader {
   /** The minute of the last stamp, and its milliseconds. */
   readonly #minute = Buffer.alloc(MINUTE_BYTES);
   #minuteMs = Number.NaN;
-  /** Where the parser stands, and whether it met something that is not plain. */
+  /** Behind the name that `#feeder` found. */
   #at = 0;
-  #plain = true;
+  readonly #row = newRow();
 
   constructor(file: string, sink: TraceSink) {
+    this.#row.fill(Number.NaN);
     this.#file = file;
     this.#sink = sink;
   }
@@ -122,81 +129,85 @@ export class NativeCsvReader {
 
   /** Reads a row that is plain and answers where the next begins; 0 where it is not plain, and nothing was taken. */
   #plainRow(bytes: Buffer, start: number): number {
-    this.#at = start;
-    this.#plain = true;
-    const atMs = this.#form === 'utc' ? this.#stamp(bytes) : this.#form === 'seconds' ? this.#seconds(bytes) : 0;
-    if (this.#form === null || !this.#plain) return 0;
-    const slot = this.#feeder(bytes);
+    if (this.#form === null) return 0;
+    const row = this.#row;
+    const timed = this.#form === 'utc' ? this.#stamp(bytes, start, row) : this.#seconds(bytes, start, row);
+    if (timed === 0) return 0;
+    const slot = this.#feeder(bytes, timed);
     if (slot < 0) return 0;
-    const L1_A = this.#number(bytes, COMMA);
-    const L2_A = this.#number(bytes, COMMA);
-    let L3_A: number;
-    let N_A = Number.NaN;
-    if (this.#hasNeutral) {
-      L3_A = this.#number(bytes, COMMA);
-      N_A = this.#number(bytes, LF);
-    } else {
-      L3_A = this.#number(bytes, LF);
-    }
-    if (!this.#plain) return 0;
-    if (!this.#sink.reading(slot, atMs, L1_A, L2_A, L3_A, N_A)) this.#early(slot, textOf(bytes, start, this.#at));
-    return this.#at;
+    const next = this.#numbers(bytes, this.#at, row);
+    if (next === 0) return 0;
+    if (!this.#sink.reading(slot, row)) this.#early(slot, textOf(bytes, start, next));
+    return next;
   }
 
-  /** Digits, at most one point, an optional minus; behind it `end`, or a carriage return before a line end. */
-  #number(bytes: Buffer, end: number): number {
-    let at = this.#at;
-    let byte = bytes[at] as number;
-    const negative = byte === MINUS;
-    if (negative) byte = bytes[++at] as number;
-    const from = at;
-    let points = 0;
-    let mantissa = 0;
-    let decimals = 0;
-    let digit = byte - ZERO;
-    while (digit >= 0 && digit <= 9) {
-      mantissa = mantissa * 10 + digit;
-      digit = (bytes[++at] as number) - ZERO;
-    }
-    if (digit === DOT - ZERO) {
-      const point = at;
-      digit = (bytes[++at] as number) - ZERO;
-      while (digit >= 0 && digit <= 9) {
-        mantissa = mantissa * 10 + digit;
-        digit = (bytes[++at] as number) - ZERO;
+  /** The amperes of a row, up to behind its line end: digits with at most one point, a minus before them. 0: not plain. */
+  #numbers(bytes: Buffer, start: number, row: Row): number {
+    const count = this.#hasNeutral ? 4 : 3;
+    let at = start;
+    for (let column = 1; column <= count; column++) {
+      let byte = bytes[at] as number;
+      const isNegative = byte === MINUS;
+      if (isNegative) byte = bytes[++at] as number;
+      const from = at;
+      let digits = 0;
+      let mantissa = 0;
+      let decimals = 0;
+      while (byte >= ZERO && byte <= NINE) {
+        mantissa = (mantissa * 10 + (byte - ZERO)) | 0;
+        byte = bytes[++at] as number;
       }
-      decimals = at - point - 1;
-      points = 1;
+      digits = at - from;
+      if (byte === DOT) {
+        const point = at;
+        byte = bytes[++at] as number;
+        while (byte >= ZERO && byte <= NINE) {
+          mantissa = (mantissa * 10 + (byte - ZERO)) | 0;
+          byte = bytes[++at] as number;
+        }
+        decimals = at - point - 1;
+        digits += decimals;
+      }
+      if (column === count && byte === CR) byte = bytes[++at] as number;
+      if (byte !== (column === count ? LF : COMMA) || digits === 0 || digits > DIGITS_MAX) return 0;
+      at++;
+      const value = mantissa / (POWERS[decimals] as number);
+      row[column] = isNegative ? -value : value;
     }
-    const length = at - from;
-    byte = digit + ZERO;
-    if (byte === CR && end === LF) byte = bytes[++at] as number;
-    if (byte !== end || length === points || length > DIGITS_MAX) {
-      this.#plain = false;
-      return Number.NaN;
-    }
-    this.#at = at + 1;
-    const value = decimals === 0 ? mantissa : mantissa / (POWERS[decimals] as number);
-    return negative ? -value : value;
+    return at;
   }
 
-  #seconds(bytes: Buffer): number {
-    const seconds = this.#number(bytes, COMMA);
-    return SECONDS_ZERO_MS + seconds * 1000;
+  /** Seconds as plain digits and their comma: where the next cell begins; 0 where they are not plain. */
+  #seconds(bytes: Buffer, start: number, row: Row): number {
+    let at = start;
+    let byte = bytes[at] as number;
+    let seconds = 0;
+    while (byte >= ZERO && byte <= NINE) {
+      seconds = seconds * 10 + (byte - ZERO);
+      byte = bytes[++at] as number;
+    }
+    if (at === start || at - start > SECONDS_DIGITS_MAX) return 0;
+    if (byte === DOT) {
+      const point = at;
+      byte = bytes[++at] as number;
+      let fraction = 0;
+      while (byte >= ZERO && byte <= NINE && at - point <= DIGITS_MAX) {
+        fraction = fraction * 10 + (byte - ZERO);
+        byte = bytes[++at] as number;
+      }
+      seconds += fraction / (POWERS[at - point - 1] as number);
+    }
+    row[0] = SECONDS_ZERO_MS + seconds * 1000;
+    return byte === COMMA ? at + 1 : 0;
   }
 
-  /** `2026-01-05T17:00:30[.25][Z]`; the minute is looked up where it is that of the row before. */
-  #stamp(bytes: Buffer): number {
-    const start = this.#at;
+  /** `2026-01-05T17:00:30[.25][Z],`; the minute is looked up where it is not that of the row before. */
+  #stamp(bytes: Buffer, start: number, row: Row): number {
     const minute = this.#minute;
     for (let index = MINUTE_BYTES - 1; index >= 0; index--) {
-      if (bytes[start + index] !== minute[index]) {
-        if (!this.#newMinute(bytes, start)) {
-          this.#plain = false;
-          return Number.NaN;
-        }
-        break;
-      }
+      if (bytes[start + index] === minute[index]) continue;
+      if (!this.#newMinute(bytes, start)) return 0;
+      break;
     }
     let at = start + MINUTE_BYTES;
     const tens = (bytes[at++] as number) - ZERO;
@@ -206,33 +217,43 @@ export class NativeCsvReader {
     if (byte === DOT) {
       let scale = 100;
       byte = bytes[++at] as number;
-      while (byte >= ZERO && byte <= ZERO + 9) {
+      while (byte >= ZERO && byte <= NINE) {
         fraction += (byte - ZERO) * scale;
         scale /= 10;
         byte = bytes[++at] as number;
       }
     }
-    if (byte === 0x5a) byte = bytes[++at] as number;
-    if (byte !== COMMA || tens < 0 || tens > 5 || ones < 0 || ones > 9) {
-      this.#plain = false;
-      return Number.NaN;
-    }
-    this.#at = at + 1;
-    return this.#minuteMs + (tens * 10 + ones) * 1000 + fraction;
+    if (byte === ZULU) byte = bytes[++at] as number;
+    if (byte !== COMMA || tens < 0 || tens > 5 || ones < 0 || ones > 9) return 0;
+    row[0] = this.#minuteMs + (tens * 10 + ones) * 1000 + fraction;
+    return at + 1;
   }
 
+  /** Digits are looked at one by one: a string and a parser for each minute were a fifth of the time (measured). */
   #newMinute(bytes: Buffer, start: number): boolean {
-    const time = parseTraceTime(`${textOf(bytes, start, start + MINUTE_BYTES)}00`);
-    if (time === null || time.form !== 'utc') return false;
+    const two = (at: number): number => {
+      const tens = (bytes[start + at] as number) - ZERO;
+      const ones = (bytes[start + at + 1] as number) - ZERO;
+      return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : Number.NaN;
+    };
+    const separator = bytes[start + 10];
+    if (bytes[start + 4] !== MINUS || bytes[start + 7] !== MINUS || bytes[start + 13] !== COLON) return false;
+    if (bytes[start + 16] !== COLON || (separator !== TEE && separator !== BLANK)) return false;
+    const [year, month, day] = [two(0) * 100 + two(2), two(5), two(8)];
+    const [hour, minute] = [two(11), two(14)];
+    // A date that is none, and the 24th hour, are judged where there is time to.
+    if (!(year >= 1970 && month >= 1 && month <= 12 && day >= 1 && day <= 28 && hour <= 23 && minute <= 59)) {
+      const time = parseTraceTime(`${textOf(bytes, start, start + MINUTE_BYTES)}00`);
+      if (time === null || time.form !== 'utc') return false;
+      this.#minuteMs = time.atMs;
+    } else this.#minuteMs = Date.UTC(year, month - 1, day, hour, minute);
     this.#minute.set(bytes.subarray(start, start + MINUTE_BYTES));
-    this.#minuteMs = time.atMs;
     return true;
   }
 
-  /** The slot of the name that stands here; -1 where it was not seen before. */
-  #feeder(bytes: Buffer): number {
+  /** The slot of the name that stands here, and in `#at` where the next cell begins; -1 where it was not seen before. */
+  #feeder(bytes: Buffer, start: number): number {
     const names = this.#names;
-    const start = this.#at;
     for (let tried = 0; tried < names.length; tried++) {
       const later = this.#latest + tried;
       const which = later < names.length ? later : later - names.length;
@@ -270,10 +291,8 @@ export class NativeCsvReader {
       this.#form = time.form;
       this.#sink.timeForm(time.form, this.#file);
     }
-    const [L1_A, L2_A, L3_A, N_A] = values.map((value) => value ?? Number.NaN);
-    const nan = Number.NaN;
-    if (!this.#sink.reading(slot, time.atMs, L1_A ?? nan, L2_A ?? nan, L3_A ?? nan, N_A ?? nan))
-      this.#early(slot, text);
+    this.#row.set([time.atMs, ...values.map((value) => value ?? Number.NaN)]);
+    if (!this.#sink.reading(slot, this.#row)) this.#early(slot, text);
   }
 
   /** The slot of a name; one that is new is known by its bytes from now on. */

@@ -7,18 +7,25 @@ export type TimeForm = 'utc' | 'seconds';
 
 /**
  * Seconds of a trace's own start here, so that no time is negative: 2001-09-09, far from both ends of exact doubles.
- * Only `showTime` and `timeMs` know it.
+ * Only readers and `showTime` know it.
  */
 export const SECONDS_ZERO_MS = 1e12;
+
+/**
+ * A reading: milliseconds, and amperes of L1, L2, L3 and N, negative where the trace says so and NaN where it has no
+ * value. The reader uses it again for the next; five numbers as arguments would each be put on the heap at every call.
+ */
+export type Row = Float64Array;
+
+export function newRow(): Row {
+  return new Float64Array(5);
+}
 
 export interface TraceSink {
   /** The slot of a feeder as the trace names it; asked once per name. */
   slotOf(feeder: string): number;
-  /**
-   * A reading: milliseconds (see `timeMs`), and amperes per conductor, negative where the trace says so and NaN where it
-   * has no value. Answers whether it was taken: not when its time is not after the feeder's reading before.
-   */
-  reading(slot: number, atMs: number, L1_A: number, L2_A: number, L3_A: number, N_A: number): boolean;
+  /** Answers whether the reading was taken: not when its time is not after the feeder's reading before. */
+  reading(slot: number, row: Row): boolean;
   /** A row that says nothing certain, and whose it is where that is known. Throws to end the reading. */
   broken(problem: Problem, slot: number | null): void;
   /** Called once per file, before its first reading. Throws where it differs from that of an earlier file. */

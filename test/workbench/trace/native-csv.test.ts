@@ -13,8 +13,8 @@ function read(text: string, size = 1 << 20): { taken: Taken[]; broken: number[] 
   const names: string[] = [];
   const sink: TraceSink = {
     slotOf: (feeder) => names.push(feeder) - 1,
-    reading(slot, atMs, ...amperes) {
-      taken.push([names[slot] ?? '', atMs, ...amperes]);
+    reading(slot, row) {
+      taken.push([names[slot] ?? '', ...row] as Taken);
       return true;
     },
     broken: ({ line }) => void broken.push(line),

@@ -18,8 +18,8 @@ export async function readAll(trace: TraceFile, how: Partial<HowToRead> = {}): P
   const reading: Reading = { taken: [], broken: [], notes: [], form: null };
   const sink: TraceSink = {
     slotOf: (feeder) => names.push(feeder) - 1,
-    reading(slot, ...rest) {
-      reading.taken.push([names[slot] ?? '', ...rest]);
+    reading(slot, row) {
+      reading.taken.push([names[slot] ?? '', ...row] as unknown as Taken);
       return true;
     },
     broken: (problem) => void reading.broken.push(showProblem(problem)),
