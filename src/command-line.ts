@@ -167,7 +167,7 @@ async function runVerb(file: string): Promise<number> {
 
 async function checkVerb(file: string, json: boolean): Promise<number> {
   const judgement = readConfiguration(file);
-  const { check } = await import('./workbench/check.ts');
+  const { check } = await import('./workbench/check/check.ts');
   process.stdout.write(check(judgement, json));
   if (!json) for (const problem of judgement.problems) process.stderr.write(`${showProblem(problem)}\n`);
   return judgement.configuration === null ? WRONG_USE : DONE;

@@ -145,6 +145,8 @@ function explainYaml(error: YAMLError, rest: string): [string, string] {
     case 'BAD_INDENT':
       return [value, 'the lines of one group to start in one column, and what is within it further right'];
     default:
+      if (message.startsWith('Nested mappings'))
+        return [value, 'one key, a colon, a space and a value on a line; a dash of a list has a space behind it'];
       if (message.startsWith('Implicit map keys')) return [value, 'a key, a colon, a space and a value'];
       if (message.startsWith('Sequence item without')) {
         return [value, 'the column of the lines that it belongs to, or a dash for the next of the list'];
@@ -211,13 +213,44 @@ function explain(issue: Issue, schema: Known, given: unknown, problemAt: YamlFil
     const keys = Object.keys(known?.properties ?? {});
     return issue.keys.map((key) => {
       const near = nearest(key, keys);
-      const expected = `one of ${keys.join(', ')}${near === null ? '' : `: did you mean ${near}?`}`;
+      const here = showPath(path).replace(/\[\d+\]/g, '[]');
+      const homes = near === null ? homesOf(key, schema).filter((home) => home !== here) : [];
+      const home = homes.length === 1 ? `: it belongs into ${homes[0]}` : '';
+      const expected = `one of ${keys.join(', ')}${near === null ? home : `: did you mean ${near}?`}`;
       return problemAt([...path, key], expected, 'an unknown key');
     });
   }
   // These two carry their own words in the schema.
   const own = issue.code === 'custom' || (issue.code === 'invalid_format' && issue.format === 'regex');
-  return [problemAt(path, own || known === undefined ? issue.message : describe(known))];
+  const problem = problemAt(path, own || known === undefined ? issue.message : describe(known));
+  const fix = known === undefined ? null : plainFix(known, problem.value);
+  return [fix === null ? problem : { ...problem, expected: `${problem.expected}; ${fix}` }];
+}
+
+/** The groups of the file that have such a key, as in `feeders[].settings[]`. */
+function homesOf(key: string, schema: Known, at = ''): string[] {
+  const inner = schema.oneOf ?? schema.anyOf ?? [];
+  const here = schema.properties?.[key] !== undefined && at !== '' ? [at] : [];
+  const below = Object.entries(schema.properties ?? {}).flatMap(([name, child]) =>
+    homesOf(key, child as Known, at === '' ? name : `${at}.${name}`),
+  );
+  const items = schema.items === undefined ? [] : homesOf(key, schema.items as Known, `${at}[]`);
+  return [...new Set([...here, ...below, ...items, ...inner.flatMap((kind) => homesOf(key, kind as Known, at))])];
+}
+
+/** What to write instead, where a slip of YAML is plain to see. `shown` is the value as the problem shows it. */
+function plainFix(known: Known, shown: string | null): string | null {
+  const text = /^"(.*)"$/.exec(shown ?? '')?.[1];
+  if (text === undefined) return null;
+  if (/[\u201c\u201d\u2018\u2019]/.test(text)) return 'quotation marks are " or \'';
+  if (known.type === 'boolean' && /^(on|yes|off|no)$/i.test(text)) return `write ${/^(on|yes)$/i.test(text)}`;
+  if (known.type !== 'number' && known.type !== 'integer') return null;
+  const sexagesimal = /^(\d+):([0-5]\d)$/.exec(text);
+  if (sexagesimal !== null) {
+    return `write ${Number(sexagesimal[1]) * 60 + Number(sexagesimal[2])} where ${text} is minutes and seconds`;
+  }
+  const number = /^[-+]?\d[\d_]*(?:\.\d+)?(?=\s*(?:$|%|[a-zA-ZΩµ]+$))/.exec(text)?.[0].replaceAll('_', '');
+  return number === undefined ? null : `write ${number}: the unit is in the key, and a number has no quotes`;
 }
 
 /** The part of the schema that judges the value at `path`. */

@@ -1,0 +1,105 @@
+// The settings sheet: every value in force, element by element, with its unit and whether the file gives it or it is the
+// default. The unit is the end of the key, as everywhere; so a new setting is on the sheet as soon as it is in the schema.
+import type { Configuration } from '../../configuration.ts';
+import { feeder } from '../../feeder-settings.ts';
+import { settingsSchema } from '../../settings.ts';
+import { staleAfterMs } from '../../source-settings.ts';
+import { type Path, readYamlFile } from '../../yaml-file.ts';
+
+interface SheetRow {
+  /** Within its section: `atRisk.pickupA`. */
+  readonly key: string;
+  readonly value: string;
+  readonly unit: string;
+  readonly source: 'given' | 'default' | 'derived';
+}
+export interface SheetSection {
+  readonly title: string;
+  readonly rows: readonly SheetRow[];
+}
+
+const UNITS: readonly (readonly [RegExp, string])[] = [
+  [/Percent$/, '%'],
+  [/Ms$/, 'ms'],
+  [/Min$/, 'min'],
+  [/Days$/, 'd'],
+  [/Megabytes$/, 'MB'],
+  [/Kva$/, 'kVA'],
+  [/PerS$/, '1/s'],
+  [/PerHour$/, '1/h'],
+  [/PerDay$/, '1/d'],
+  [/^minutesPerYear$/, 'min/a'],
+  [/PerYear$/, '1/a'],
+  [/baudRate$/, 'Bd'],
+  [/A$/, 'A'],
+  [/V$/, 'V'],
+  [/S$/, 's'],
+];
+
+/** Reads the file once more for what it gives; a configuration that is in force can be read. */
+export function settingsSheet(configuration: Configuration): SheetSection[] {
+  const { given } = readYamlFile(configuration.file, settingsSchema);
+  const { feeders, sources, ...rest } = configuration.settings;
+  const rows = (value: unknown, path: Path) => leaves(value, path, path.length, given);
+  const general = Object.entries(rest).map(([key, value]) => ({ title: key, rows: rows(value, [key]) }));
+  const ofSources = sources.map((source, index) => ({
+    title: `source ${source.id}`,
+    rows: withStaleness(rows(source, ['sources', index]), staleAfterMs(source)),
+  }));
+  const ofFeeders = feeders.flatMap(({ settings, ...ofFeeder }, index) => [
+    { title: `feeder ${ofFeeder.id}`, rows: rows(ofFeeder, ['feeders', index]) },
+    ...settings.map((group, at) => ({
+      title: `feeder ${ofFeeder.id}, settings group ${group.name}`,
+      rows: [...rows(group, ['feeders', index, 'settings', at]), ...offElements(group)],
+    })),
+  ]);
+  return [...general, ...ofSources, ...ofFeeders];
+}
+
+/** Elements that the group could have and does not: a sheet to sign says so. */
+function offElements(group: object): SheetRow[] {
+  const elements = Object.keys(feeder.shape.settings.element.shape);
+  return elements.flatMap((key) => (key in group ? [] : [{ key, value: 'off', unit: '', source: 'default' as const }]));
+}
+
+/** Every leaf under `value`, which stands at `path`; keys are told from `depth` on. */
+function leaves(value: unknown, path: Path, depth: number, given: unknown): SheetRow[] {
+  if (value === undefined) return [];
+  if (value !== null && typeof value === 'object') {
+    const isList = Array.isArray(value);
+    return Object.entries(value).flatMap(([key, inner]) =>
+      leaves(inner, [...path, isList ? Number(key) : key], depth, given),
+    );
+  }
+  const key = path
+    .slice(depth)
+    .reduce<string>(
+      (text, step) => (typeof step === 'number' ? `${text}[${step}]` : text === '' ? String(step) : `${text}.${step}`),
+      '',
+    );
+  return [{ key, value: String(value), unit: unitOf(path), source: isGiven(given, path) ? 'given' : 'default' }];
+}
+
+/** The last key with a unit counts: amperes per phase are under `controllableA`. */
+function unitOf(path: Path): string {
+  for (const step of [...path].reverse()) {
+    const unit = UNITS.find(([form]) => typeof step === 'string' && form.test(step))?.[1];
+    if (unit !== undefined) return unit;
+    if (typeof step === 'string' && !/^(L[123]|N)$/.test(step)) return '';
+  }
+  return '';
+}
+
+function isGiven(given: unknown, path: Path): boolean {
+  let value = given;
+  for (const step of path) {
+    if (value === null || typeof value !== 'object') return value !== undefined;
+    value = (value as Record<string | number, unknown>)[step];
+  }
+  return value !== undefined;
+}
+
+function withStaleness(rows: SheetRow[], valueMs: number): SheetRow[] {
+  if (rows.some(({ key }) => key === 'staleAfterMs')) return rows;
+  return [...rows, { key: 'staleAfterMs', value: String(valueMs), unit: 'ms', source: 'derived' }];
+}

@@ -1,0 +1,117 @@
+// The settings sheet to sign: every value in force with its unit and where it comes from, and the operating times,
+// against the figures that a relay's manual gives for the same replica.
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { readConfiguration } from '../../../src/configuration.ts';
+import { watchedFeeder } from '../../../src/watched-feeder.ts';
+import { check } from '../../../src/workbench/check/check.ts';
+import { operatingTimes, timeToFullS } from '../../../src/workbench/check/operating-times.ts';
+import { settingsSheet } from '../../../src/workbench/check/sheet.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const demo = readConfiguration(join(root, 'config/demo.yaml'));
+if (demo.configuration === null) throw new Error('config/demo.yaml has errors');
+const { configuration } = demo;
+
+function leavesOf(value: unknown): number {
+  if (value === undefined) return 0;
+  if (value === null || typeof value !== 'object') return 1;
+  return Object.values(value).reduce((sum: number, inner) => sum + leavesOf(inner), 0);
+}
+
+describe('the settings sheet', () => {
+  const sections = settingsSheet(configuration);
+  const row = (title: string, key: string) =>
+    sections.find((section) => section.title === title)?.rows.find((found) => found.key === key);
+
+  test('has every value in force, once', () => {
+    const rows = sections.flatMap(({ rows: all }) =>
+      all.filter(({ source, value }) => source !== 'derived' && value !== 'off'),
+    );
+    expect(rows).toHaveLength(leavesOf(configuration.settings));
+  });
+
+  test.each([
+    ['feeder F1, settings group demo', 'atRisk.pickupA', '345', 'A', 'given'],
+    ['feeder F1, settings group demo', 'atRisk.delayS', '5', 's', 'given'],
+    ['feeder F1, settings group demo', 'curtailment.maxEpisodeS', '14400', 's', 'default'],
+    ['feeder F1, settings group demo', 'caps.deepestLevelPercent', '0', '%', 'default'],
+    ['feeder F1, settings group demo', 'emergency', 'off', '', 'default'],
+    ['feeder F1', 'controllableA.L2', '96', 'A', 'given'],
+    ['source meter-1', 'timeoutMs', '500', 'ms', 'default'],
+    ['source meter-1', 'staleAfterMs', '1100', 'ms', 'derived'],
+    ['journal', 'maxMegabytes', '512', 'MB', 'default'],
+  ])('%s: %s', (title, key, value, unit, source) => {
+    expect(row(title, key)).toEqual({ key, value, unit, source });
+  });
+
+  test('is printed with the hash that the controller reports, and a line to sign', () => {
+    const text = check(demo, false);
+    expect(text).toContain(`settings hash ${configuration.hash}`);
+    expect(text).toContain('set by ____');
+    const document = JSON.parse(check(demo, true));
+    expect(document).toMatchObject({ ok: true, hash: configuration.hash, problems: [] });
+    expect(document.operatingTimes.F1).toHaveLength(10);
+  });
+
+  test('the verb exits with 0, and with 2 and every message for a wrong file', () => {
+    const verb = (file: string) =>
+      execFileSync(process.execPath, [join(root, 'src/main.ts'), 'check', join(root, file)], {
+        encoding: 'utf8',
+        stdio: 'pipe',
+      });
+    expect(verb('config/substation.yaml')).toContain('Settings sheet of');
+    expect(() => verb('test/configuration/wrong/sexagesimal.yaml')).toThrow(
+      /write 90 where 1:30 is minutes and seconds/,
+    );
+  });
+});
+
+describe('operating times', () => {
+  const feeder = configuration.settings.feeders[0];
+  if (feeder === undefined) throw new Error('no feeder');
+  const { control } = watchedFeeder(feeder, configuration.settings.sources);
+  const at = (multiple: number, more: object) =>
+    operatingTimes({ ...control, ...more }).find((time) => time.multiple === multiple);
+
+  // Siemens 7SR5 manual, element 49, time constant 10 min, from cold.
+  test.each([
+    [1.2, 711.4],
+    [1.5, 352.7],
+    [2, 172.6],
+    [2.5, 104.6],
+    [3, 70.7],
+  ])('the replica at %d times its rating from cold', (multiple, seconds) => {
+    expect(timeToFullS({ ratingA: 400, timeConstantMin: 10 }, multiple * 400, 0)).toBe(seconds);
+  });
+
+  test('the thermal element is ahead of 100 % by its lead time', () => {
+    const thermal = {
+      ratingA: 400,
+      timeConstantMin: 60,
+      coolingTimeConstantMin: 60,
+      leadTimeMin: 15,
+      resetPercent: 95,
+      alarmPercent: null,
+    };
+    expect(at(1.3, { thermal })).toMatchObject({ fullColdS: 3224.8, thermalColdS: 2324.8 });
+    // 25.2 min from a steady 0.8, less 15 min.
+    expect(at(1.3, { thermal })?.thermalPreloadedS).toBeCloseTo(25.2 * 60 - 900, -1);
+    expect(at(3, { thermal })?.thermalPreloadedS).toBe(0);
+    expect(at(1, { thermal })).toMatchObject({ fullColdS: null, thermalColdS: null });
+  });
+
+  test('inverse time by IEC 60255-151', () => {
+    const inverse = { curve: 'SI', pickupA: 400, timeMultiplier: 0.1, dropoutA: 380, resetDelayS: 60 };
+    expect(at(2, { inverse })?.inverseS).toBe(1);
+    expect(at(1, { inverse })?.inverseS).toBeNull();
+    expect(at(2, { inverse: { ...inverse, curve: 'EI', timeMultiplier: 1 } })?.inverseS).toBe(26.7);
+  });
+
+  test('definite time at and above the pickup', () => {
+    const emergency = { pickupA: 480, dropoutA: 400, delayS: 2, resetDelayS: 5 };
+    expect(at(1, { emergency })).toMatchObject({ atRiskS: 5, emergencyS: null });
+    expect(at(1.2, { emergency })).toMatchObject({ atRiskS: 5, emergencyS: 2 });
+  });
+});
