@@ -95,7 +95,7 @@ describe('operating times', () => {
       resetPercent: 95,
       alarmPercent: null,
     };
-    expect(at(1.3, { thermal })).toMatchObject({ fullColdS: 3224.8, thermalColdS: 2324.8 });
+    expect(at(1.3, { thermal })).toMatchObject({ fullColdS: 3224.9, thermalColdS: 2324.9 });
     // 25.2 min from a steady 0.8, less 15 min.
     expect(at(1.3, { thermal })?.thermalPreloadedS).toBeCloseTo(25.2 * 60 - 900, -1);
     expect(at(3, { thermal })?.thermalPreloadedS).toBe(0);
