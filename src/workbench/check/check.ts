@@ -30,7 +30,7 @@ export function check(judgement: Judgement, json: boolean): string {
 }
 
 /** By feeder. */
-function timesOf({ settings }: Configuration): [string, OperatingTime[]][] {
+export function timesOf({ settings }: Configuration): [string, OperatingTime[]][] {
   return settings.feeders.map((feeder) => [feeder.id, operatingTimes(watchedFeeder(feeder, settings.sources).control)]);
 }
 

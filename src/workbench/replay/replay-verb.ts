@@ -1,4 +1,5 @@
 // The verb `replay`: runs the traces, prints what was found, and says on stderr what could not be read.
+import { writeFileSync } from 'node:fs';
 import { configurationOrProblems } from '../../configuration.ts';
 import { readMapping } from '../trace/mapping.ts';
 import { TraceProblem } from '../trace/problem.ts';
@@ -11,6 +12,7 @@ export interface ReplayOptions {
   readonly feeder?: string | undefined;
   readonly gap?: number | undefined;
   readonly strict?: boolean | undefined;
+  readonly report?: string | undefined;
   readonly json?: boolean | undefined;
 }
 
@@ -26,9 +28,22 @@ export async function replayVerb(config: string, traces: readonly string[], opti
   const bar = progressBar(process.stderr);
   try {
     const { gap: gapS, strict, feeder } = options;
-    const result = await replay({ configuration, traces, mapping, feeder, gapS, strict, progress: bar.show });
+    const result = await replay({
+      configuration,
+      traces,
+      mapping,
+      feeder,
+      gapS,
+      strict,
+      charts: options.report !== undefined,
+      progress: bar.show,
+    });
     bar.clear();
     process.stderr.write(brokenText(result));
+    if (options.report !== undefined) {
+      const { reportHtml } = await import('../report/report.ts');
+      writeFileSync(options.report, reportHtml({ configuration, traces, result }));
+    }
     process.stdout.write(options.json === true ? replayJson(result) : replayText(result));
     return 0;
   } catch (error) {

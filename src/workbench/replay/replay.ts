@@ -13,6 +13,7 @@ import { TraceProblem } from '../trace/problem.ts';
 import type { Row, TimeForm, TraceSink } from '../trace/sink.ts';
 import { ReplayedFeeder } from './replayed-feeder.ts';
 import type { ReplayEvent, ReplayResult } from './results.ts';
+import { Series } from './series.ts';
 
 export const OPEN_LOOP =
   'open loop: a recorded current does not fall when asked, so no effect is judged or learned, and levels come from controllableA';
@@ -28,6 +29,8 @@ export interface ReplayInput {
   readonly gapS?: number | undefined;
   /** A broken row ends the replay with a `TraceProblem`. */
   readonly strict?: boolean | undefined;
+  /** Keeps what charts need. */
+  readonly charts?: boolean | undefined;
   /** Shown on long runs; `share` is 0 to 1. */
   readonly progress?: ((share: number, readings: number) => void) | undefined;
 }
@@ -55,6 +58,7 @@ class Run implements TraceSink {
   readonly #unknownNames: string[] = [];
   readonly #unknownRows: number[] = [];
   readonly #events: ReplayEvent[] = [];
+  readonly #series = new Map<string, Series>();
   #eventsLeftOut = 0;
   #readings = 0;
   #brokenCount = 0;
@@ -73,9 +77,11 @@ class Run implements TraceSink {
       const replayed = new ReplayedFeeder({
         feederId: feeder.id,
         ratingA: group.ratingA,
+        budget: group.budget,
         control: openLoop,
         gapMs,
         event,
+        series: this.#seriesOf(feeder.id),
       });
       this.#feeders.set(feeder.id, replayed);
     }
@@ -157,7 +163,15 @@ class Run implements TraceSink {
       unknown: this.#unknown(),
       notes: this.#notes,
       readings: this.#readings,
+      series: this.#series,
     };
+  }
+
+  #seriesOf(feederId: string): Series | null {
+    if (this.#input.charts !== true) return null;
+    const series = new Series();
+    this.#series.set(feederId, series);
+    return series;
   }
 
   #unknown(): Map<string, number> {

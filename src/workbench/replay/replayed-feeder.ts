@@ -8,6 +8,7 @@ import type { Row } from '../trace/sink.ts';
 import { Episodes } from './episodes.ts';
 import { Intervals } from './intervals.ts';
 import type { FeederResult, ReplayEvent } from './results.ts';
+import type { Series } from './series.ts';
 
 /** Readings that are held back until they tell the median interval. */
 const WARM_UP = 64;
@@ -18,11 +19,14 @@ const GAP_INTERVALS = 3;
 export interface FeederInput {
   readonly feederId: string;
   readonly ratingA: number;
+  readonly budget: FeederResult['budget'];
   /** All but the gap rule, which is this file's to know. */
   readonly control: ControlSettings;
   /** Where it is known beforehand. */
   readonly gapMs: number | null;
   readonly event: (event: ReplayEvent) => void;
+  /** For a chart; null where nobody wants one. */
+  readonly series: Series | null;
 }
 
 interface MutableConductor {
@@ -134,6 +138,7 @@ export class ReplayedFeeder {
       peakAtMs: hasPeak ? this.#peakAtMs : null,
       peakPhase: hasPeak ? this.#peakPhase : null,
       peakThermalPercent: null,
+      budget: this.#input.budget,
     };
   }
 
@@ -183,6 +188,14 @@ export class ReplayedFeeder {
       this.#peakPhase = highestA === a ? 'L1' : highestA === b ? 'L2' : 'L3';
     }
     this.#isOver = highestA > this.#input.ratingA;
+    if (this.#input.series !== null) this.#chart(this.#input.series, atMs, a, b, c);
+  }
+
+  #chart(series: Series, atMs: number, a: number, b: number, c: number): void {
+    const { L1, L2, L3 } = this.#state;
+    const levelPercent = Math.min(L1.levelPercent, L2.levelPercent, L3.levelPercent);
+    const isBad = Number.isNaN(a + b + c);
+    series.add({ atMs, amperes: [a, b, c], levelPercent, thermalPercent: Number.NaN, isBad });
   }
 
   /** A row with a value that is negative or missing: neither is equal to its magnitude. */

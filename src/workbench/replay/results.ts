@@ -4,6 +4,7 @@ import type { Conductor, Element, Phase } from '../../feeder.ts';
 import type { Event } from '../../messages.ts';
 import type { Problem } from '../../yaml-file.ts';
 import type { TimeForm } from '../trace/sink.ts';
+import type { Series } from './series.ts';
 
 export interface ReplayEvent {
   readonly atMs: number;
@@ -50,6 +51,7 @@ export interface FeederResult {
   readonly peakAtMs: number | null;
   readonly peakPhase: Phase | null;
   readonly peakThermalPercent: number | null;
+  readonly budget: { readonly episodesPerYear: number; readonly minutesPerYear: number };
 }
 
 export interface ReplayResult {
@@ -63,4 +65,6 @@ export interface ReplayResult {
   readonly unknown: ReadonlyMap<string, number>;
   readonly notes: readonly string[];
   readonly readings: number;
+  /** By feeder; empty unless asked for. */
+  readonly series: ReadonlyMap<string, Series>;
 }

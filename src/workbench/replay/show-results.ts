@@ -71,22 +71,35 @@ function timeText(atMs: number, form: TimeForm): string {
 }
 
 function summary(feeder: FeederResult, form: TimeForm): string[] {
-  const { feederId, readings, episodes, firstMs, lastMs } = feeder;
-  if (readings === 0) return [`${feederId}: no reading in the trace`, ''];
+  if (feeder.readings === 0) return [`${feeder.feederId}: no reading in the trace`, ''];
+  return [feeder.feederId, ...summaryRows(feeder, form).map(([name, value]) => `  ${name.padEnd(14)} ${value}`), ''];
+}
+
+/** What a feeder's summary says, by name. */
+export function summaryRows(feeder: FeederResult, form: TimeForm): [name: string, value: string][] {
+  const { readings, episodes, firstMs, lastMs, peakThermalPercent } = feeder;
   const span = `${timeText(firstMs ?? 0, form).trim()} to ${timeText(lastMs ?? 0, form).trim()}`;
   const levels = episodes.flatMap(({ deepestLevelPercent }) => deepestLevelPercent ?? []);
   const limited = episodes.reduce((sum, episode) => sum + episode.limitedMinutes, 0);
-  const rows: [string, string][] = [
+  return [
     ['readings', `${readings}, ${span}`],
     ['episodes', `${episodes.length}, ${minutes(episodes.reduce((sum, episode) => sum + episode.minutes, 0))}`],
     ['deepest level', levels.length === 0 ? 'none asked' : `${Math.min(...levels)} %`],
-    ['customers', `${levels.length} limits, ${minutes(limited)}`],
+    [
+      'customers',
+      `${levels.length} ${levels.length === 1 ? 'limit' : 'limits'}, ${minutes(limited)}${budgetText(feeder)}`,
+    ],
     ['over rating', minutes(feeder.overRatingMinutes)],
     ['peak', peak(feeder, form)],
+    ...(peakThermalPercent === null ? [] : [['peak thermal', `${peakThermalPercent} %`] as [string, string]]),
     ['data', `${feeder.bad} bad, ${feeder.wrongSigns} of the wrong sign, ${gaps(feeder)}`],
   ];
-  if (feeder.peakThermalPercent !== null) rows.splice(6, 0, ['peak thermal', `${feeder.peakThermalPercent} %`]);
-  return [feederId, ...rows.map(([name, value]) => `  ${name.padEnd(14)} ${value}`), ''];
+}
+
+/** The budget is for a year; so is what the trace comes to, where it is long enough to say. */
+function budgetText({ budget, firstMs, lastMs }: FeederResult): string {
+  const days = ((lastMs ?? 0) - (firstMs ?? 0)) / 86_400_000;
+  return `; the budget of a year is ${budget.episodesPerYear} and ${budget.minutesPerYear} min (trace: ${days.toFixed(1)} days)`;
 }
 
 function minutes(value: number): string {

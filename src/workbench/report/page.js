@@ -1,0 +1,365 @@
+// The report's page, run by a browser: unpacks the points, draws them with uPlot, zooms, pans and jumps. What is drawn is
+// thinned to the width of the screen at every zoom, lowest and highest of each column, so that a year stays fluid.
+/* global document, window, uPlot, Blob, Response, DecompressionStream, getComputedStyle, matchMedia */
+const MISSING = 0xffff;
+const SECONDS_ZERO_MS = 1e12;
+const AXIS_PX = 60;
+const RIGHT_PX = 16;
+const { form, feeders } = JSON.parse(document.getElementById('data').textContent);
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+/** Seconds, as uPlot counts them: since 1970, or those of the trace. */
+const seconds = (atMs) => (form === 'utc' ? atMs / 1000 : (atMs - SECONDS_ZERO_MS) / 1000);
+
+async function unpack(feeder) {
+  const bytes = Uint8Array.from(atob(feeder.data), (character) => character.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'));
+  const buffer = await new Response(stream).arrayBuffer();
+  const { count } = feeder;
+  let at = 0;
+  const take = (Kind) => {
+    const column = new Kind(buffer.slice(at, at + count * Kind.BYTES_PER_ELEMENT));
+    at += count * Kind.BYTES_PER_ELEMENT;
+    return column;
+  };
+  const times = take(Float64Array).map((offsetMs) => seconds(feeder.startMs + offsetMs));
+  const columns = [take(Uint16Array), take(Uint16Array), take(Uint16Array), take(Uint16Array)];
+  return { times, columns, level: take(Uint8Array), bad: take(Uint8Array), stepA: feeder.stepA };
+}
+
+function medianInterval(times) {
+  const some = [];
+  for (let at = 1; at < times.length && some.length < 5000; at++) some.push(times[at] - times[at - 1]);
+  some.sort((a, b) => a - b);
+  return some[Math.floor(some.length / 2)] || 1;
+}
+
+function firstAtOrAfter(times, time) {
+  let low = 0;
+  let high = times.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (times[middle] < time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The points from `min` to `max`, at most two per pixel, with a hole where there is a gap. */
+function visible(points, min, max, pixels) {
+  const { times, columns, level, stepA } = points;
+  const from = Math.max(0, firstAtOrAfter(times, min) - 1);
+  const to = Math.min(times.length, firstAtOrAfter(times, max) + 1);
+  const stride = Math.max(1, Math.floor((to - from) / pixels));
+  const out = [[], [], [], [], [], []];
+  const value = (column, index) => (column[index] === MISSING ? null : column[index]);
+  const push = (index, pick) => {
+    out[0].push(times[index]);
+    for (let phase = 0; phase < 3; phase++) {
+      const found = pick(columns[phase]);
+      out[phase + 1].push(found === null ? null : found * stepA);
+    }
+    out[4].push(level[index]);
+    const heat = value(columns[3], index);
+    out[5].push(heat === null ? null : heat / 10);
+  };
+  for (let at = from; at < to; at += stride) {
+    const end = Math.min(to, at + stride);
+    if (at > from && times[at] - times[at - 1] > points.gapS) {
+      out[0].push((times[at] + times[at - 1]) / 2);
+      for (let series = 1; series < out.length; series++) out[series].push(null);
+    }
+    if (end - at === 1) push(at, (column) => value(column, at));
+    else {
+      const extreme = (better) => (column) => {
+        let best = null;
+        for (let index = at; index < end; index++) {
+          const found = value(column, index);
+          if (found !== null && (best === null || better(found, best))) best = found;
+        }
+        return best;
+      };
+      push(
+        at,
+        extreme((a, b) => a < b),
+      );
+      push(
+        end - 1,
+        extreme((a, b) => a > b),
+      );
+    }
+  }
+  return out;
+}
+
+function shade(plot, feeder) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.fillStyle = colour('shade');
+  for (const [start, end] of feeder.episodes) {
+    const left = plot.valToPos(seconds(start), 'x', true);
+    const right = plot.valToPos(seconds(end), 'x', true);
+    if (right < bbox.left || left > bbox.left + bbox.width) continue;
+    const from = Math.max(left, bbox.left);
+    ctx.fillRect(from, bbox.top, Math.max(2, Math.min(right, bbox.left + bbox.width) - from), bbox.height);
+  }
+  ctx.restore();
+}
+
+function levels(plot, feeder, marked) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.font = `${11 * devicePixelRatio}px system-ui`;
+  for (const { name, valueA } of feeder.lines) {
+    const y = plot.valToPos(valueA, 'A', true);
+    if (!(y >= bbox.top && y <= bbox.top + bbox.height)) continue;
+    ctx.strokeStyle = ctx.fillStyle = colour(name === 'dropout' ? 'faint' : 'limit');
+    ctx.lineWidth = devicePixelRatio;
+    ctx.setLineDash(name === 'rating' || name === 'emergency' ? [] : [6 * devicePixelRatio, 4 * devicePixelRatio]);
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, y);
+    ctx.lineTo(bbox.left + bbox.width, y);
+    ctx.stroke();
+    ctx.fillText(`${name} ${valueA} A`, bbox.left + 6 * devicePixelRatio, y - 4 * devicePixelRatio);
+  }
+  if (marked !== null) {
+    const x = plot.valToPos(marked, 'x', true);
+    ctx.strokeStyle = colour('mark');
+    ctx.setLineDash([]);
+    ctx.lineWidth = 2 * devicePixelRatio;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+function drawQuality(canvas, points, min, max) {
+  const width = canvas.clientWidth;
+  canvas.width = width * devicePixelRatio;
+  canvas.height = 14 * devicePixelRatio;
+  const ctx = canvas.getContext('2d');
+  ctx.scale(devicePixelRatio, devicePixelRatio);
+  const { times, bad, gapS } = points;
+  const wide = width - AXIS_PX - RIGHT_PX;
+  const x = (time) => AXIS_PX + ((Math.min(Math.max(time, min), max) - min) / (max - min)) * wide;
+  ctx.fillStyle = colour('good');
+  ctx.fillRect(x(times[0]), 2, x(times[times.length - 1]) - x(times[0]), 10);
+  const to = Math.min(times.length, firstAtOrAfter(times, max) + 1);
+  for (let at = Math.max(0, firstAtOrAfter(times, min) - 1); at < to; at++) {
+    const isGap = at > 0 && times[at] - times[at - 1] > gapS;
+    if (isGap) {
+      ctx.fillStyle = colour('gap');
+      ctx.fillRect(x(times[at - 1]), 2, Math.max(2, x(times[at]) - x(times[at - 1])), 10);
+    }
+    if (bad[at] === 1) {
+      ctx.fillStyle = colour('bad');
+      ctx.fillRect(x(times[at]), 2, Math.max(2, x(times[at + 1] ?? times[at]) - x(times[at])), 10);
+    }
+  }
+}
+
+function axes(label) {
+  const common = {
+    stroke: colour('faint'),
+    grid: { stroke: colour('line'), width: 1 },
+    ticks: { stroke: colour('line') },
+  };
+  const time = form === 'utc' ? {} : { values: (_, ticks) => ticks.map((tick) => `${tick} s`) };
+  return [
+    { ...common, ...time },
+    { ...common, scale: label, size: AXIS_PX, values: (_, ticks) => ticks.map((tick) => `${tick} ${label}`) },
+  ];
+}
+
+/** The charts of one feeder, with one time axis. */
+class FeederChart {
+  constructor(section, feeder, points) {
+    Object.assign(this, { section, feeder, points, marked: null, plots: [] });
+    this.currents = section.querySelector('.currents');
+    const { times } = points;
+    const last = times[times.length - 1];
+    this.full = [times[0], last > times[0] ? last : times[0] + 1];
+    this.range = [...this.full];
+    for (const button of section.querySelectorAll('[data-do]'))
+      button.addEventListener('click', () => this.move(button.dataset.do));
+    this.draw();
+  }
+
+  move(what) {
+    const [min, max] = this.range;
+    const half = (max - min) / 2;
+    const to = {
+      all: this.full,
+      in: [min + half / 2, max - half / 2],
+      out: [min - half, max + half],
+      earlier: [min - half, max - half],
+      later: [min + half, max + half],
+    }[what];
+    this.show(...to);
+  }
+
+  jump(atMs) {
+    this.marked = seconds(atMs);
+    const half = Math.min((this.full[1] - this.full[0]) / 2, this.points.gapS * 20);
+    this.show(this.marked - half, this.marked + half);
+    this.section.scrollIntoView({ behavior: 'auto', block: 'start' });
+  }
+
+  show(min, max) {
+    const { full, points, plots, section } = this;
+    const span = Math.min(full[1] - full[0], Math.max(points.gapS / 3, max - min));
+    const start = Math.min(Math.max(min, full[0]), full[1] - span);
+    this.range = [start, start + span];
+    const data = visible(points, start, start + span, this.currents.clientWidth);
+    plots[0].setData(data.slice(0, 4), false);
+    plots[1].setData([data[0], data[4], data[5]], false);
+    for (const plot of plots) plot.setScale('x', { min: start, max: start + span });
+    drawQuality(section.querySelector('.quality'), points, start, start + span);
+    section.dataset.from = String(start);
+    section.dataset.to = String(start + span);
+  }
+
+  draw() {
+    for (const plot of this.plots) plot.destroy();
+    const { feeder } = this;
+    const rise = (least) => ({ range: (_plot, _low, high) => [0, Math.max(least, (high ?? 0) * 1.05)] });
+    const highest = Math.max(...feeder.lines.map(({ valueA }) => valueA ?? 0)) * 1.05;
+    const episodes = [(plot) => shade(plot, feeder)];
+    const marks = [(plot) => levels(plot, feeder, this.marked)];
+    const phases = this.options(300, 'A', phaseSeries(), { drawClear: episodes, draw: marks }, { A: rise(highest) });
+    const percents = this.options(150, '%', percentSeries(), { drawClear: episodes }, { '%': rise(105) });
+    this.plots = [
+      new uPlot(phases, [[], [], [], []], this.currents),
+      new uPlot(percents, [[], [], []], this.section.querySelector('.level')),
+    ];
+    for (const plot of this.plots) this.handle(plot);
+    this.show(...this.range);
+  }
+
+  options(height, label, series, hooks, scales) {
+    const [min, max] = this.range;
+    return {
+      width: this.currents.clientWidth,
+      height,
+      padding: [8, RIGHT_PX, 0, 0],
+      tzDate: (stamp) => uPlot.tzDate(new Date(stamp * 1000), 'Etc/UTC'),
+      scales: { x: { time: form === 'utc', auto: false, min, max }, ...scales },
+      series: [{ label: form === 'utc' ? 'UTC' : 'time' }, ...series],
+      axes: axes(label),
+      cursor: {
+        sync: { key: `feeder-${this.feeder.feederId}` },
+        drag: { x: true, y: false, setScale: false },
+        bind: { dblclick: () => () => this.show(...this.full) },
+      },
+      hooks: { ...hooks, setSelect: [(plot) => this.selected(plot)] },
+    };
+  }
+
+  selected(plot) {
+    const { left, width } = plot.select;
+    if (width < 4) return;
+    const [min, max] = [plot.posToVal(left, 'x'), plot.posToVal(left + width, 'x')];
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.show(min, max);
+  }
+
+  /** The wheel zooms where the pointer is; a drag with shift pans. */
+  handle(plot) {
+    const wheel = (event) => {
+      event.preventDefault();
+      const at = plot.posToVal(event.offsetX, 'x');
+      const factor = event.deltaY < 0 ? 0.8 : 1.25;
+      this.show(at - (at - this.range[0]) * factor, at + (this.range[1] - at) * factor);
+    };
+    plot.over.addEventListener('wheel', wheel, { passive: false });
+    plot.over.addEventListener('mousedown', (event) => this.pan(plot, event), { capture: true });
+  }
+
+  pan(plot, event) {
+    if (!event.shiftKey) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const [min, max] = this.range;
+    const perPixel = (max - min) / plot.over.clientWidth;
+    const move = ({ clientX }) => {
+      const by = (event.clientX - clientX) * perPixel;
+      this.show(min + by, max + by);
+    };
+    const up = () => {
+      window.removeEventListener('mousemove', move);
+      window.removeEventListener('mouseup', up);
+    };
+    window.addEventListener('mousemove', move);
+    window.addEventListener('mouseup', up);
+  }
+}
+
+function phaseSeries() {
+  const dashes = [undefined, [8, 3], [3, 3]];
+  return ['L1', 'L2', 'L3'].map((name, index) => ({
+    label: name,
+    scale: 'A',
+    stroke: colour(name),
+    width: 1.5,
+    dash: dashes[index],
+    points: { show: false },
+    value: (_plot, value) => (typeof value === 'number' ? `${value.toFixed(1)} A` : 'no value'),
+  }));
+}
+
+function percentSeries() {
+  const common = {
+    scale: '%',
+    width: 1.5,
+    points: { show: false },
+    value: (_plot, value) => (typeof value === 'number' ? `${value} %` : 'none'),
+  };
+  const paths = uPlot.paths.stepped({ align: 1 });
+  return [
+    { ...common, label: 'permitted level', stroke: colour('limit'), paths },
+    { ...common, label: 'thermal state', stroke: colour('mark') },
+  ];
+}
+
+async function start() {
+  const charts = [];
+  for (const [index, feeder] of feeders.entries()) {
+    const points = await unpack(feeder);
+    points.gapS = 3 * medianInterval(points.times);
+    const section = document.querySelector(`section.feeder[data-feeder="${index}"]`);
+    if (points.times.length > 0) charts[index] = new FeederChart(section, feeder, points);
+  }
+  const drawAll = () => {
+    for (const each of charts) each?.draw();
+  };
+  document.getElementById('theme').addEventListener('click', () => {
+    const root = document.documentElement;
+    const now = root.dataset.theme ?? (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');
+    root.dataset.theme = now === 'dark' ? 'light' : 'dark';
+    drawAll();
+  });
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', drawAll);
+  window.addEventListener('resize', drawAll);
+  // Paper is white whatever the screen is.
+  let before;
+  window.addEventListener('beforeprint', () => {
+    before = document.documentElement.dataset.theme;
+    document.documentElement.dataset.theme = 'light';
+    drawAll();
+  });
+  window.addEventListener('afterprint', () => {
+    if (before === undefined) delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = before;
+    drawAll();
+  });
+  document.addEventListener('click', (event) => {
+    const row = event.target.closest('button.jump')?.closest('tr');
+    if (!row) return;
+    for (const other of document.querySelectorAll('tr.selected')) other.classList.remove('selected');
+    row.classList.add('selected');
+    charts[Number(row.dataset.feeder)]?.jump(Number(row.dataset.at));
+  });
+  document.body.dataset.ready = 'true';
+}
+start();
