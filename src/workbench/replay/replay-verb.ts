@@ -12,6 +12,8 @@ export interface ReplayOptions {
   readonly feeder?: string | undefined;
   readonly gap?: number | undefined;
   readonly strict?: boolean | undefined;
+  /** Prints no results: the report or a caller has them. */
+  readonly quiet?: boolean | undefined;
   readonly report?: string | undefined;
   readonly json?: boolean | undefined;
 }
@@ -44,7 +46,7 @@ export async function replayVerb(config: string, traces: readonly string[], opti
       const { reportHtml } = await import('../report/report.ts');
       writeFileSync(options.report, reportHtml({ configuration, traces, result }));
     }
-    process.stdout.write(options.json === true ? replayJson(result) : replayText(result));
+    if (options.quiet !== true) process.stdout.write(options.json === true ? replayJson(result) : replayText(result));
     return 0;
   } catch (error) {
     bar.clear();

@@ -362,4 +362,4 @@ async function start() {
   });
   document.body.dataset.ready = 'true';
 }
-start();
+await start();
