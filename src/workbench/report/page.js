@@ -109,6 +109,7 @@ function levels(plot, feeder, marked) {
   const { ctx, bbox } = plot;
   ctx.save();
   ctx.font = `${11 * devicePixelRatio}px system-ui`;
+  ctx.textAlign = 'left';
   for (const { name, valueA } of feeder.lines) {
     const y = plot.valToPos(valueA, 'A', true);
     if (!(y >= bbox.top && y <= bbox.top + bbox.height)) continue;
@@ -159,13 +160,27 @@ function drawQuality(canvas, points, min, max) {
   }
 }
 
+function shownTime(time) {
+  if (typeof time !== 'number') return '';
+  return form === 'utc' ? new Date(time * 1000).toISOString().slice(0, 19) : `${time} s`;
+}
+
+/** Hours and minutes, and the date where a day begins or nothing shorter is shown. */
+function timeTicks(_plot, ticks, _axis, _space, stepS) {
+  return ticks.map((tick) => {
+    const stamp = new Date(tick * 1000).toISOString();
+    const clock = stamp.slice(11, stepS < 60 ? 19 : 16);
+    return stepS >= 86_400 || clock.startsWith('00:00') ? stamp.slice(0, 10) : clock;
+  });
+}
+
 function axes(label) {
   const common = {
     stroke: colour('faint'),
     grid: { stroke: colour('line'), width: 1 },
     ticks: { stroke: colour('line') },
   };
-  const time = form === 'utc' ? {} : { values: (_, ticks) => ticks.map((tick) => `${tick} s`) };
+  const time = form === 'utc' ? { values: timeTicks } : { values: (_, ticks) => ticks.map((tick) => `${tick} s`) };
   return [
     { ...common, ...time },
     { ...common, scale: label, size: AXIS_PX, values: (_, ticks) => ticks.map((tick) => `${tick} ${label}`) },
@@ -245,7 +260,7 @@ class FeederChart {
       padding: [8, RIGHT_PX, 0, 0],
       tzDate: (stamp) => uPlot.tzDate(new Date(stamp * 1000), 'Etc/UTC'),
       scales: { x: { time: form === 'utc', auto: false, min, max }, ...scales },
-      series: [{ label: form === 'utc' ? 'UTC' : 'time' }, ...series],
+      series: [{ label: form === 'utc' ? 'UTC' : 'time', value: (_plot, time) => shownTime(time) }, ...series],
       axes: axes(label),
       cursor: {
         sync: { key: `feeder-${this.feeder.feederId}` },
