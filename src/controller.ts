@@ -15,7 +15,7 @@ import type { ControlRequest, EventAction, FeederState } from './control/types.t
 import { type FeederReading, rounded } from './feeder.ts';
 import { drawAhead, newId } from './ids.ts';
 import { JoinedAlarms } from './joined-alarms.ts';
-import type { AnsweredCommand, Batch, Journal, NewEvent } from './journal/journal.ts';
+import type { AnsweredCommand, Batch, Journal, JournalNews, NewEvent } from './journal/journal.ts';
 import { Keeper } from './keeper.ts';
 import type { Log } from './log.ts';
 import type { Ack, Curtailment, Event, Status } from './messages.ts';
@@ -65,6 +65,13 @@ type EventDraft = Omit<Event, 'schema' | 'sequence' | 'substationId' | 'clockSyn
 /** A wall clock that has moved against the monotonic one by more than this was stepped. */
 const CLOCK_STEP_MS = 2_000;
 const HOUSEKEEPING_MS = 1_000;
+/** Checkpoints wait for a moment without a pickup, in an episode no longer than this. */
+const QUIET_WITHIN_MS = 60_000;
+const GAP_REASONS = {
+  lost: 'the journal had come further: these events are lost with it',
+  shed: 'too many events waited to be sent: the oldest gave way',
+  dropped: 'the journal could not be written for so long that the oldest events of that time are lost',
+};
 
 export class Controller {
   readonly #input: ControllerInput;
@@ -91,6 +98,9 @@ export class Controller {
   /** What is wrong with a feeder's acknowledgements, until a better one comes. */
   readonly #ackAlarms = new Map<string, 'noAck' | 'rejected' | 'failed'>();
   #historyFailing = false;
+  #saidFailure: string | null = null;
+  /** The last moment that was good for clean-up. */
+  #tidiedMs = 0;
   #saidStanding = '';
 
   constructor(input: ControllerInput) {
@@ -106,7 +116,7 @@ export class Controller {
     const { settings, hash } = input.configuration;
     for (const feeder of settings.feeders) this.#feeders.set(feeder.id, watchedFeeder(feeder, settings.sources));
     if (input.rehearse !== false) this.#rehearse();
-    this.#draftLost();
+    this.#tellOfJournal();
     this.#draft(null, 'restart', `version ${VERSION}, settings ${hash}`);
     const acks = this.#resume();
     this.#commands = new Commands(settings.uplink.commandsPerMinute, this.#clock, this.#commandsPort());
@@ -465,14 +475,14 @@ export class Controller {
     const feeder = this.#feeders.get(request.message.feederId);
     if (feeder !== undefined && feeder.episodeId === request.message.episodeId)
       feeder.lastOffered = request.message.requestId;
-    this.#keeper.attempt((journal) => journal.offer(request.message.requestId));
+    this.#keeper.keep((journal) => journal.offer(request.message.requestId));
   }
 
   /** Kept before the broker is told that it was taken. */
   #ack(ack: Ack, feederId: string): void {
     const { requestId, sequence, status, reason } = ack;
     const body = JSON.stringify(ack);
-    const outcome = this.#keeper.attempt((journal) =>
+    const outcome = this.#keeper.keep((journal) =>
       journal.keepAck({ feederId, requestId, sequence, status, body }, this.#clock.wallMs()),
     );
     if (outcome === 'repeated') return;
@@ -503,7 +513,7 @@ export class Controller {
     return {
       targets: () => [...this.#feeders.keys()].map((feederId) => ({ feederId, groupsByCommand: [] })),
       answerTo: (commandId) => this.#keeper.attempt((journal) => journal.answerTo(commandId)) ?? null,
-      isUnkept: () => this.#keeper.isFailing,
+      isUnkept: () => this.#keeper.failure !== null,
       carryOut: (command, now) => this.#carryOut(command, now),
       event: (feederId, type, reason, more) => this.#draft(feederId, type, reason, more),
       keep: (answered) => {
@@ -577,7 +587,7 @@ export class Controller {
       ...this.#measurementAlarms,
       ...acks,
       ...sources,
-      ...(this.#keeper.isFailing ? ['journal/undurable'] : []),
+      ...(this.#keeper.failure !== null ? ['journal/undurable'] : []),
       ...(this.#commands.isFlooded ? ['commands/flood'] : []),
       ...(this.#historyFailing ? ['journal/historyFailed'] : []),
     ];
@@ -599,10 +609,15 @@ export class Controller {
       this.#sayLimitsAgain();
     }
     if (this.#joined.isDue(nowMs)) this.#settleSoon();
+    this.#keeper.retry();
     this.#keeper.keepProgress();
     this.#commands.tidy(nowMs);
     this.#telemetry.tick();
-    if (!this.#settling) this.#keeper.tidy();
+    if (!this.#settling && (this.isQuiet || nowMs - this.#tidiedMs > QUIET_WITHIN_MS)) {
+      this.#tidiedMs = nowMs;
+      this.#keeper.tidy();
+    }
+    this.#tellOfJournal();
     this.#housekeeping = this.#clock.at(nowMs + HOUSEKEEPING_MS, () => this.#housekeep());
   }
 
@@ -618,16 +633,19 @@ export class Controller {
     }
   }
 
-  /** The first event after others that were written and are gone stands for them. */
-  #draftLost(): void {
-    const { lostEvents } = this.#journal;
-    if (lostEvents === null) return;
-    const { first, last } = lostEvents;
-    this.#draft(null, 'gap', 'the journal had ended later: its newest events are lost', {
-      firstSequence: first,
-      lastSequence: last,
-      count: last - first + 1,
-    });
+  /** What has become of the journal itself: that it cannot be written, that a new one began, that events are lost. */
+  #tellOfJournal(): void {
+    const { failure } = this.#keeper;
+    if ((failure === null) !== (this.#saidFailure === null))
+      this.#draft(null, failure === null ? 'alarmEnd' : 'alarm', failure ?? 'written again', { alarm: 'undurable' });
+    this.#saidFailure = failure;
+    for (const news of this.#keeper.takeNews()) {
+      if (news.kind === 'replaced') {
+        this.#draft(null, 'alarm', news.reason, { alarm: 'journalReplaced' });
+        this.#keeper.commit({ states: this.#allStates(), requests: [], events: [], withheld: [] });
+      } else this.#draft(null, 'gap', GAP_REASONS[news.kind], gapOf(news));
+    }
+    if (this.#drafts.length > 0) this.#settleSoon();
   }
 
   #sayLimitsAgain(): void {
@@ -666,4 +684,10 @@ export class Controller {
     }
     return acked;
   }
+}
+
+/** Events that could not be written never had a number. */
+function gapOf(news: Exclude<JournalNews, { kind: 'replaced' }>): Partial<EventDraft> {
+  if (news.kind === 'dropped') return { count: news.count };
+  return { firstSequence: news.first, lastSequence: news.last, count: news.count };
 }

@@ -1,23 +1,30 @@
-// Keeps what the controller decides, also when storage does not: what a commit could not write is tried again with the
-// next one, control and uplink go on from memory meanwhile, and an alarm stands. Small writes that can wait (how far
-// the events have been sent, checkpoints) are done in housekeeping.
+// Keeps what the controller decides, also when storage does not: what could not be written is tried again with the next
+// batch and every second, in its order; control and uplink go on from memory meanwhile, and an alarm stands. Small
+// writes that can wait (how far the events have been sent, checkpoints) are done in housekeeping.
 import type { Clock } from './clock.ts';
-import type { Batch, Journal, Stamp } from './journal/journal.ts';
+import type { Batch, Journal, JournalNews, Stamp } from './journal/journal.ts';
+import { isDamage } from './journal/journal-file.ts';
 import type { Log } from './log.ts';
 
 /** Of each kind, while storage fails. */
 const UNKEPT_MAX = 1_000;
 const TIDY_EVERY_MS = 30_000;
+const RECOVER_EVERY_MS = 10_000;
 
 export class Keeper {
   readonly #journal: Journal;
   readonly #clock: Clock;
   readonly #log: Log;
   #unkept: Batch | null = null;
-  #failing = false;
+  /** Small writes that have to follow it. */
+  #later: ((journal: Journal) => unknown)[] = [];
+  #droppedEvents = 0;
+  #failure: string | null = null;
+  #failures = 0;
   #eventsSentTo: number;
   #eventsKeptTo: number;
   #tidyDueMs: number;
+  #recoverDueMs = 0;
 
   constructor(journal: Journal, clock: Clock, log: Log) {
     this.#journal = journal;
@@ -28,9 +35,9 @@ export class Keeper {
     this.#tidyDueMs = clock.monotonicMs() + TIDY_EVERY_MS;
   }
 
-  /** The last write did not succeed: what is said is not durable. */
-  get isFailing(): boolean {
-    return this.#failing;
+  /** Why what is said is not durable; null where it is. */
+  get failure(): string | null {
+    return this.#failure ?? (this.#journal.isDurable ? null : 'the disk cannot be written: the journal is in memory');
   }
 
   get eventsSentTo(): number {
@@ -46,28 +53,70 @@ export class Keeper {
     };
   }
 
-  /** Durable when it returns, unless storage fails; then it is tried again with the next batch. */
+  /** Durable when it returns, unless storage fails; then it is tried again. */
   commit(batch: Batch): void {
-    this.#unkept = this.#unkept === null ? batch : joined(this.#unkept, batch);
-    try {
-      this.#journal.commit(this.#unkept, this.stamp());
-      this.#unkept = null;
-      this.#failing = false;
-    } catch (error) {
-      this.#failed(error as Error);
-      // A batch that can never be kept must not keep out all that follow.
-      if (/CONSTRAINT/.test((error as { code?: string }).code ?? 'CONSTRAINT')) this.#unkept = null;
-    }
+    this.#unkept = this.#unkept === null ? batch : this.#joined(this.#unkept, batch);
+    this.#catchUp();
   }
 
-  /** A single write; undefined when storage fails. */
-  attempt<T>(write: (journal: Journal) => T): T | undefined {
+  /** A single write or read; undefined when storage fails. */
+  attempt<T>(work: (journal: Journal) => T): T | undefined {
     try {
-      return write(this.#journal);
+      return work(this.#journal);
+    } catch (error) {
+      if (!this.#mended(error as Error)) return undefined;
+    }
+    try {
+      return work(this.#journal);
     } catch (error) {
       this.#failed(error as Error);
       return undefined;
     }
+  }
+
+  /** A small write that is not to be lost: where storage fails it is done in its turn, later. */
+  keep<T>(write: (journal: Journal) => T): T | undefined {
+    const failures = this.#failures;
+    if (this.#unkept !== null || this.#later.length > 0) this.#catchUp();
+    const result = this.#failures === failures ? this.attempt(write) : undefined;
+    if (this.#failures !== failures) this.#later = [...this.#later, write].slice(-UNKEPT_MAX);
+    return result;
+  }
+
+  /** Once a second: gets done what could not be done. */
+  retry(): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (!this.#journal.isDurable && nowMs >= this.#recoverDueMs) {
+      this.#recoverDueMs = nowMs + RECOVER_EVERY_MS;
+      this.attempt((journal) => journal.recover());
+    }
+    if (this.#failure === null) return;
+    // Where nothing waits, a write that means nothing shows whether storage takes one.
+    if (this.#unkept === null) this.#later.push((journal) => journal.setEventsSentTo(this.#eventsSentTo));
+    this.#catchUp();
+  }
+
+  /** What is to be told of the journal; once. */
+  takeNews(): JournalNews[] {
+    const news = this.#journal.takeNews();
+    if (this.#droppedEvents > 0 && this.#failure === null) {
+      news.push({ kind: 'dropped', count: this.#droppedEvents });
+      this.#droppedEvents = 0;
+    }
+    return news;
+  }
+
+  #catchUp(): void {
+    const failures = this.#failures;
+    this.attempt((journal) => {
+      if (this.#unkept !== null) journal.commit(this.#unkept, this.stamp());
+      this.#unkept = null;
+      for (let write = this.#later[0]; write !== undefined; write = this.#later[0]) {
+        write(journal);
+        this.#later.shift();
+      }
+    });
+    if (this.#failures === failures) this.#failure = null;
   }
 
   /** What was committed has been said: storage has time to put it in its place. */
@@ -82,7 +131,7 @@ export class Keeper {
 
   /** How far events have been written and sent. Not worth a commit of its own per event: after a crash a few are said twice, with the same number. */
   keepProgress(): void {
-    this.attempt((journal) => journal.seal());
+    if (this.#unkept === null) this.attempt((journal) => journal.seal());
     if (this.#eventsSentTo === this.#eventsKeptTo) return;
     this.attempt((journal) => {
       journal.setEventsSentTo(this.#eventsSentTo);
@@ -94,23 +143,52 @@ export class Keeper {
   tidy(): void {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs < this.#tidyDueMs && !this.#journal.wantsTidy) return;
-    this.#tidyDueMs = nowMs + TIDY_EVERY_MS;
-    this.attempt((journal) => journal.tidy());
+    this.attempt((journal) => journal.recover());
+    const isMore = this.attempt((journal) => journal.tidy()) === true;
+    this.#tidyDueMs = nowMs + (isMore ? 0 : TIDY_EVERY_MS);
   }
 
-  #failed({ message }: Error): void {
-    this.#failing = true;
-    this.#log.error({ error: message }, 'the journal cannot be written');
+  /** A damaged file has been replaced, and what failed is worth another try. */
+  #mended(error: Error): boolean {
+    if (isDamage(error)) {
+      try {
+        this.#journal.beginAnew();
+        this.#log.error({ error: error.message }, 'the journal was damaged: a new one begins');
+        return true;
+      } catch (again) {
+        this.#failed(again as Error);
+        return false;
+      }
+    }
+    this.#failed(error);
+    return false;
   }
-}
 
-/** Two batches as one, with the newest of what there is no end of. */
-function joined(a: Batch, b: Batch): Batch {
-  return {
-    states: [...new Map([...a.states, ...b.states].map((state) => [state.feederId, state])).values()],
-    requests: [...a.requests, ...b.requests].slice(-UNKEPT_MAX),
-    withheld: [...a.withheld, ...b.withheld].slice(-UNKEPT_MAX),
-    events: [...a.events, ...b.events].slice(-UNKEPT_MAX),
-    commands: [...(a.commands ?? []), ...(b.commands ?? [])].slice(-UNKEPT_MAX),
-  };
+  #failed(error: Error): void {
+    const { message } = error;
+    if (message !== this.#failure) this.#log.error({ error: message }, 'the journal cannot be written');
+    this.#failure = message;
+    this.#failures += 1;
+    // A batch that can never be kept must not keep out all that follow.
+    if (/CONSTRAINT/.test((error as { code?: string }).code ?? 'CONSTRAINT')) this.#giveUp();
+  }
+
+  #giveUp(): void {
+    if (this.#unkept !== null) this.#droppedEvents += this.#unkept.events.length;
+    else this.#later.shift();
+    this.#unkept = null;
+  }
+
+  /** Two batches as one, with the newest of what there is no end of. */
+  #joined(a: Batch, b: Batch): Batch {
+    const events = [...a.events, ...b.events];
+    this.#droppedEvents += Math.max(0, events.length - UNKEPT_MAX);
+    return {
+      states: [...new Map([...a.states, ...b.states].map((state) => [state.feederId, state])).values()],
+      requests: [...a.requests, ...b.requests].slice(-UNKEPT_MAX),
+      withheld: [...a.withheld, ...b.withheld].slice(-UNKEPT_MAX),
+      events: events.slice(-UNKEPT_MAX),
+      commands: [...(a.commands ?? []), ...(b.commands ?? [])].slice(-UNKEPT_MAX),
+    };
+  }
 }

@@ -2,13 +2,22 @@
 // and the sequence of events, which is also the queue of what the head end has yet to hear. One call of `commit` is
 // on stable storage when it returns, whole or not at all; what it returned from may be said. A batch with a request is
 // first kept as one row (ahead.ts), which is quicker, and brought into the tables before anything else is done.
-import { mkdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import Database from 'better-sqlite3';
-import { Ahead } from './ahead.ts';
-import { JOURNAL_STEPS, migrate } from './migrations.ts';
+import type Database from 'better-sqlite3';
+import {
+  isDamage,
+  isReplaced,
+  isUnwritable,
+  type JournalFile,
+  lockFolder,
+  makeFolder,
+  memoryFile,
+  openFile,
+  salvageCopy,
+  setAside,
+} from './journal-file.ts';
+import { restore, type Salvage, salvage } from './salvage.ts';
 import { readSeal, type Seal, writeSeal } from './seal.ts';
-import { lastHash, prepare, writeBatch } from './tables.ts';
+import { lastHash, writeBatch } from './tables.ts';
 import type { WrittenBatch } from './written-batch.ts';
 
 /** When something was written, on every clock that may be needed to read it back. */
@@ -73,73 +82,170 @@ export interface ReceivedAck {
   readonly body: string;
 }
 
-/** Kept beyond what is unsent; the issue of space in the box, not of the head end. */
+/** Of events, sent or not. Those that were sent go beyond it; unsent ones give way beyond the other. */
 const EVENTS_KEPT = 100_000;
+const EVENTS_MAX = 110_000;
 const REQUESTS_KEPT = 100_000;
 const ACKS_KEPT = 300_000;
 /** At the default pace of commands more than five days of nothing but commands; none stays valid for longer than one. */
 const COMMANDS_KEPT = 100_000;
 /** Left to itself SQLite checkpoints inside a commit, in the way of a decision; `tidy` does it in a quiet moment. */
 const COMMITS_BEFORE_TIDY = 100;
+/** Rows that one turn of clean-up takes, so that it is over in some milliseconds. */
+const ROWS_PER_BITE = 500;
 /** What is too old or too much is looked for every few minutes. */
 const TIDIES_PER_CLEANUP = 20;
-const WAL_GROWN_BYTES = 4 * 1024 * 1024;
-/** A commit touches a handful of pages: the library's 16 MB would only be resident. */
-const CACHE_KIB = 1_024;
 
-export class JournalInUse extends Error {}
 class RolledBack extends Error {}
 
+/** What the controller is to tell: events that are lost, or a journal that began anew. */
+export type JournalNews =
+  | { readonly kind: 'lost' | 'shed'; readonly first: number; readonly last: number; readonly count: number }
+  | { readonly kind: 'dropped'; readonly count: number }
+  | { readonly kind: 'replaced'; readonly reason: string };
+
 export class Journal {
-  readonly #lock: Database.Database;
-  readonly #db: Database.Database;
-  readonly #statements: ReturnType<typeof prepare>;
-  readonly #write: (batches: readonly WrittenBatch[]) => void;
-  readonly #ahead: Ahead;
-  /** Durable as the row ahead, and not in the tables yet. */
-  #waiting: WrittenBatch | null;
-  readonly #maxBytes: number;
   readonly #folder: string;
-  /** Events that had been written and are not there: a WAL that went missing, an older copy of the file. */
-  readonly lostEvents: { readonly first: number; readonly last: number } | null;
+  readonly #maxBytes: number;
+  /** Null while the journal is in memory. */
+  #lock: Database.Database | null = null;
+  #file: JournalFile;
+  #write: (batches: readonly WrittenBatch[]) => void = () => {};
+  /** Durable as the row ahead, and not in the tables yet. */
+  #waiting: WrittenBatch | null = null;
+  #news: JournalNews[] = [];
   #sealed: Seal | null;
-  #nextEvent: number;
-  #lastRequest: number;
-  #lastHash: string;
+  #nextEvent = 1;
+  #lastRequest = 0;
+  #lastHash = '';
   #commitsSinceTidy = 0;
   #tidied = 0;
+  #isCleaning = false;
+  /** Unsent events that are to give way once it is told; `before` is the next number at that time. */
+  #shedding: { readonly sequences: readonly number[]; readonly before: number } | null = null;
 
   /**
-   * Opens or makes the journal in `folder`. Throws JournalInUse when another process has it, and an Error in one clear
-   * line when the file is from a newer program or storage does not sync.
+   * Opens or makes the journal in `folder`. A damaged file is set aside, and where the disk cannot be written the
+   * journal is in memory until `recover` succeeds. Throws JournalInUse when another process has it, and an Error in one
+   * clear line when the file is from a newer program, storage does not sync or the folder may not be written.
    */
   constructor(folder: string, maxMegabytes = 512) {
+    this.#folder = folder;
     this.#maxBytes = maxMegabytes * 1e6;
-    mkdirSync(folder, { recursive: true });
-    this.#lock = lockFolder(folder);
-    this.#db = new Database(join(folder, 'journal.db'));
+    this.#sealed = readSeal(folder);
     try {
-      prepareFile(this.#db, folder);
+      this.#file = this.#openOnDisk();
+      this.#use(this.#file);
     } catch (error) {
-      this.close();
+      this.#unlock();
+      if (!isUnwritable(error)) throw error;
+      this.#file = this.#inMemory(salvageCopy(folder));
+    }
+  }
+
+  /** False while the journal is in memory: what is committed does not outlive the process. */
+  get isDurable(): boolean {
+    return this.#file.fileId !== null;
+  }
+
+  #openOnDisk(): JournalFile {
+    makeFolder(this.#folder);
+    this.#lock = lockFolder(this.#folder);
+    try {
+      return openFile(this.#folder);
+    } catch (error) {
+      if (isDamage(error)) return this.#anew(salvageCopy(this.#folder));
+      this.#unlock();
       throw error;
     }
-    this.#statements = prepare(this.#db);
-    this.#folder = folder;
-    this.#ahead = new Ahead(this.#db);
-    this.#write = this.#db.transaction((batches: readonly WrittenBatch[]) => this.#writeAll(batches)).immediate;
-    this.#lastHash = lastHash(this.#db);
-    this.#waiting = this.#ahead.read();
+  }
+
+  #unlock(): void {
+    this.#lock?.close();
+    this.#lock = null;
+  }
+
+  /** The damaged file is set aside, and a new one begins with what could be read. */
+  #anew(saved: Salvage, damaged?: Database.Database): JournalFile {
+    const name = setAside(this.#folder);
+    // Only now, and before there is another: SQLite takes a WAL away by the name that it had.
+    damaged?.close();
+    const file = openFile(this.#folder);
+    this.#news.push({ kind: 'replaced', reason: `the journal was damaged: it is kept as ${name}, a new one begins` });
+    this.#carry(file, saved);
+    return file;
+  }
+
+  #inMemory(saved: Salvage): JournalFile {
+    const file = memoryFile();
+    this.#carry(file, saved);
+    this.#use(file);
+    return file;
+  }
+
+  /** Into the file that is gone on with, what it is to have from the one before. */
+  #carry(file: JournalFile, saved: Salvage): void {
+    restore(file.db, saved);
+    this.#waiting ??= saved.waiting;
+    const sentTo = Number(saved.meta[0]?.value ?? 0);
+    const first = Number(saved.events[0]?.sequence ?? 0);
+    if (first > sentTo + 1) this.#lose(sentTo + 1, first - 1);
+  }
+
+  /** From here on this is the file; the numbers go on above all that were ever given. */
+  #use(file: JournalFile): void {
+    this.#file = file;
+    this.#write = file.db.transaction((batches: readonly WrittenBatch[]) => this.#writeAll(batches)).immediate;
+    this.#lastHash = lastHash(file.db);
+    this.#waiting ??= file.ahead.read();
     this.#bringIn();
-    const last = this.#statements.lastEvent.get() as { sequence: number } | undefined;
-    this.#sealed = readSeal(folder);
-    const kept = last?.sequence ?? 0;
-    const sealed = this.#sealed?.eventSequence ?? 0;
-    this.lostEvents = sealed > kept ? { first: kept + 1, last: sealed } : null;
-    // Numbers that were said are never given again, whatever became of the rows.
-    this.#nextEvent = Math.max(kept, sealed) + 1;
-    const { sequence } = this.#statements.lastSequence.get() as { sequence: number | null };
-    this.#lastRequest = Math.max(sequence ?? 0, this.#sealed?.requestSequence ?? 0);
+    const last = (file.statements.lastEvent.get() as { sequence: number } | undefined)?.sequence ?? 0;
+    const reached = Math.max(this.#nextEvent - 1, this.#sealed?.eventSequence ?? 0);
+    if (reached > last) this.#lose(last + 1, reached);
+    this.#nextEvent = Math.max(last, reached) + 1;
+    const request = (file.statements.lastSequence.get() as { sequence: number | null }).sequence ?? 0;
+    this.#lastRequest = Math.max(request, this.#lastRequest, this.#sealed?.requestSequence ?? 0);
+  }
+
+  #lose(first: number, last: number): void {
+    this.#news.push({ kind: 'lost', first, last, count: last - first + 1 });
+  }
+
+  /** What is to be told; once. */
+  takeNews(): JournalNews[] {
+    return this.#news.splice(0);
+  }
+
+  /** The file turned out to be damaged while it was in use. Throws where no other can be had, not even in memory. */
+  beginAnew(): void {
+    const { db } = this.#file;
+    const saved = salvage(db);
+    try {
+      this.#use(this.#anew(saved, db));
+    } catch (error) {
+      if (!isUnwritable(error)) throw error;
+      this.#unlock();
+      this.#inMemory(saved);
+    }
+    this.#sealed = null;
+  }
+
+  /**
+   * Gets the journal back onto the disk where it is not there, or where somebody has moved it away. Throws as long as
+   * that is not possible; does nothing where all is well.
+   */
+  recover(): void {
+    if (this.isDurable && !isReplaced(this.#file, this.#folder)) return;
+    const { db } = this.#file;
+    const wasDurable = this.isDurable;
+    const saved = salvage(db);
+    this.#unlock();
+    const file = this.#openOnDisk();
+    this.#carry(file, saved);
+    this.#use(file);
+    db.close();
+    this.#sealed = null;
+    if (wasDurable) this.#news.push({ kind: 'replaced', reason: 'the journal was moved away: a new one begins' });
   }
 
   /** One batch, on stable storage when it returns. Gives the events with the numbers that they got. */
@@ -148,7 +254,7 @@ export class Journal {
     this.#commitsSinceTidy += 1;
     try {
       const written = this.#written(batch, stamp);
-      const quick = batch.requests.length > 0 && this.#waiting === null && this.#ahead.write(written);
+      const quick = batch.requests.length > 0 && this.#waiting === null && this.#file.ahead.write(written);
       if (quick) this.#waiting = written;
       else this.#bringIn(written);
       return [...written.events];
@@ -201,8 +307,8 @@ export class Journal {
     const [from, fromRequest, before] = [this.#nextEvent, this.#lastRequest, this.#lastHash];
     try {
       const written = this.#written(batch, { monotonicMs: 0, wallMs: 0, bootId: '', clockSynchronised: false });
-      this.#db.transaction(() => {
-        this.#ahead.write(written);
+      this.#file.db.transaction(() => {
+        this.#file.ahead.write(written);
         this.#writeAll([written]);
         throw new RolledBack();
       })();
@@ -216,13 +322,13 @@ export class Journal {
   }
 
   #writeAll(batches: readonly WrittenBatch[]): void {
-    for (const batch of batches) this.#lastHash = writeBatch(this.#statements, batch, this.#lastHash);
-    if (this.#waiting !== null) this.#ahead.clear();
+    for (const batch of batches) this.#lastHash = writeBatch(this.#file.statements, batch, this.#lastHash);
+    if (this.#waiting !== null) this.#file.ahead.clear();
   }
 
   /** The state of every feeder that was ever kept. */
   states(): StoredState[] {
-    return (this.#statements.states.all() as StateRow[]).map((row) => ({
+    return (this.#file.statements.states.all() as StateRow[]).map((row) => ({
       feederId: row.feeder_id,
       state: JSON.parse(row.body),
       stamp: {
@@ -236,7 +342,7 @@ export class Journal {
 
   /** The newest request of each feeder. */
   latestRequests(): StoredRequest[] {
-    return (this.#statements.latestRequests.all() as RequestRow[]).map((row) => ({
+    return (this.#file.statements.latestRequests.all() as RequestRow[]).map((row) => ({
       requestId: row.request_id,
       sequence: row.sequence,
       feederId: row.feeder_id,
@@ -259,24 +365,24 @@ export class Journal {
     const eventSequence = this.#nextEvent - 1;
     if (eventSequence === this.#sealed?.eventSequence) return;
     this.#sealed = { eventSequence, hash: this.#lastHash, requestSequence: this.#lastRequest };
-    writeSeal(this.#folder, this.#sealed);
+    if (this.isDurable) writeSeal(this.#folder, this.#sealed);
   }
 
   /** Before a request that was decided without a link is handed to a broker: from here on it may have been heard. */
   offer(requestId: string): void {
     this.#bringIn();
-    this.#statements.offer.run(requestId);
+    this.#file.statements.offer.run(requestId);
   }
 
   /** Keeps an acknowledgement; `unknown` when the feeder has no such request, `repeated` when it is kept already. */
   keepAck(ack: ReceivedAck, wallMs: number): 'kept' | 'repeated' | 'unknown' {
     this.#bringIn();
-    const { requestExists, ackExists } = this.#statements;
+    const { requestExists, ackExists } = this.#file.statements;
     if (requestExists.get(ack.requestId, ack.sequence, ack.feederId) === undefined) return 'unknown';
     if (ackExists.get(ack.requestId, ack.body) !== undefined) return 'repeated';
-    this.#db.transaction(() => {
-      this.#statements.putAck.run(ack.requestId, ack.sequence, ack.status, ack.body, wallMs);
-      this.#statements.setAckStatus.run(ack.status, ack.requestId);
+    this.#file.db.transaction(() => {
+      this.#file.statements.putAck.run(ack.requestId, ack.sequence, ack.status, ack.body, wallMs);
+      this.#file.statements.setAckStatus.run(ack.status, ack.requestId);
     })();
     return 'kept';
   }
@@ -284,13 +390,13 @@ export class Journal {
   /** The answer that a command has had; null for one that was never taken. */
   answerTo(commandId: string): string | null {
     this.#bringIn();
-    return (this.#statements.answerTo.get(commandId) as { answer: string } | undefined)?.answer ?? null;
+    return (this.#file.statements.answerTo.get(commandId) as { answer: string } | undefined)?.answer ?? null;
   }
 
   /** Events after `sequence`, in order. */
   eventsAfter(sequence: number, count: number): StoredEvent[] {
     this.#bringIn();
-    return (this.#statements.eventsAfter.all(sequence, count) as EventRow[]).map((row) => ({
+    return (this.#file.statements.eventsAfter.all(sequence, count) as EventRow[]).map((row) => ({
       sequence: row.sequence,
       feederId: row.feeder_id,
       body: row.body,
@@ -299,12 +405,12 @@ export class Journal {
 
   /** Up to which event the head end's broker has taken over. */
   eventsSentTo(): number {
-    return (this.#statements.sentTo.get() as { value: number } | undefined)?.value ?? 0;
+    return (this.#file.statements.sentTo.get() as { value: number } | undefined)?.value ?? 0;
   }
 
   setEventsSentTo(sequence: number): void {
     this.#bringIn();
-    this.#statements.setSentTo.run(sequence);
+    this.#file.statements.setSentTo.run(sequence);
   }
 
   /** The WAL is getting longer than it was made, beyond which commits are slower. */
@@ -312,27 +418,64 @@ export class Journal {
     return this.#commitsSinceTidy >= COMMITS_BEFORE_TIDY;
   }
 
-  /** Checkpoint and clean-up, for a quiet moment. */
-  tidy(): void {
+  /** Checkpoint and some clean-up, for a quiet moment; true while there is more to clean up. */
+  tidy(): boolean {
     this.#bringIn();
     this.#commitsSinceTidy = 0;
-    this.#db.pragma('wal_checkpoint(PASSIVE)');
-    if (this.#tidied++ % TIDIES_PER_CLEANUP !== 0) return;
-    const oldest = (this.#statements.firstEvent.get() as { sequence: number | null }).sequence ?? this.#nextEvent;
-    // A journal that is too large gives up a tenth of its events, the oldest, at a time.
-    const tooLarge = this.#bytes() > this.#maxBytes ? oldest + Math.ceil((this.#nextEvent - oldest) / 10) : 0;
-    this.#cleanEvents(Math.min(Math.max(this.#nextEvent - EVENTS_KEPT, tooLarge) - 1, this.eventsSentTo()));
-    this.#statements.dropRequests.run(REQUESTS_KEPT);
-    this.#statements.dropAcks.run(ACKS_KEPT);
-    this.#statements.dropCommands.run(COMMANDS_KEPT);
+    this.#file.db.pragma('wal_checkpoint(PASSIVE)');
+    if (!this.#isCleaning && this.#tidied++ % TIDIES_PER_CLEANUP !== 0) return false;
+    this.#isCleaning = this.#clean();
+    return this.#isCleaning;
+  }
+
+  /** A bite of what is too much. What was sent goes first, then unsent alarms, then what else was not sent. */
+  #clean(): boolean {
+    const { firstEvent, dropRequests, dropAcks, dropCommands } = this.#file.statements;
+    dropCommands.run(COMMANDS_KEPT);
+    const isTooLarge = this.#bytes() > this.#maxBytes;
+    const oldest = (firstEvent.get() as { sequence: number | null }).sequence ?? this.#nextEvent;
+    const keptFrom = isTooLarge ? this.#nextEvent : this.#nextEvent - EVENTS_KEPT;
+    const upTo = Math.min(keptFrom - 1, this.eventsSentTo(), oldest + ROWS_PER_BITE - 1);
+    if (upTo >= oldest) this.#cleanEvents(upTo);
+    const requests = dropRequests.run({ kept: isTooLarge ? 0 : REQUESTS_KEPT, bite: ROWS_PER_BITE }).changes;
+    const acks = dropAcks.run({ kept: isTooLarge ? 0 : ACKS_KEPT, bite: ROWS_PER_BITE }).changes;
+    if (upTo >= oldest || requests > 0 || acks > 0) return true;
+    return (isTooLarge || this.#nextEvent - oldest > EVENTS_MAX) && this.#shed(isTooLarge);
+  }
+
+  /**
+   * Unsent events give way: first it is told which, and once the gap event is durable they go. What is left of a run of
+   * them is its last hash, on which the next event hangs.
+   */
+  #shed(isTooLarge: boolean): boolean {
+    const { countEvents, unsentAlarms, unsentEvents, emptyEvents, dropEmpty } = this.#file.statements;
+    if (this.#shedding !== null) {
+      const { sequences, before } = this.#shedding;
+      if (this.#nextEvent === before) return true;
+      this.#file.db.transaction(() => {
+        emptyEvents.run(JSON.stringify(sequences));
+        dropEmpty.run(sequences[0], sequences.at(-1));
+      })();
+      this.#shedding = null;
+      return true;
+    }
+    if (!isTooLarge && (countEvents.pluck().get() as number) <= EVENTS_MAX) return false;
+    const sentTo = this.eventsSentTo();
+    let sequences = unsentAlarms.pluck().all(sentTo, ROWS_PER_BITE) as number[];
+    if (sequences.length === 0) sequences = unsentEvents.pluck().all(sentTo, ROWS_PER_BITE) as number[];
+    const [first, last] = [sequences[0], sequences.at(-1)];
+    if (first === undefined || last === undefined) return false;
+    this.#shedding = { sequences, before: this.#nextEvent };
+    this.#news.push({ kind: 'shed', first, last, count: sequences.length });
+    return true;
   }
 
   /** The events up to `sequence` go; what the next one hangs on is noted. */
   #cleanEvents(sequence: number): void {
-    const { eventHash, setCleaned, dropEvents } = this.#statements;
+    const { eventHash, setCleaned, dropEvents } = this.#file.statements;
     const newest = eventHash.get(sequence) as { sequence: number; hash: string } | undefined;
     if (newest === undefined) return;
-    this.#db.transaction(() => {
+    this.#file.db.transaction(() => {
       setCleaned.run(JSON.stringify(newest));
       dropEvents.run(newest.sequence);
     })();
@@ -340,13 +483,13 @@ export class Journal {
 
   /** In use, without the pages that are free to be used again. */
   #bytes(): number {
-    const number = (pragma: string) => this.#db.pragma(pragma, { simple: true }) as number;
+    const number = (pragma: string) => this.#file.db.pragma(pragma, { simple: true }) as number;
     return (number('page_count') - number('freelist_count')) * number('page_size');
   }
 
   close(): void {
-    this.#db.close();
-    this.#lock.close();
+    this.#file.db.close();
+    this.#lock?.close();
   }
 }
 
@@ -372,49 +515,4 @@ interface EventRow {
   sequence: number;
   feeder_id: string | null;
   body: string;
-}
-
-/** An exclusive transaction on a file of its own: the system lets go of it when the process dies, however it dies. */
-function lockFolder(folder: string): Database.Database {
-  const lock = new Database(join(folder, 'lock.db'), { timeout: 0 });
-  try {
-    lock.exec('BEGIN EXCLUSIVE');
-  } catch (error) {
-    lock.close();
-    if ((error as { code?: string }).code?.startsWith('SQLITE_BUSY'))
-      throw new JournalInUse(`${folder} is in use by another controller`);
-    throw error;
-  }
-  return lock;
-}
-
-function prepareFile(db: Database.Database, folder: string): void {
-  db.pragma('journal_mode = WAL');
-  db.pragma('synchronous = FULL');
-  db.pragma('wal_autocheckpoint = 0');
-  db.pragma(`cache_size = -${CACHE_KIB}`);
-  db.pragma(`cache_size = -${CACHE_KIB}`);
-  migrate(db, JOURNAL_STEPS);
-  growWal(db, folder);
-  // better-sqlite3 is built with NORMAL as the WAL's default and falls back to it at the first write.
-  if (db.pragma('synchronous', { simple: true }) !== 2)
-    throw new Error(`${folder}: SQLite does not keep synchronous = FULL`);
-}
-
-/**
- * A commit that has to lengthen the WAL costs about 0.1 ms more (measured), so it gets its length once, here; a commit
- * of a request with its events is some six pages. After a kill it still has it.
- */
-function growWal(db: Database.Database, folder: string): void {
-  const hasLength = statSync(join(folder, 'journal.db-wal')).size >= WAL_GROWN_BYTES;
-  const grow = db.transaction(() => {
-    // In pieces: one blob of that size would stay in the process's memory.
-    db.prepare(
-      `WITH RECURSIVE piece(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM piece WHERE n < ?)
-       INSERT OR REPLACE INTO meta SELECT 'padding' || n, zeroblob(65536) FROM piece`,
-    ).run(WAL_GROWN_BYTES / 65_536);
-    db.exec(`DELETE FROM meta WHERE name LIKE 'padding%'`);
-  });
-  if (!hasLength) grow();
-  db.pragma('wal_checkpoint(RESTART)');
 }

@@ -21,6 +21,8 @@ export const JOURNAL_STEPS = [
   // Its length is that of ROW_BYTES in ahead.ts, for good: a row that never changes its length is overwritten in place.
   `CREATE TABLE ahead (body BLOB NOT NULL);
    INSERT INTO ahead VALUES (zeroblob(16000));`,
+  // The newest request of each feeder, without reading all that there ever were.
+  'CREATE INDEX request_of_feeder ON request (feeder_id, sequence);',
 ];
 
 /** Currents in hundredths of an ampere, then how many readings were usable, uncertain among them, and bad. */

@@ -57,14 +57,33 @@ export function prepare(db: Database.Database) {
     putEvent: db.prepare('INSERT INTO event VALUES (?, ?, ?, ?, ?)'),
     lastEvent: db.prepare('SELECT sequence, hash FROM event ORDER BY sequence DESC LIMIT 1'),
     firstEvent: db.prepare('SELECT min(sequence) AS sequence FROM event'),
-    eventsAfter: db.prepare('SELECT sequence, feeder_id, body FROM event WHERE sequence > ? ORDER BY sequence LIMIT ?'),
+    eventsAfter: db.prepare(
+      `SELECT sequence, feeder_id, body FROM event WHERE sequence > ? AND body <> '' ORDER BY sequence LIMIT ?`,
+    ),
     eventHash: db.prepare('SELECT sequence, hash FROM event WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1'),
     dropEvents: db.prepare('DELETE FROM event WHERE sequence <= ?'),
+    countEvents: db.prepare('SELECT count(*) FROM event'),
+    unsentAlarms: db.prepare(
+      `SELECT sequence FROM event WHERE sequence > ? AND body <> '' AND body NOT LIKE '%"episodeId"%'
+       AND body NOT LIKE '%"type":"gap"%' ORDER BY sequence LIMIT ?`,
+    ),
+    unsentEvents: db.prepare(
+      `SELECT sequence FROM event WHERE sequence > ? AND body <> '' AND body NOT LIKE '%"type":"gap"%'
+       ORDER BY sequence LIMIT ?`,
+    ),
+    emptyEvents: db.prepare(`UPDATE event SET body = '' WHERE sequence IN (SELECT value FROM json_each(?))`),
+    dropEmpty: db.prepare(
+      `DELETE FROM event WHERE sequence BETWEEN ? AND ? AND body = ''
+       AND EXISTS (SELECT 1 FROM event AS next WHERE next.sequence = event.sequence + 1 AND next.body = '')`,
+    ),
     dropRequests: db.prepare(
-      `DELETE FROM request WHERE sequence < (SELECT sequence FROM request ORDER BY sequence DESC LIMIT 1 OFFSET ?)
+      `DELETE FROM request WHERE sequence IN (SELECT sequence FROM request ORDER BY sequence
+         LIMIT max(0, min($bite, (SELECT count(*) FROM request) - $kept)))
        AND sequence NOT IN (SELECT max(sequence) FROM request GROUP BY feeder_id)`,
     ),
-    dropAcks: db.prepare('DELETE FROM ack WHERE id < (SELECT max(id) FROM ack) - ?'),
+    dropAcks: db.prepare(
+      `DELETE FROM ack WHERE id <= (SELECT min((SELECT min(id) FROM ack) + $bite - 1, (SELECT max(id) FROM ack) - $kept))`,
+    ),
     sentTo: db.prepare(`SELECT value FROM meta WHERE name = 'eventsSentTo'`),
     setCleaned: db.prepare(`INSERT OR REPLACE INTO meta VALUES ('eventsCleaned', ?)`),
     setSentTo: db.prepare(

@@ -163,7 +163,7 @@ describe('a journal that has lost its newest part', () => {
   test('is whole with its WAL', () => {
     const { copy } = killed();
     const { journal } = open(copy);
-    expect(journal.lostEvents).toBeNull();
+    expect(journal.takeNews()).toEqual([]);
     expect(verifyEvents(copy)).toEqual({ events: 13, broken: null, reason: null });
   });
 
@@ -175,14 +175,14 @@ describe('a journal that has lost its newest part', () => {
     const { copy } = killed();
     harm(join(copy, 'journal.db-wal'));
     const { journal } = open(copy);
-    const lost = journal.lostEvents;
-    expect(lost?.last).toBe(13);
-    expect(lost?.first).toBeGreaterThan(2);
-    if (left !== null) expect(lost?.first).toBe(left + 1);
+    const [lost] = journal.takeNews();
+    if (lost?.kind !== 'lost') return expect.fail();
+    expect(lost.last).toBe(13);
+    expect(lost.first).toBeGreaterThan(2);
+    if (left !== null) expect(lost.first).toBe(left + 1);
     expect(journal.lastSequence()).toBe(77);
-    expect(verifyEvents(copy)).toMatchObject({ broken: lost?.first });
-    if (lost === null) return;
-    const [event] = commit(journal, gap(lost.first, lost.last, lost.last - lost.first + 1));
+    expect(verifyEvents(copy)).toMatchObject({ broken: lost.first });
+    const [event] = commit(journal, gap(lost.first, lost.last, lost.count));
     expect(event?.sequence).toBe(14);
     journal.seal();
     expect(verifyEvents(copy)).toEqual({ events: lost.first, broken: null, reason: null });
@@ -197,7 +197,7 @@ describe('a journal that has lost its newest part', () => {
   }
 
   test('because an older copy was put back is noticed too', () => {
-    const { journal, folder, add, close } = open();
+    const { folder, add, close } = open();
     add('a', 'b');
     close();
     const older = readFileSync(join(folder, 'journal.db'));
@@ -206,7 +206,6 @@ describe('a journal that has lost its newest part', () => {
     again.journal.seal();
     again.close();
     writeFileSync(join(folder, 'journal.db'), older);
-    expect(open(folder).journal.lostEvents).toEqual({ first: 3, last: 4 });
-    expect(journal.lostEvents).toBeNull();
+    expect(open(folder).journal.takeNews()).toEqual([{ kind: 'lost', first: 3, last: 4, count: 2 }]);
   });
 });

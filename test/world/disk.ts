@@ -138,10 +138,11 @@ export class GatedJournal extends Journal {
   }
 
   /** Where nothing was written there is nothing to tidy, and years of it would be most of the work. */
-  override tidy(): void {
-    if (this.#isTidy) return;
-    this.#pass(() => super.tidy());
-    this.#isTidy = true;
+  override tidy(): boolean {
+    if (this.#isTidy) return false;
+    const isMore = this.#pass(() => super.tidy());
+    this.#isTidy = !isMore;
+    return isMore;
   }
 
   #pass<T>(write: () => T, lie?: () => T): T {
