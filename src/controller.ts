@@ -21,6 +21,7 @@ import type { Log } from './log.ts';
 import type { Ack, Curtailment, Event, Status } from './messages.ts';
 import { rehearse } from './rehearsal.ts';
 import { expiresWallMs, requestMessage } from './request-message.ts';
+import { staleAfterMs } from './source-settings.ts';
 import { TelemetryIntervals } from './telemetry.ts';
 import type { OutgoingRequest } from './uplink/delivery.ts';
 import type { Connect } from './uplink/link.ts';
@@ -94,7 +95,8 @@ export class Controller {
   #wallOffsetMs: number;
   #stopped = false;
   readonly #silentSources = new Set<string>();
-  readonly #measurementAlarms = new Set<string>();
+  /** What is odd about the readings, as the status names it. */
+  readonly #measurementAlarms = new Map<string, string>();
   /** What is wrong with a feeder's acknowledgements, until a better one comes. */
   readonly #ackAlarms = new Map<string, 'noAck' | 'rejected' | 'failed'>();
   #historyFailing = false;
@@ -174,20 +176,27 @@ export class Controller {
   }
 
   /** What is odd about the measurement of a feeder or about a source, or no longer is. */
-  measurementAlarm(change: MeasurementAlarm | SourceAlarm): void {
+  measurementAlarm({ feederId, sourceId, phase, alarm, standing, reason }: MeasurementAlarm | SourceAlarm): void {
     if (this.#stopped) return;
-    const { feederId, phase, alarm, standing, reason } = change;
-    const whose = feederId === null ? { sourceId: change.sourceId } : phase === null ? {} : { phase };
-    const name = `${feederId ?? change.sourceId}/${alarm}${phase === null ? '' : ` ${phase}`}`;
-    if (standing) this.#measurementAlarms.add(name);
-    else this.#measurementAlarms.delete(name);
-    this.#draft(feederId, standing ? 'alarm' : 'alarmEnd', reason, { alarm, ...whose });
+    const name = `${feederId ?? sourceId}/${alarm}${phase === null ? '' : ` ${phase}`}`;
+    // The two sources of a feeder may both be odd, and one of them mend.
+    const key = `${sourceId} ${name}`;
+    if (standing) this.#measurementAlarms.set(key, name);
+    else this.#measurementAlarms.delete(key);
+    const type = standing ? 'alarm' : 'alarmEnd';
+    this.#draft(feederId, type, reason, { alarm, sourceId, ...(phase !== null && { phase }) });
     this.#settleSoon();
   }
 
   /** A feeder takes its readings from another source from now on; its timers go on. */
   changedOver(feederId: string, sourceId: string, reason: string): void {
-    if (this.#stopped) return;
+    const feeder = this.#feeders.get(feederId);
+    const source = this.#input.configuration.settings.sources.find(({ id }) => id === sourceId);
+    if (this.#stopped || feeder === undefined || source === undefined) return;
+    feeder.control = { ...feeder.control, staleAfterMs: staleAfterMs(source) };
+    const key = `backup of ${feederId}`;
+    if (sourceId === feeder.settings.currents.source) this.#measurementAlarms.delete(key);
+    else this.#measurementAlarms.set(key, `${feederId}/onBackup`);
     this.#draft(feederId, 'source', reason, { sourceId });
     this.#settleSoon();
   }
@@ -584,7 +593,7 @@ export class Controller {
     const acks = [...this.#ackAlarms].map(([id, alarm]) => `${id}/${alarm}`);
     return [
       ...feeders,
-      ...this.#measurementAlarms,
+      ...new Set(this.#measurementAlarms.values()),
       ...acks,
       ...sources,
       ...(this.#keeper.failure !== null ? ['journal/undurable'] : []),

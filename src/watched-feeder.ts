@@ -16,7 +16,8 @@ import type { OutgoingRequest } from './uplink/delivery.ts';
 export interface WatchedFeeder {
   readonly settings: FeederSettings;
   readonly group: SettingsGroup;
-  readonly control: ControlSettings;
+  /** What control goes by; its staleness limit is that of the source in use. */
+  control: ControlSettings;
   state: FeederState;
   /** Actions of this turn. */
   readonly actions: Action[];

@@ -34,7 +34,7 @@ export interface AcquisitionInput {
 export function openAcquisition(input: AcquisitionInput): Acquisition {
   const lines = new ModbusLines(input.clock, input.random);
   const polls = new SharedTimers(input.clock);
-  const inputs = new FeederInputs(input.feeders, input.events);
+  const inputs = new FeederInputs(input.feeders, input.sources, input.clock, input.events);
   const folder = trustFolder(input.dataFolder);
   const servers: OpcuaSource[] = [];
   for (const settings of input.sources) {

@@ -1,28 +1,53 @@
-// From what the sources give to what control sees: every reading is judged here, for every kind of source alike.
-import { type FeederReading, PHASES, type Phase } from '../feeder.ts';
+// From what the sources give to what control sees: every reading is judged here, for every kind of source alike, and of
+// a feeder with two sources the readings of one are passed on.
+import type { Clock } from '../clock.ts';
+import type { FeederReading } from '../feeder.ts';
 import type { FeederSettings } from '../feeder-settings.ts';
-import { judgeCurrent, type Plausibility } from './quality.ts';
+import { type SourceSettings, staleAfterMs } from '../source-settings.ts';
+import { type ChangeOver, type ChangeOverSettings, newChangeOver, takeReading, type Which } from './change-over.ts';
+import {
+  type AlarmChange,
+  judgeReading,
+  newQualityMemory,
+  type QualityMemory,
+  type QualityRules,
+} from './quality-judge.ts';
+import { qualityRules } from './quality-rules.ts';
 import type { AcquisitionEvents, SourceAlarm, SourceEvents, SourceReading } from './source-reading.ts';
 
-export class FeederInputs implements SourceEvents {
-  readonly #feeders: ReadonlyMap<string, FeederSettings>;
-  readonly #plausibilities: ReadonlyMap<string, Plausibility>;
-  readonly #events: AcquisitionEvents;
+/** One feeder on one source. */
+interface Input {
+  readonly which: Which;
+  readonly rules: QualityRules;
+  readonly memory: QualityMemory;
+}
 
-  constructor(feeders: readonly FeederSettings[], events: AcquisitionEvents) {
-    this.#feeders = new Map(feeders.map((feeder) => [feeder.id, feeder]));
-    this.#plausibilities = new Map(feeders.map((feeder) => [feeder.id, plausibilityOf(feeder)]));
+interface WatchedInputs {
+  readonly bySource: ReadonlyMap<string, Input>;
+  /** Null where there is no backup. */
+  readonly changeOver: { readonly state: ChangeOver; readonly settings: ChangeOverSettings } | null;
+}
+
+export class FeederInputs implements SourceEvents {
+  readonly #feeders = new Map<string, WatchedInputs>();
+  readonly #events: AcquisitionEvents;
+  readonly #clock: Clock;
+
+  constructor(
+    feeders: readonly FeederSettings[],
+    sources: readonly SourceSettings[],
+    clock: Clock,
+    events: AcquisitionEvents,
+  ) {
     this.#events = events;
+    this.#clock = clock;
+    for (const feeder of feeders) this.#feeders.set(feeder.id, watched(feeder, sources, clock.monotonicMs()));
   }
 
   readings(readings: readonly SourceReading[]): void {
-    const judged = readings.flatMap((reading) => {
-      const plausibility = this.#plausibilities.get(reading.feederId);
-      return plausibility === undefined
-        ? []
-        : [judge(reading, plausibility, signsOf(this.#feeders.get(reading.feederId)))];
-    });
-    this.#events.readings(judged);
+    const wallOffsetMs = this.#clock.wallMs() - this.#clock.monotonicMs();
+    const passed = readings.flatMap((reading) => this.#judge(reading, wallOffsetMs) ?? []);
+    if (passed.length > 0) this.#events.readings(passed);
   }
 
   sourceChanged(sourceId: string, answering: boolean, detail: string): void {
@@ -32,39 +57,48 @@ export class FeederInputs implements SourceEvents {
   alarm(change: SourceAlarm): void {
     this.#events.alarm(change);
   }
+
+  /** The judged reading; null where the feeder is on its other source. */
+  #judge(reading: SourceReading, wallOffsetMs: number): FeederReading | null {
+    const { feederId, sourceId, atMs } = reading;
+    const feeder = this.#feeders.get(feederId);
+    const input = feeder?.bySource.get(sourceId);
+    if (feeder === undefined || input === undefined) return null;
+    const changes: AlarmChange[] = [];
+    const judged = judgeReading(input.memory, input.rules, reading, atMs + wallOffsetMs, changes);
+    for (const change of changes) this.#events.alarm({ feederId, sourceId, ...change });
+    const { changeOver } = feeder;
+    if (changeOver === null) return judged;
+    const { state, settings } = changeOver;
+    const reason = takeReading(state, settings, input.which, judged);
+    if (reason !== null) this.#events.changedOver(feederId, sourceOf(feeder, state.used), reason);
+    return state.used === input.which ? judged : null;
+  }
 }
 
-function judge(
-  { feederId, sourceId, atMs, L1, L2, L3, N, powerW }: SourceReading,
-  plausibility: Plausibility,
-  signs: Record<Phase, string>,
-): FeederReading {
-  return {
-    feederId,
+function sourceOf({ bySource }: WatchedInputs, which: Which): string {
+  for (const [sourceId, input] of bySource) if (input.which === which) return sourceId;
+  return '';
+}
+
+function watched(feeder: FeederSettings, sources: readonly SourceSettings[], nowMs: number): WatchedInputs {
+  const { currents, backup, ctRatio } = feeder;
+  const staleMs = (sourceId: string) => {
+    const source = sources.find(({ id }) => id === sourceId);
+    return source === undefined ? 0 : staleAfterMs(source);
+  };
+  const input = (which: Which, sourceId: string, ratio: FeederSettings['ctRatio']): [string, Input] => [
     sourceId,
-    atMs,
-    L1: judgeCurrent(L1, plausibility),
-    L2: judgeCurrent(L2, plausibility),
-    L3: judgeCurrent(L3, plausibility),
-    N: judgeCurrent(N, plausibility),
-    exporting: PHASES.filter((phase) => signs[phase] === 'confirmed' && (powerW?.[phase] ?? 0) < 0),
-  };
-}
-
-/** No CT delivers more than this many times its primary current; where that is not known, the rating stands for it. */
-const IMPOSSIBLE = 30;
-
-function plausibilityOf(feeder: FeederSettings): Plausibility {
-  const { primaryA, secondaryA } = feeder.ctRatio ?? { primaryA: null, secondaryA: 1 };
-  const ratingA = Math.max(...feeder.settings.map((group) => group.ratingA));
+    { which, rules: qualityRules(feeder, ratio, staleMs(sourceId)), memory: newQualityMemory() },
+  ];
+  const preferred = input('preferred', currents.source, ctRatio);
+  if (backup === undefined) return { bySource: new Map([preferred]), changeOver: null };
+  const stale = { preferred: staleMs(currents.source), backup: staleMs(backup.source) };
   return {
-    ratio: primaryA === null ? 1 : primaryA / secondaryA,
-    ctPrimaryA: primaryA,
-    impossibleA: IMPOSSIBLE * (primaryA ?? ratingA),
+    bySource: new Map([preferred, input('backup', backup.source, backup.ctRatio)]),
+    changeOver: {
+      state: newChangeOver(nowMs),
+      settings: { awayAfterMs: stale.preferred / 2, backAfterMs: backup.backAfterS * 1000, staleAfterMs: stale },
+    },
   };
-}
-
-function signsOf(feeder: FeederSettings | undefined): Record<Phase, string> {
-  const sign = feeder?.powerSign ?? 'unknown';
-  return typeof sign === 'string' ? { L1: sign, L2: sign, L3: sign } : sign;
 }

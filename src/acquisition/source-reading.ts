@@ -45,6 +45,22 @@ export interface AcquisitionEvents {
   changedOver(feederId: string, sourceId: string, reason: string): void;
 }
 
+/**
+ * `badReading`: a phase is bad while others are not. `wiring`: power of the wrong sign. `noLoad`: a way that carries
+ * nothing. The others are the reasons of an uncertain or bad reading.
+ */
+export type MeasurementAlarmName =
+  | 'badReading'
+  | 'overCtRange'
+  | 'step'
+  | 'phasesApart'
+  | 'neutralTooLarge'
+  | 'frozen'
+  | 'sourceTime'
+  | 'sourceDoubts'
+  | 'wiring'
+  | 'noLoad';
+
 export interface SourceAlarm {
   readonly feederId: null;
   readonly sourceId: string;
@@ -56,8 +72,9 @@ export interface SourceAlarm {
 
 export interface MeasurementAlarm {
   readonly feederId: string;
+  readonly sourceId: string;
   readonly phase: Phase | null;
-  readonly alarm: string;
+  readonly alarm: MeasurementAlarmName;
   readonly standing: boolean;
   readonly reason: string;
 }

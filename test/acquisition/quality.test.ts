@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bad, judgeCurrent } from '../../src/acquisition/quality.ts';
 
-const PRIMARY_AMPERES = { ratio: 1, ctPrimaryA: null, impossibleA: 12_000 };
+const PRIMARY_AMPERES = { ratio: 1, ctRangeA: null, impossibleA: 12_000 };
 /** A 400/5 A CT whose meter reports secondary amperes. */
-const CT_400_5 = { ratio: 80, ctPrimaryA: 400, impossibleA: 12_000 };
+const CT_400_5 = { ratio: 80, ctRangeA: 480, impossibleA: 12_000 };
 
 describe('a current is judged', () => {
   test.each<[string, number, typeof CT_400_5 | typeof PRIMARY_AMPERES, object]>([
@@ -12,8 +12,8 @@ describe('a current is judged', () => {
     ['good when it is 0', 0, PRIMARY_AMPERES, { currentA: 0, quality: 'good', reason: null }],
     ['by its magnitude', -345, PRIMARY_AMPERES, { currentA: 345, quality: 'good', reason: null }],
     ['in primary amperes', 4.5, CT_400_5, { currentA: 360, quality: 'good', reason: null }],
-    ['good up to 1.2 times the CT', 6, CT_400_5, { currentA: 480, quality: 'good', reason: null }],
-    ['uncertain above', 6.25, CT_400_5, { currentA: 500, quality: 'uncertain', reason: 'overCtRange' }],
+    ['good under 1.2 times the CT', 5.75, CT_400_5, { currentA: 460, quality: 'good', reason: null }],
+    ['uncertain from there on', 6, CT_400_5, { currentA: 480, quality: 'uncertain', reason: 'overCtRange' }],
     [
       'uncertain up to 30 times the CT',
       -150,
