@@ -66,14 +66,19 @@ interface FeederGiven {
   readonly targetGroup?: false;
 }
 
-function settingsOf(broker: MqttBroker, feeders: readonly FeederGiven[], curtailment: object) {
+function settingsOf(broker: MqttBroker, feeders: readonly FeederGiven[], curtailment: object, backup = false) {
+  const spare = { id: 'spare', type: 'modbus-tcp', host: '127.0.0.2', profile: 'eastron-sdm630', staleAfterMs: 20_000 };
   return settingsSchema.parse({
     substation: { id: 'SUB-1' },
     uplink: { brokers: [{ url: broker.url }], allowInsecure: true, historyMessagesPerS: 0 },
-    sources: [{ id: 'meter', type: 'modbus-tcp', host: '127.0.0.1', profile: 'eastron-sdm630', staleAfterMs: 2_000 }],
+    sources: [
+      { id: 'meter', type: 'modbus-tcp', host: '127.0.0.1', profile: 'eastron-sdm630', staleAfterMs: 2_000 },
+      ...(backup ? [spare] : []),
+    ],
     feeders: feeders.map(({ id, targetGroup }) => ({
       id,
       currents: { source: 'meter' },
+      ...(backup && { backup: { source: 'spare' } }),
       ...(targetGroup !== false && { targetGroup: { id: `TG-${id}`, version: 1 } }),
       settings: [
         {
@@ -100,6 +105,8 @@ interface Given {
   readonly clock?: SiteClock;
   readonly feeders?: readonly FeederGiven[];
   readonly curtailment?: object;
+  /** With a second source for every feeder, `spare`. */
+  readonly backup?: boolean;
   /** Not waited for the link. */
   readonly offline?: boolean;
 }
@@ -131,7 +138,7 @@ class Site {
     this.controller = new Controller({
       configuration: {
         file: 'test.yaml',
-        settings: settingsOf(broker, feeders, curtailment),
+        settings: settingsOf(broker, feeders, curtailment, given.backup),
         registerMaps: new Map(),
         hash: '0123456789abcdef',
       },
@@ -394,6 +401,64 @@ describe('status', () => {
       ['meter', 'does not answer: refused'],
       ['meter', 'answers'],
     ]);
+  });
+
+  test('names what is odd about a measurement, until the last source that shows it no longer does', async () => {
+    const site = await Site.start({ backup: true });
+    const change = (sourceId: string, standing: boolean) =>
+      site.controller.measurementAlarm({
+        feederId: 'F1',
+        sourceId,
+        phase: 'L2',
+        alarm: 'phasesApart',
+        standing,
+        reason: 'L2 at 0 A',
+      });
+    change('meter', true);
+    change('spare', true);
+    change('meter', false);
+    await until(() => site.statuses().at(-1)?.health?.alarms.includes('F1/phasesApart L2'));
+    expect(site.statuses().at(-1)?.health?.alarms).toEqual(['F1/phasesApart L2']);
+    change('spare', false);
+    await until(() => site.statuses().at(-1)?.health?.state === 'ok');
+    const told = site.events.filter(({ alarm }) => alarm === 'phasesApart');
+    expect(told.map(({ type, phase, sourceId }) => [type, phase, sourceId])).toEqual([
+      ['alarm', 'L2', 'meter'],
+      ['alarm', 'L2', 'spare'],
+      ['alarmEnd', 'L2', 'meter'],
+      ['alarmEnd', 'L2', 'spare'],
+    ]);
+  });
+
+  test('says that a feeder is on its backup, and its staleness limit is that of the source in use', async () => {
+    const site = await Site.start({ backup: true });
+    site.read(200);
+    site.controller.changedOver('F1', 'spare', 'to the backup');
+    await until(() => site.statuses().at(-1)?.health?.alarms.includes('F1/onBackup'));
+    // The meter's limit is 2 s, that of the backup 20 s.
+    site.clock.advance(19_000);
+    await settled();
+    expect(site.controller.stateOf('F1')).toBe('normal');
+    site.controller.changedOver('F1', 'meter', 'back');
+    site.clock.advance(1_500);
+    await until(() => site.controller.stateOf('F1') === 'blind');
+    await until(() => site.events.filter(({ type }) => type === 'source').length > 1);
+    expect(
+      site.events.flatMap(({ type, sourceId, reason }) => (type === 'source' ? [[sourceId, reason]] : [])),
+    ).toEqual([
+      ['spare', 'to the backup'],
+      ['meter', 'back'],
+    ]);
+  });
+
+  test('a change of source keeps the delay that is running', async () => {
+    const site = await Site.start({ backup: true });
+    site.read(400);
+    await site.live(400, DELAY_S - 1);
+    site.controller.changedOver('F1', 'spare', 'to the backup');
+    await site.live(400, 1);
+    const [limit] = await site.saidCount(1);
+    expect(limit?.action).toBe('limit');
   });
 
   test('a source that comes and goes is told four times, then once for ten minutes, and at a stop for the rest', async () => {

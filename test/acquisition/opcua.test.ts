@@ -19,13 +19,13 @@ import {
   trustFolder,
 } from '../../src/acquisition/opcua-trust.ts';
 import type { MeasurementAlarm, SourceAlarm } from '../../src/acquisition/source-reading.ts';
-import { systemClock } from '../../src/clock.ts';
+import { type Clock, systemClock } from '../../src/clock.ts';
 import type { FeederReading } from '../../src/feeder.ts';
 import { type Settings, settingsSchema } from '../../src/settings.ts';
 import { OpcuaServer } from '../simulators/opcua-server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'headroom-opcua-'));
-const VALUES = { L1: 101.5, L2: 202.25, L3: 303.75, N: 12.5, P: 5_000, Hz: 50 };
+const VALUES = { L1: 101.5, L2: 202.25, L3: 303.75, N: 12.5, P: 5_000, Hz: 50, slow: 0 };
 const LONG = { timeout: 25_000, interval: 20 };
 
 let server: OpcuaServer;
@@ -45,6 +45,7 @@ afterEach(async () => {
 });
 
 interface Site {
+  clock?: Clock;
   endpoint?: string;
   source?: object;
   input?: object;
@@ -53,7 +54,8 @@ interface Site {
 }
 
 /** A server that is trusted from the start unless it is said otherwise, and an acquisition that reads it. */
-async function site({ endpoint = server.endpoint, source, input, feeder, trusted = true }: Site = {}) {
+async function site(given: Site = {}) {
+  const { endpoint = server.endpoint, source, input, feeder, trusted = true, clock = systemClock() } = given;
   const dataFolder = join(folder, `data-${free++}`);
   const nodes = { L1: 'ns=1;s=L1', L2: 'ns=1;s=L2', L3: 'ns=1;s=L3', N: 'ns=1;s=N' };
   const settings = settingsSchema.parse({
@@ -69,7 +71,6 @@ async function site({ endpoint = server.endpoint, source, input, feeder, trusted
       },
     ],
   });
-  const clock = systemClock();
   const accept = () => acceptShown(settings, dataFolder);
   if (trusted) await accept();
   const readings: FeederReading[] = [];
@@ -189,6 +190,75 @@ describe('the quality of a node', () => {
     await next(({ L1 }) => L1.quality === 'good');
     expect(told).toHaveLength(1);
   });
+});
+
+test('O4: the library is loaded when an OPC UA source connects, and never without one', async () => {
+  const loads = async (source: string) => {
+    const script = `
+      import { registerHooks } from 'node:module';
+      let loaded = false;
+      registerHooks({ resolve(name, context, next) { loaded ||= name === 'node-opcua-client'; return next(name, context); } });
+      const [{ openAcquisition }, { settingsSchema }, { systemClock }, { readRegisterMap }] = await Promise.all([
+        import('./src/acquisition/acquisition.ts'), import('./src/settings.ts'), import('./src/clock.ts'),
+        import('./src/acquisition/register-map.ts'),
+      ]);
+      const atRisk = { pickupA: 345, dropoutA: 310, delayS: 30, resetDelayS: 60 };
+      const { sources, feeders } = settingsSchema.parse({
+        substation: { id: 's' }, uplink: { brokers: [{ url: 'mqtts://h' }] }, sources: [${source}],
+        feeders: [{ id: 'F1', currents: { source: 'a' }, settings: [{ name: 'g', ratingA: 400, atRisk }] }],
+      });
+      const map = readRegisterMap('hardware/meters/eastron-sdm630.yaml').value;
+      const { promise, resolve } = Promise.withResolvers();
+      const events = { readings: resolve, sourceChanged() {}, alarm() {}, changedOver() {} };
+      const acquisition = openAcquisition({ sources, feeders, registerMaps: new Map([['a', map]]), events,
+        dataFolder: process.argv[1], clock: systemClock(), random: Math.random });
+      await promise;
+      acquisition.close();
+      process.stdout.write(String(loaded));
+      process.exit();`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script, join(folder, 'lazy')], {
+      cwd: join(import.meta.dirname, '../..'),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let output = '';
+    child.stdout.on('data', (chunk) => {
+      output += chunk;
+    });
+    await once(child, 'close');
+    return output;
+  };
+  // Port 1: nobody listens, and the reading says so.
+  expect(await loads("{ id: 'a', type: 'modbus-tcp', host: '127.0.0.1', port: 1, profile: 'eastron-sdm630' }")).toBe(
+    'false',
+  );
+  expect(await loads("{ id: 'a', type: 'opcua', endpoint: 'opc.tcp://127.0.0.1:1' }")).toBe('true');
+});
+
+test('O5: a wall clock that is stepped by an hour ends no session and no reading', async () => {
+  const real = systemClock();
+  let stepMs = 0;
+  const { next, told, alarms, readings } = await site({ clock: { ...real, wallMs: () => real.wallMs() + stepMs } });
+  await next(good);
+  const before = readings.length;
+  stepMs = 3_600_000;
+  const { L1 } = await next((reading) => reading.L1.reason === 'sourceTime');
+  expect(L1).toEqual({ currentA: 101.5, quality: 'uncertain', reason: 'sourceTime' });
+  stepMs = 0;
+  await next(good);
+  expect(readings.slice(before).every((reading) => reading.L1.currentA === 101.5)).toBe(true);
+  expect(told).toHaveLength(1);
+  expect(alarms.map(({ alarm }) => alarm)).toEqual(['sourceTime']);
+});
+
+test('O7: one read at a time, however slow the server is to answer', async () => {
+  const { next, readings } = await site({
+    source: { mode: 'poll', samplingMs: 20 },
+    input: { L1: 'ns=1;s=slow' },
+  });
+  await next(showing(55));
+  const from = readings.length;
+  await vi.waitFor(() => expect(readings.length).toBeGreaterThan(from + 5), LONG);
+  expect(server.slowReadsAtOnceMax).toBe(1);
 });
 
 describe('trust', () => {

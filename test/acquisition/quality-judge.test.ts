@@ -1,9 +1,10 @@
 // What is bad, what is only uncertain and stays in use, and which alarms begin and end; by sequences of readings.
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type AlarmChange, judgeReading, newQualityMemory } from '../../src/acquisition/quality-judge.ts';
 import { qualityRules } from '../../src/acquisition/quality-rules.ts';
 import type { Given, SourceReading } from '../../src/acquisition/source-reading.ts';
-import type { FeederReading } from '../../src/feeder.ts';
+import { CONDUCTORS, type FeederReading } from '../../src/feeder.ts';
 import { settingsSchema } from '../../src/settings.ts';
 
 const STALE_MS = 1_100;
@@ -96,6 +97,41 @@ describe('an overload is never hidden:', () => {
     expect(words(last)).toEqual(['good', 'uncertain', 'good', 'good']);
     expect(last.L2).toEqual({ currentA: 0.5, quality: 'uncertain', reason: 'phasesApart' });
     expect(alarms).toEqual(['60 phasesApart L2']);
+  });
+
+  test('a number that can be an ampere stays one, in any order of readings', () => {
+    const given = fc.oneof(
+      { weight: 4, arbitrary: fc.double({ min: 0, max: 12_000, noNaN: true }) },
+      { weight: 2, arbitrary: fc.constantFrom<Given>(0, 100, 480, 'noAnswer', 'sentinel') },
+      { weight: 1, arbitrary: fc.record({ value: fc.constant(250), doubt: fc.constant('sourceDoubts' as const) }) },
+    );
+    const row = fc.record({
+      stepS: fc.constantFrom(0.2, 1, 60, 901),
+      currents: fc.record({ L1: given, L2: given, L3: given, N: given }),
+      sourceWallMs: fc.constantFrom(undefined, 0, WALL_MS),
+      watts: fc.constantFrom(-50_000, 0, 50_000),
+    });
+    fc.assert(
+      fc.property(fc.array(row, { minLength: 1, maxLength: 30 }), (rows) => {
+        let atS = 0;
+        const { readings } = judged(
+          rows.map(({ stepS, currents, sourceWallMs, watts }) => {
+            atS += stepS;
+            const powerW = { L1: watts, L2: watts, L3: watts };
+            return { atS, ...currents, powerW, ...(sourceWallMs !== undefined && { sourceWallMs }) };
+          }),
+        );
+        for (const [index, reading] of readings.entries()) {
+          for (const name of CONDUCTORS) {
+            const value = rows[index]?.currents[name];
+            const expected = typeof value === 'object' ? value.value : typeof value === 'number' ? value : null;
+            expect(reading[name].currentA).toBe(expected);
+            expect(reading[name].quality === 'bad').toBe(expected === null);
+            expect(reading[name].reason === null).toBe(reading[name].quality === 'good');
+          }
+        }
+      }),
+    );
   });
 
   test('whatever is odd about a number, it keeps its amperes unless it can be none', () => {

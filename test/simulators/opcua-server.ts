@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   DataType,
+  DataValue,
   MessageSecurityMode,
   MonitoringMode,
   type NodeId,
@@ -90,8 +91,33 @@ export class OpcuaServer {
     const variables = addVariables(server, Object.keys(values));
     await server.start();
     const running = new OpcuaServer(server, variables);
+    running.#bindSlow();
     for (const [name, value] of Object.entries(values)) running.set(name, value);
     return running;
+  }
+
+  /** Reads of the node `slow` that were under way at the same time, at most. */
+  slowReadsAtOnceMax = 0;
+
+  /** The node `ns=1;s=slow`, whose device takes its time for every read. */
+  #bindSlow(): void {
+    let underWay = 0;
+    this.#variables.get('slow')?.bindVariable(
+      {
+        refreshFunc: (callback) => {
+          underWay += 1;
+          this.slowReadsAtOnceMax = Math.max(this.slowReadsAtOnceMax, underWay);
+          setTimeout(() => {
+            underWay -= 1;
+            callback(
+              null,
+              new DataValue({ value: { dataType: DataType.Double, value: 55 }, sourceTimestamp: new Date() }),
+            );
+          }, 100);
+        },
+      },
+      true,
+    );
   }
 
   get port(): number {

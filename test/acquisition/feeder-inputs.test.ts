@@ -1,0 +1,96 @@
+// A feeder on two meters, over real sockets: the preferred one goes silent, the backup is read, and back again.
+import { join } from 'node:path';
+import { afterEach, expect, test, vi } from 'vitest';
+import { openAcquisition } from '../../src/acquisition/acquisition.ts';
+import { readRegisterMap } from '../../src/acquisition/register-map.ts';
+import type { FeederReading } from '../../src/feeder.ts';
+import { settingsSchema } from '../../src/settings.ts';
+import { handClock } from '../simulators/hand-clock.ts';
+import { answering, exception, float32, ModbusServer, type Script } from '../simulators/modbus-server.ts';
+
+const MAP = join(import.meta.dirname, '../../hardware/meters/eastron-sdm630.yaml');
+const POLL_MS = 200;
+
+const opened: { close(): unknown }[] = [];
+afterEach(() => Promise.all(opened.splice(0).map((one) => one.close())));
+
+/** An SDM630 that shows this current on every phase. */
+function showing(currentA: number): Script {
+  const [high, low] = float32(currentA);
+  const registers = [0x06, 0x08, 0x0a, 0xe0].flatMap((address) => [
+    [address, high] as const,
+    [address + 1, low] as const,
+  ]);
+  return answering(new Map(registers));
+}
+
+async function site(feeder: object = {}) {
+  const [preferred, backup] = await Promise.all([ModbusServer.start(showing(100)), ModbusServer.start(showing(4))]);
+  const source = (id: string, port: number) => ({
+    ...{ id, type: 'modbus-tcp', host: '127.0.0.1', port, profile: 'eastron-sdm630', pollMs: POLL_MS },
+    timeoutMs: 60_000,
+    staleAfterMs: 2_000,
+  });
+  const settings = settingsSchema.parse({
+    substation: { id: 's' },
+    uplink: { brokers: [{ url: 'mqtts://head-end' }] },
+    sources: [source('one', preferred.port), source('two', backup.port)],
+    feeders: [
+      {
+        id: 'F1',
+        currents: { source: 'one' },
+        backup: { source: 'two', ctRatio: { primaryA: 500, secondaryA: 5 }, backAfterS: 5 },
+        settings: [{ name: 'g', ratingA: 400, atRisk: { pickupA: 380, dropoutA: 340, delayS: 60, resetDelayS: 60 } }],
+        ...feeder,
+      },
+    ],
+  });
+  const map = readRegisterMap(MAP).value ?? expect.fail();
+  const clock = handClock(5_000);
+  const readings: FeederReading[] = [];
+  const changes: string[] = [];
+  const acquisition = openAcquisition({
+    dataFolder: '/nowhere',
+    sources: settings.sources,
+    feeders: settings.feeders,
+    registerMaps: new Map(settings.sources.map(({ id }) => [id, map])),
+    clock,
+    random: () => 0.1,
+    events: {
+      readings: (some) => void readings.push(...some),
+      sourceChanged: () => {},
+      alarm: () => {},
+      changedOver: (feederId, sourceId, reason) => void changes.push(`${feederId} ${sourceId}: ${reason}`),
+    },
+  });
+  opened.push(acquisition, preferred, backup);
+  /** Polls until a new reading is from this source, and good. */
+  const from = (sourceId: string) => {
+    const before = readings.length;
+    return vi.waitFor(
+      () => {
+        clock.advance(POLL_MS);
+        const isWanted = (one: FeederReading) => one.sourceId === sourceId && one.L1.quality === 'good';
+        return readings.slice(before).find(isWanted) ?? expect.fail('no such reading yet');
+      },
+      { interval: 5, timeout: 10_000 },
+    );
+  };
+  return { preferred, readings, changes, from };
+}
+
+test('readings come from the one source or the other, by its own CT, and never from between', async () => {
+  const { preferred, readings, changes, from } = await site();
+  expect((await from('one')).L1.currentA).toBe(100);
+  preferred.script = exception(4);
+  // 4 A on the secondary side of 500/5 A.
+  expect((await from('two')).L1.currentA).toBe(400);
+  expect(changes).toHaveLength(1);
+  expect(changes[0]).toMatch(/^F1 two: to the backup: the preferred source is bad on L1 \(exception\), .* for \d+ ms$/);
+  preferred.script = showing(100);
+  expect((await from('one')).L1.currentA).toBe(100);
+  expect(changes[1]).toBe('F1 one: back to the preferred source: good for 5 s');
+  expect(new Set(readings.map(({ L1 }) => L1.currentA))).toEqual(new Set([100, null, 400]));
+  const used = readings.filter(({ L1 }) => L1.currentA !== null).map(({ sourceId }) => sourceId);
+  expect(used.filter((sourceId, index) => sourceId !== used[index - 1])).toEqual(['one', 'two', 'one']);
+});
