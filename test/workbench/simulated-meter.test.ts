@@ -12,6 +12,7 @@ import { type Register, type RegisterMap, readRegisterMap, WORDS_OF } from '../.
 import { systemClock } from '../../src/clock.ts';
 import type { FeederReading } from '../../src/feeder.ts';
 import type { FeederSettings } from '../../src/feeder-settings.ts';
+import { quality } from '../../src/input-settings.ts';
 import type { SourceSettings } from '../../src/source-settings.ts';
 import { encode } from '../../src/workbench/encode.ts';
 import { openSimulatedMeter, type SimulatedMeter } from '../../src/workbench/simulated-meter.ts';
@@ -83,7 +84,15 @@ function readingOf(meter: SimulatedMeter, map: RegisterMap): Promise<FeederReadi
     const acquisition = openAcquisition({
       dataFolder: '/nowhere',
       sources: [source],
-      feeders: [{ id: 'F1', currents: { source: 'meter' }, settings: [{ ratingA: 1e6 }] } as FeederSettings],
+      feeders: [
+        {
+          id: 'F1',
+          currents: { source: 'meter' },
+          powerSign: 'unknown',
+          quality: quality.parse({}),
+          settings: [{ ratingA: 1e6 }],
+        } as FeederSettings,
+      ],
       registerMaps: new Map([['meter', map]]),
       clock: systemClock(),
       random: () => 0.5,
