@@ -26,7 +26,9 @@ import { OpcuaServer } from '../simulators/opcua-server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'headroom-opcua-'));
 const VALUES = { L1: 101.5, L2: 202.25, L3: 303.75, N: 12.5, P: 5_000, Hz: 50, slow: 0 };
-const LONG = { timeout: 25_000, interval: 20 };
+const LONG = { timeout: 60_000, interval: 20 };
+// Keys are made and processes started: on a busy machine that takes its time.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 let server: OpcuaServer;
 let free = 0;

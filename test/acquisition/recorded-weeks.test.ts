@@ -4,7 +4,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { type AlarmChange, judgeReading, newQualityMemory } from '../../src/acquisition/quality-judge.ts';
 import { qualityRules } from '../../src/acquisition/quality-rules.ts';
 import type { Given } from '../../src/acquisition/source-reading.ts';
@@ -18,6 +18,9 @@ import { watchedFeeder } from '../../src/watched-feeder.ts';
 const RECORDED = join(import.meta.dirname, '../../../shared/data/feeders/nged_lv_feeders_10min_kw.csv.gz');
 const recorded = existsSync(RECORDED);
 if (!recorded) console.log('skipped: the recorded weeks are not there (../shared/data/feeders)');
+
+// 174,000 readings, twice.
+vi.setConfig({ testTimeout: 120_000 });
 
 const AMPERES_PER_KW = 1000 / (240 * 0.98);
 const PICKUP_A = 345;
