@@ -3,8 +3,7 @@
 import { isoTime } from './clock.ts';
 import { LONGEST_MS, lastsMs, type Moment } from './command-desk.ts';
 import type { Command } from './command-message.ts';
-import { takeCommand } from './control/commands.ts';
-import { stepTime } from './control/feeder-control.ts';
+import { stepCommand } from './control/feeder-control.ts';
 import type { ControlCommand } from './control/types.ts';
 import type { WatchedFeeder } from './watched-feeder.ts';
 
@@ -19,8 +18,7 @@ export function carryOut(command: FeederCommand, now: Moment, feeders: Iterable<
   const done: string[] = [];
   const refused: string[] = [];
   for (const { settings, state, control, actions } of feeders) {
-    stepTime(state, control, now.monotonicMs, actions);
-    const reason = takeCommand(state, asked, now.monotonicMs, actions);
+    const reason = stepCommand(state, control, asked, now.monotonicMs, actions);
     if (reason === null) done.push(settings.id);
     else refused.push(`${settings.id}: ${reason}`);
   }

@@ -397,7 +397,7 @@ export class Controller {
   // ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #draftAction(feeder: WatchedFeeder, action: EventAction): void {
-    const { kind: _kind, atMs, currentA, ...rest } = action;
+    const { kind: _kind, atMs, currentA, thermalPercent, ...rest } = action;
     const at = isoTime(this.#clock.wallMs() + atMs - this.#clock.monotonicMs());
     const episode = feeder.episodeId === null ? {} : { episodeId: feeder.episodeId };
     this.#drafts.push({
@@ -406,6 +406,7 @@ export class Controller {
       ...rest,
       ...episode,
       ...(currentA !== undefined && this.#ampere(currentA)),
+      ...(thermalPercent !== undefined && { thermalPercent: rounded(thermalPercent) }),
     });
     // A lapse ends the episode without a message: the devices have ended it by themselves.
     if (action.type === 'alarm' && action.alarm === 'lapsed') this.#endEpisode(feeder);
@@ -587,6 +588,7 @@ export class Controller {
   #alarms(): string[] {
     const feeders = [...this.#feeders].flatMap(([id, { state }]) => [
       ...(state.blind ? [`${id}/blind`] : []),
+      ...(state.heatAssumed ? [`${id}/thermalAssumed`] : []),
       ...state.alarms.map((alarm) => `${id}/${alarm}`),
     ]);
     const sources = [...this.#silentSources].map((id) => `${id}/silent`);

@@ -11,6 +11,33 @@ const definiteTime = z.strictObject({
   resetDelayS: seconds.describe('under dropout before it has dropped out'),
 });
 
+/** PTOC with a curve. */
+const inverse = z.strictObject({
+  curve: z.enum(['SI', 'VI', 'EI']).describe('IEC 60255-151: standard, very or extremely inverse'),
+  pickupA: amperes.describe('the curve begins here; it operates in finite time above'),
+  timeMultiplier: z.number().positive().max(100).describe('TMS: t = TMS·k / ((I/pickupA)^α − 1)'),
+  dropoutA: amperes.describe('drops out below this current; where requests aim'),
+  resetDelayS: seconds.describe('under pickup before what has run is lost; under dropout before it has dropped out'),
+});
+
+const minutes = z.number().min(0.5).max(1000);
+
+/** PTTR in IEC 61850 words. */
+const thermal = z.strictObject({
+  ratingA: amperes.describe('the current that brings 100 % in the end'),
+  timeConstantMin: minutes.describe('while it heats'),
+  coolingTimeConstantMin: minutes.optional().describe('while it cools; as timeConstantMin where it is left out'),
+  leadTimeMin: z.number().min(0).max(1000).default(15).describe('picks up when 100 % is at most this far away'),
+  resetPercent: z.number().positive().max(99).default(95).describe('drops out at or below this heat'),
+  alarmPercent: z.number().min(5).max(100).optional().describe('alarm at or above this heat; none without it'),
+});
+
+/** Elements of the neutral, off unless given. */
+const neutral = z.strictObject({
+  atRisk: definiteTime.optional(),
+  emergency: definiteTime.optional(),
+});
+
 const curtailment = z
   .strictObject({
     mode: z.enum(['proportional', 'onOff']).default('proportional'),
@@ -60,6 +87,9 @@ const settingsGroup = z.strictObject({
   ratingA: amperes.describe('what the feeder may carry continuously'),
   atRisk: definiteTime,
   emergency: definiteTime.optional(),
+  inverse: inverse.optional(),
+  thermal: thermal.optional(),
+  neutral: neutral.optional(),
   curtailment,
   budget,
   caps,

@@ -1,4 +1,5 @@
 // Relations between the settings of the feeders: what cannot work, and what is unwise.
+import { THERMAL_AIM } from './control/elements.ts';
 import { DEFAULTS } from './feeder-settings.ts';
 import { field, list, number, refuseDoubles, type Say, text } from './judge.ts';
 import type { Path } from './yaml-file.ts';
@@ -47,21 +48,15 @@ function judgeInput(input: unknown, at: Path, sources: readonly unknown[], say: 
 
 function judgeGroup(group: unknown, at: Path, fuseA: number | null, say: Say): void {
   const ratingA = number(group, 'ratingA');
+  for (const element of ['atRisk', 'emergency', 'inverse']) judgeElement(field(group, element), [...at, element], say);
+  const neutral = field(group, 'neutral');
   for (const element of ['atRisk', 'emergency']) {
-    const pickupA = number(field(group, element), 'pickupA');
-    const dropoutA = number(field(group, element), 'dropoutA');
-    if (pickupA !== null && dropoutA !== null && dropoutA >= pickupA) {
-      say.refuse([...at, element, 'dropoutA'], `less than pickupA (${pickupA})`);
-    }
-    if (number(field(group, element), 'delayS') === 0) {
-      say.warn([...at, element, 'delayS'], 'a delay: at 0 one reading is enough for a request');
-    }
+    judgeElement(field(neutral, element), [...at, 'neutral', element], say);
   }
+  judgeStages(neutral, [...at, 'neutral'], say);
+  judgeThermal(field(group, 'thermal'), [...at, 'thermal'], fuseA, say);
+  judgeStages(group, at, say);
   const atRiskA = number(field(group, 'atRisk'), 'pickupA');
-  const emergencyA = number(field(group, 'emergency'), 'pickupA');
-  if (atRiskA !== null && emergencyA !== null && emergencyA <= atRiskA) {
-    say.refuse([...at, 'emergency', 'pickupA'], `more than that of atRisk (${atRiskA})`);
-  }
   if (atRiskA !== null && ratingA !== null && atRiskA > ratingA) {
     say.warn([...at, 'atRisk', 'pickupA'], `at most ratingA (${ratingA}): at risk comes before the rating`);
   }
@@ -69,6 +64,41 @@ function judgeGroup(group: unknown, at: Path, fuseA: number | null, say: Say): v
     say.warn([...at, 'ratingA'], `at most fuseA (${fuseA}): the fuse may go first`);
   }
   judgeTimes(group, at, say);
+}
+
+function judgeElement(element: unknown, at: Path, say: Say): void {
+  const pickupA = number(element, 'pickupA');
+  const dropoutA = number(element, 'dropoutA');
+  if (pickupA !== null && dropoutA !== null && dropoutA >= pickupA) {
+    say.refuse([...at, 'dropoutA'], `less than pickupA (${pickupA})`);
+  }
+  if (number(element, 'delayS') === 0) {
+    say.warn([...at, 'delayS'], 'a delay: at 0 one reading is enough for a request');
+  }
+}
+
+function judgeStages(elements: unknown, at: Path, say: Say): void {
+  const atRiskA = number(field(elements, 'atRisk'), 'pickupA');
+  const emergencyA = number(field(elements, 'emergency'), 'pickupA');
+  if (atRiskA !== null && emergencyA !== null && emergencyA <= atRiskA) {
+    say.refuse([...at, 'emergency', 'pickupA'], `more than that of atRisk (${atRiskA})`);
+  }
+}
+
+function judgeThermal(thermal: unknown, at: Path, fuseA: number | null, say: Say): void {
+  const ratingA = number(thermal, 'ratingA');
+  if (ratingA !== null && fuseA !== null && ratingA > fuseA) {
+    say.warn([...at, 'ratingA'], `at most fuseA (${fuseA}): the fuse may go first`);
+  }
+  const resetPercent = number(thermal, 'resetPercent');
+  // At THERMAL_AIM of the rating the heat comes down to its square and no further.
+  if (resetPercent !== null && resetPercent <= 100 * THERMAL_AIM ** 2) {
+    const steady = 100 * THERMAL_AIM ** 2;
+    say.warn([...at, 'resetPercent'], `more than ${steady.toFixed(1)}, the heat at the current that a request aims at`);
+  }
+  const alarmPercent = number(thermal, 'alarmPercent');
+  if (alarmPercent === 100)
+    say.warn([...at, 'alarmPercent'], 'less than 100, at which the element operates in any case');
 }
 
 function judgeTimes(group: unknown, at: Path, say: Say): void {

@@ -132,6 +132,7 @@ export const eventSchema = z
     phase: conductor.optional(),
     currentA: z.number().optional(),
     levelPercent: percent.optional(),
+    thermalPercent: z.number().min(0).optional().describe('heat of the phase, of its rating'),
     alarm: z.string().max(64).optional(),
     sourceId: id.optional(),
     episodeId: z.uuid().optional(),

@@ -5,6 +5,7 @@ import { eachElement } from './control/elements.ts';
 import { newFeederState } from './control/feeder-control.ts';
 import type { Action, ControlSettings, FeederState } from './control/types.ts';
 import { PHASES } from './feeder.ts';
+import { controlSettings } from './control-settings.ts';
 import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
 import type { StoredRequest } from './journal/journal.ts';
 import { curtailmentSchema, type Status } from './messages.ts';
@@ -38,18 +39,7 @@ export function watchedFeeder(settings: FeederSettings, sources: readonly Source
   const source = sources.find(({ id }) => id === settings.currents.source);
   if (group === undefined || source === undefined)
     throw new Error(`feeder ${settings.id} has no settings or no source`);
-  const control: ControlSettings = {
-    group: group.name,
-    ratingA: group.ratingA,
-    atRisk: group.atRisk,
-    emergency: group.emergency,
-    curtailment: group.curtailment,
-    budget: group.budget,
-    caps: group.caps,
-    controllableA: settings.controllableA ?? null,
-    staleAfterMs: staleAfterMs(source),
-    mayRequest: settings.targetGroup !== undefined,
-  };
+  const control = controlSettings(settings, group, staleAfterMs(source));
   const state = newFeederState();
   return {
     settings,

@@ -69,6 +69,8 @@ function made({ request, context, curtailment = {}, caps = {}, targetGroup = tru
       quality: { L1: 'good', L2: 'uncertain', L3: 'bad' },
       readingAgeMs: 199.6,
       mode: 'live',
+      thermalPercent: null,
+      timeToLimitS: null,
       reason: 'atRisk on L2',
       ...request,
     },

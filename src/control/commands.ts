@@ -4,22 +4,28 @@
 import type { Element } from '../feeder.ts';
 import { lockOperated, releaseAtOnce } from './curtailment.ts';
 import { eachElement, isAsked, isBlocked } from './elements.ts';
-import type { Action, ControlCommand, FeederState } from './types.ts';
+import type { Action, ControlCommand, ControlSettings, FeederState } from './types.ts';
 
 /** A block or a test ends by itself after this at the latest. */
 const BLOCK_LONGEST_MS = 24 * 3_600_000;
 
 /** Does it, or says in one line why it cannot be done. Whatever is due before `nowMs` has been run. */
-export function takeCommand(state: FeederState, command: ControlCommand, nowMs: number, out: Action[]): string | null {
+export function takeCommand(
+  state: FeederState,
+  settings: ControlSettings,
+  command: ControlCommand,
+  nowMs: number,
+  out: Action[],
+): string | null {
   switch (command.action) {
     case 'block':
-      return block(state, command, nowMs, out);
+      return block(state, settings, command, nowMs, out);
     case 'unblock':
       return unblock(state, command.element, nowMs, out);
     case 'release':
-      return release(state, command.immediate, nowMs, out);
+      return release(state, settings, command.immediate, nowMs, out);
     case 'testMode':
-      return testMode(state, command.untilMs, nowMs, out);
+      return testMode(state, settings, command.untilMs, nowMs, out);
   }
 }
 
@@ -31,15 +37,17 @@ export function modesDueMs({ blocks, testUntilMs }: FeederState): number {
 }
 
 /** Ends what is over at `nowMs`. */
-export function runModes(state: FeederState, nowMs: number, out: Action[]): void {
+export function runModes(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
   for (const { element, untilMs } of state.blocks) {
     if (nowMs >= untilMs) endBlock(state, element, 'the block is over', nowMs, out);
   }
-  if (state.testUntilMs !== null && nowMs >= state.testUntilMs) endTest(state, 'the test is over', nowMs, out);
+  if (state.testUntilMs !== null && nowMs >= state.testUntilMs)
+    endTest(state, settings, 'the test is over', nowMs, out);
 }
 
 function block(
   state: FeederState,
+  settings: ControlSettings,
   { element, untilMs, immediate }: Extract<ControlCommand, { action: 'block' }>,
   nowMs: number,
   out: Action[],
@@ -50,7 +58,7 @@ function block(
   say('block', element, `blocked for ${seconds(untilMs - nowMs)} s by command`, nowMs, out);
   const { episode } = state;
   if (episode === null || (element !== null && isAsked(state))) return null;
-  if (immediate) releaseAtOnce(state, nowMs, 'block', out);
+  if (immediate) releaseAtOnce(state, settings, nowMs, 'block', out);
   else episode.endedBy = 'block';
   return null;
 }
@@ -76,39 +84,57 @@ function endBlock(state: FeederState, element: Element | null, reason: string, n
   say('block', element, reason, nowMs, out);
 }
 
-function release(state: FeederState, immediate: boolean, nowMs: number, out: Action[]): string | null {
+function release(
+  state: FeederState,
+  settings: ControlSettings,
+  immediate: boolean,
+  nowMs: number,
+  out: Action[],
+): string | null {
   const { episode } = state;
   if (episode === null) return 'no limit stands';
   lockOperated(state);
-  if (immediate) releaseAtOnce(state, nowMs, 'released by command', out);
+  if (immediate) releaseAtOnce(state, settings, nowMs, 'released by command', out);
   else episode.endedBy = 'release';
   return null;
 }
 
-function testMode(state: FeederState, untilMs: number | null, nowMs: number, out: Action[]): string | null {
+function testMode(
+  state: FeederState,
+  settings: ControlSettings,
+  untilMs: number | null,
+  nowMs: number,
+  out: Action[],
+): string | null {
   if (untilMs === null) {
     if (state.testUntilMs === null) return 'test mode is not on';
-    endTest(state, 'test mode off by command', nowMs, out);
+    endTest(state, settings, 'test mode off by command', nowMs, out);
     return null;
   }
   const wrong = wrongEnd(untilMs, nowMs);
   if (wrong !== null) return wrong;
-  if (state.testUntilMs === null) endEpisodeOf(state, 'test', nowMs, out);
+  if (state.testUntilMs === null) endEpisodeOf(state, settings, 'test', nowMs, out);
   state.testUntilMs = untilMs;
   say('test', null, `test mode for ${seconds(untilMs - nowMs)} s by command`, nowMs, out);
   return null;
 }
 
-function endTest(state: FeederState, reason: string, nowMs: number, out: Action[]): void {
-  endEpisodeOf(state, 'end of the test', nowMs, out);
+function endTest(state: FeederState, settings: ControlSettings, reason: string, nowMs: number, out: Action[]): void {
+  endEpisodeOf(state, settings, 'end of the test', nowMs, out);
   state.testUntilMs = null;
   say('test', null, reason, nowMs, out);
 }
 
 /** Live and test never share an episode, and a test holds back nothing that is live. */
-function endEpisodeOf(state: FeederState, reason: string, nowMs: number, out: Action[]): void {
+function endEpisodeOf(
+  state: FeederState,
+  settings: ControlSettings,
+  reason: string,
+  nowMs: number,
+  out: Action[],
+): void {
   if (state.episode === null) return;
-  releaseAtOnce(state, nowMs, reason, out);
+  releaseAtOnce(state, settings, nowMs, reason, out);
   state.releasedMs = null;
 }
 

@@ -294,15 +294,21 @@ function stepped(
   countLevel(state, nowMs);
   if (limited.some((name) => state[name].levelPercent < 100))
     return sayLimit(state, settings, 'limit', nowMs, `a step of release: ${reason}`, out);
-  sayRelease(state, limited, nowMs, reason, out);
+  sayRelease(state, settings, limited, nowMs, reason, out);
   endEpisode(state, nowMs);
 }
 
 /** The whole limit at once, because somebody asked for that. */
-export function releaseAtOnce(state: FeederState, nowMs: number, reason: string, out: Action[]): void {
+export function releaseAtOnce(
+  state: FeederState,
+  settings: ControlSettings,
+  nowMs: number,
+  reason: string,
+  out: Action[],
+): void {
   const limited = limitedPhases(state);
   for (const name of limited) freePhase(state[name], nowMs);
-  sayRelease(state, limited, nowMs, reason, out);
+  sayRelease(state, settings, limited, nowMs, reason, out);
   endEpisode(state, nowMs);
 }
 

@@ -19,7 +19,7 @@ const URGENCY: { readonly [E in Element]: number } = {
 const CARRIES_NEUTRAL_SHARE = 0.95;
 
 /** What the thermal element asks for at most, as a share of its rating: under it the heat falls below 100 % by itself. */
-const THERMAL_AIM = 0.95;
+export const THERMAL_AIM = 0.95;
 
 /** One phase, and what is wanted of it. */
 export interface Ask {

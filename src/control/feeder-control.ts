@@ -5,21 +5,15 @@
 //
 // A timer that falls due between two readings is run at its own instant, before the later reading; a reading at that
 // very instant counts first, being the newest that is known. So the outcome does not depend on how often it is polled.
-import type { Conductor, Element } from '../feeder.ts';
+import type { Phase } from '../feeder.ts';
 import { type ControlAck, takeAck } from './acks.ts';
 import { modesDueMs, runModes, takeCommand } from './commands.ts';
+import { conductorDueMs, newConductor, readConductor, runConductor } from './conductor.ts';
 import { limitDueMs, stepLimit } from './curtailment.ts';
-import {
-  type Bridged,
-  blindElement,
-  elementDueMs,
-  expireElement,
-  newElement,
-  readElement,
-  type Transition,
-} from './definite-time.ts';
+import { newElement } from './definite-time.ts';
 import { newReach } from './reach.ts';
-import { sayAgain } from './requests.ts';
+import { returnA } from './relief.ts';
+import { alarm, endAlarm, sayAgain } from './requests.ts';
 import type {
   Action,
   ConductorInput,
@@ -27,29 +21,19 @@ import type {
   ControlCommand,
   ControlReading,
   ControlSettings,
-  DefiniteTimeSettings,
+  ElementSettings,
   ElementState,
-  EventAction,
   FeederState,
-  NeutralSettings,
   PhaseState,
+  ThermalSettings,
 } from './types.ts';
 import { newUsage } from './usage.ts';
 
+const NEVER = Number.POSITIVE_INFINITY;
+
 export function newFeederState(): FeederState {
-  const conductor = (): ConductorState => ({
-    usableMs: null,
-    goodMs: null,
-    currentA: 0,
-    quality: 'bad',
-    fresh: false,
-    atRisk: newElement(),
-    emergency: newElement(),
-  });
   const phase = (): PhaseState => ({
-    ...conductor(),
-    inverse: newElement(),
-    thermal: newElement(),
+    ...newConductor(),
     transformer: newElement(),
     transformerShareA: 0,
     transformerRoomA: null,
@@ -69,8 +53,9 @@ export function newFeederState(): FeederState {
     L1: phase(),
     L2: phase(),
     L3: phase(),
-    N: conductor(),
+    N: newConductor(),
     blind: false,
+    heatAssumed: false,
     steppedToMs: 0,
     episode: null,
     releasedMs: null,
@@ -95,9 +80,9 @@ export function stepReading(
   for (let dueMs = nextDueMs(state, settings); dueMs < atMs; dueMs = nextDueMs(state, settings)) {
     fire(state, settings, dueMs, out);
   }
-  takeReading(state.L1, settings, staleAfterMs, 'L1', reading.L1, atMs, out);
-  takeReading(state.L2, settings, staleAfterMs, 'L2', reading.L2, atMs, out);
-  takeReading(state.L3, settings, staleAfterMs, 'L3', reading.L3, atMs, out);
+  readConductor(state.L1, settings, staleAfterMs, 'L1', reading.L1, atMs, out);
+  readConductor(state.L2, settings, staleAfterMs, 'L2', reading.L2, atMs, out);
+  readConductor(state.L3, settings, staleAfterMs, 'L3', reading.L3, atMs, out);
   takeNeutral(state.N, settings, reading.N, atMs, out);
   // A reading that arrived just before the last timer and comes after it does not turn time back.
   fire(state, settings, Math.max(atMs, state.steppedToMs), out);
@@ -113,7 +98,7 @@ export function stepTime(state: FeederState, settings: ControlSettings, nowMs: n
 /** The wall clock was stepped: a standing limit is said again, so that its `end` is right on the new clock. */
 export function stepClock(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
   stepTime(state, settings, nowMs, out);
-  sayAgain(state, nowMs, 'the wall clock was stepped', out);
+  sayAgain(state, settings, nowMs, 'the wall clock was stepped', out);
 }
 
 /** A command of an operator or the head end. Gives null when it is done, or in one line why it cannot be. */
@@ -126,7 +111,7 @@ export function stepCommand(
 ): string | null {
   stepTime(state, settings, nowMs, out);
   const atMs = Math.max(nowMs, state.steppedToMs);
-  const refused = takeCommand(state, command, atMs, out);
+  const refused = takeCommand(state, settings, command, atMs, out);
   if (refused === null) fire(state, settings, atMs, out);
   return refused;
 }
@@ -152,19 +137,30 @@ export function stepAck(
  * that stepping to it always gets on. Never before what has been run: other settings may make a delay long over.
  */
 export function nextDueMs(state: FeederState, settings: ControlSettings): number {
-  const { L1, L2, L3, steppedToMs } = state;
-  const { staleAfterMs } = settings;
-  const limitMs = isQuiet(state) ? Number.POSITIVE_INFINITY : Math.min(limitDueMs(state, settings), modesDueMs(state));
+  const limitMs = isQuiet(state) ? NEVER : Math.min(limitDueMs(state, settings), modesDueMs(state));
+  const { neutral, staleAfterMs } = settings;
   const neutralMs =
-    settings.neutral === undefined ? Number.POSITIVE_INFINITY : dueOf(state.N, settings.neutral, staleAfterMs);
+    neutral === undefined ? NEVER : conductorDueMs(state.N, neutral, staleAfterMs, state.N.currentA, state.steppedToMs);
   const dueMs = Math.min(
     limitMs,
-    dueOf(L1, settings, staleAfterMs),
-    dueOf(L2, settings, staleAfterMs),
-    dueOf(L3, settings, staleAfterMs),
+    phaseDueMs(state, settings, 'L1'),
+    phaseDueMs(state, settings, 'L2'),
+    phaseDueMs(state, settings, 'L3'),
     neutralMs,
+    state.heatAssumed ? heatDoubtMs(state) : NEVER,
   );
-  return Math.max(dueMs, steppedToMs);
+  return Math.max(dueMs, state.steppedToMs);
+}
+
+function phaseDueMs(state: FeederState, settings: ControlSettings, name: Phase): number {
+  const phase = state[name];
+  return conductorDueMs(phase, settings, settings.staleAfterMs, expectedA(phase, settings, name), state.steppedToMs);
+}
+
+/** The current that a release would bring back; only the thermal element asks, before it lets go. */
+function expectedA(phase: PhaseState, settings: ControlSettings, name: Phase): number {
+  if (phase.levelPercent === 100 || phase.thermal.status !== 'operated') return phase.currentA;
+  return phase.currentA + returnA(phase, settings, name, 100);
 }
 
 /** Nothing has operated and nothing is asked: by far the most scans. */
@@ -183,25 +179,6 @@ function isOperated({ status }: ElementState): boolean {
   return status === 'operated';
 }
 
-/** When a conductor next has something due; its reading going stale, if nothing else. */
-function dueOf(on: ConductorState, { atRisk, emergency }: NeutralSettings, staleAfterMs: number): number {
-  if (!on.fresh || on.usableMs === null) return Number.POSITIVE_INFINITY;
-  const staleMs = on.usableMs + staleAfterMs + STALE_MARGIN_MS;
-  if (on.atRisk.status === 'normal' && on.emergency.status === 'normal') return staleMs;
-  const atRiskMs = atRisk === undefined ? staleMs : runningDueMs(on, on.atRisk, atRisk);
-  const emergencyMs = emergency === undefined ? staleMs : runningDueMs(on, on.emergency, emergency);
-  return Math.min(staleMs, atRiskMs, emergencyMs);
-}
-
-/** A reading exactly as old as the limit still counts; one that is older does not. */
-const STALE_MARGIN_MS = 1;
-
-/** A delay expires by itself only while the reading that it rests on still holds; a bad one since then has to be bridged. */
-function runningDueMs(on: ConductorState, element: ElementState, set: DefiniteTimeSettings): number {
-  if (on.quality === 'bad' || (element.status === 'operated' && on.quality !== 'good')) return Number.POSITIVE_INFINITY;
-  return elementDueMs(element, set);
-}
-
 /** The neutral may need a telegram of its own, so it has a reading of its own; it matters only where an element has it. */
 function takeNeutral(
   neutral: ConductorState,
@@ -210,89 +187,48 @@ function takeNeutral(
   atMs: number,
   out: Action[],
 ): void {
-  takeReading(neutral, settings.neutral ?? NO_ELEMENTS, settings.staleAfterMs, 'N', input, atMs, out);
+  readConductor(neutral, settings.neutral ?? NO_ELEMENTS, settings.staleAfterMs, 'N', input, atMs, out);
   if (settings.neutral === undefined) neutral.fresh = neutral.quality !== 'bad';
 }
 
-const NO_ELEMENTS: NeutralSettings = {};
-
-function takeReading(
-  on: ConductorState,
-  { atRisk, emergency }: NeutralSettings,
-  staleAfterMs: number,
-  name: Conductor,
-  { currentA, quality }: ConductorInput,
-  atMs: number,
-  out: Action[],
-): void {
-  if (quality === 'bad' || currentA === null || !Number.isFinite(currentA)) {
-    on.quality = 'bad';
-    return;
-  }
-  const fromMs = atMs - staleAfterMs;
-  const bridged: Bridged = isSince(on.goodMs, fromMs) ? 'good' : isSince(on.usableMs, fromMs) ? 'usable' : 'none';
-  const good = quality === 'good';
-  on.quality = quality;
-  on.currentA = currentA;
-  on.usableMs = atMs;
-  if (good) on.goodMs = atMs;
-  on.fresh = true;
-  if (atRisk !== undefined) {
-    const moved = readElement(on.atRisk, atRisk, currentA, atMs, good, bridged);
-    note(on, atRisk, name, 'atRisk', moved, atMs, out);
-  }
-  if (emergency !== undefined) {
-    const moved = readElement(on.emergency, emergency, currentA, atMs, good, bridged);
-    note(on, emergency, name, 'emergency', moved, atMs, out);
-  }
-}
-
-function isSince(thenMs: number | null, fromMs: number): boolean {
-  return thenMs !== null && thenMs >= fromMs;
-}
+const NO_ELEMENTS: ElementSettings = {};
 
 /** Everything that is due at `nowMs`: staleness, delays, then what they mean for the limit. */
 function fire(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
-  const { staleAfterMs } = settings;
-  runConductor(state.L1, settings, staleAfterMs, 'L1', nowMs, out);
-  runConductor(state.L2, settings, staleAfterMs, 'L2', nowMs, out);
-  runConductor(state.L3, settings, staleAfterMs, 'L3', nowMs, out);
-  if (settings.neutral !== undefined) runConductor(state.N, settings.neutral, staleAfterMs, 'N', nowMs, out);
+  runPhase(state, settings, 'L1', nowMs, out);
+  runPhase(state, settings, 'L2', nowMs, out);
+  runPhase(state, settings, 'L3', nowMs, out);
+  const { neutral, staleAfterMs } = settings;
+  if (neutral !== undefined) runConductor(state.N, neutral, staleAfterMs, state.N.currentA, 'N', nowMs, out);
   judgeSight(state, nowMs, out);
+  if (settings.thermal !== undefined) judgeHeat(state, settings.thermal, nowMs, out);
   if (!isQuiet(state)) {
-    runModes(state, nowMs, out);
+    runModes(state, settings, nowMs, out);
     stepLimit(state, settings, nowMs, out);
   }
   state.steppedToMs = nowMs;
 }
 
-function runConductor(
-  on: ConductorState,
-  { atRisk, emergency }: NeutralSettings,
-  staleAfterMs: number,
-  name: Conductor,
-  nowMs: number,
-  out: Action[],
-): void {
-  if (!on.fresh || on.usableMs === null) return;
-  if (nowMs - on.usableMs > staleAfterMs) on.fresh = false;
-  else if (on.atRisk.status === 'normal' && on.emergency.status === 'normal') return;
-  if (atRisk !== undefined) runElement(on, atRisk, name, 'atRisk', nowMs, out);
-  if (emergency !== undefined) runElement(on, emergency, name, 'emergency', nowMs, out);
+function runPhase(state: FeederState, settings: ControlSettings, name: Phase, nowMs: number, out: Action[]): void {
+  const phase = state[name];
+  runConductor(phase, settings, settings.staleAfterMs, expectedA(phase, settings, name), name, nowMs, out);
 }
 
-function runElement(
-  on: ConductorState,
-  set: DefiniteTimeSettings,
-  name: Conductor,
-  which: 'atRisk' | 'emergency',
-  nowMs: number,
-  out: Action[],
-): void {
-  const element = on[which];
-  if (!on.fresh) note(on, set, name, which, blindElement(element), nowMs, out);
-  else if (nowMs >= runningDueMs(on, element, set))
-    note(on, set, name, which, expireElement(element, set, nowMs), nowMs, out);
+function heatDoubtMs({ L1, L2, L3 }: FeederState): number {
+  return Math.max(L1.thermal.doubtUntilMs, L2.thermal.doubtUntilMs, L3.thermal.doubtUntilMs);
+}
+
+/** The alarms of the thermal element: its level, and that it rests on an assumption. */
+function judgeHeat(state: FeederState, { alarmPercent }: ThermalSettings, nowMs: number, out: Action[]): void {
+  const { L1, L2, L3 } = state;
+  if (L1.thermal.alarmed || L2.thermal.alarmed || L3.thermal.alarmed)
+    alarm(state, 'thermalAlarm', `at or above alarmPercent ${alarmPercent}`, nowMs, out);
+  else endAlarm(state, 'thermalAlarm', nowMs, out);
+  const assumed = nowMs < heatDoubtMs(state);
+  if (assumed === state.heatAssumed) return;
+  state.heatAssumed = assumed;
+  const reason = assumed ? 'the heat is partly assumed, at its worst credible value' : 'what was assumed has faded';
+  out.push({ kind: 'event', type: assumed ? 'alarm' : 'alarmEnd', atMs: nowMs, alarm: 'thermalAssumed', reason });
 }
 
 /** Blind is no usable reading on any phase: an alarm at once, and no new limit, because no element can pick up. */
@@ -305,38 +241,4 @@ function judgeSight(state: FeederState, nowMs: number, out: Action[]): void {
   state.blind = blind;
   const reason = blind ? 'no usable reading on any phase' : 'readings are back';
   out.push({ kind: 'event', type: blind ? 'blind' : 'alarmEnd', atMs: nowMs, alarm: 'blind', reason });
-}
-
-function note(
-  on: ConductorState,
-  set: DefiniteTimeSettings,
-  name: Conductor,
-  element: Element,
-  transition: Transition,
-  atMs: number,
-  out: Action[],
-): void {
-  if (transition === 'none') return;
-  const said = saidOf(transition, set, on.fresh);
-  out.push({ kind: 'event', ...said, atMs, element, phase: name, currentA: on.currentA });
-}
-
-function saidOf(
-  transition: Exclude<Transition, 'none'>,
-  { pickupA, dropoutA, delayS, resetDelayS }: DefiniteTimeSettings,
-  fresh: boolean,
-): Pick<EventAction, 'type' | 'reason'> {
-  switch (transition) {
-    case 'pickup':
-      return { type: 'pickup', reason: `at or above pickupA ${pickupA}` };
-    case 'operate':
-      return { type: 'operate', reason: `held for delayS ${delayS}` };
-    case 'reset':
-      return {
-        type: 'dropout',
-        reason: fresh ? 'under pickup before the delay was over' : 'no usable reading before the delay was over',
-      };
-    case 'dropout':
-      return { type: 'dropout', reason: `below dropoutA ${dropoutA} for resetDelayS ${resetDelayS}` };
-  }
 }

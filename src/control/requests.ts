@@ -1,5 +1,6 @@
 // What control says: a request with all that it rests on, and the start and end of an alarm. It decides nothing.
 import { type PerPhase, PHASES, type Phase } from '../feeder.ts';
+import { heatPercent, timeToLimitS } from './thermal.ts';
 import type { Action, AlarmName, ConductorState, ControlSettings, FeederState } from './types.ts';
 
 export const HOUR_MS = 3_600_000;
@@ -21,23 +22,30 @@ export function sayLimit(
   episode.requestedMs = nowMs;
   if (requestsPerHour > 0)
     state.requestTimesMs = [...state.requestTimesMs.filter((thenMs) => nowMs < thenMs + HOUR_MS), nowMs];
-  say(state, action, nowMs, reason, limitedPhases(state), out);
+  say(state, settings, action, nowMs, reason, limitedPhases(state), out);
 }
 
 /** The standing limit once more, as it is, with its old end. */
-export function sayAgain(state: FeederState, nowMs: number, reason: string, out: Action[]): void {
-  say(state, 'refresh', nowMs, reason, limitedPhases(state), out);
+export function sayAgain(
+  state: FeederState,
+  settings: ControlSettings,
+  nowMs: number,
+  reason: string,
+  out: Action[],
+): void {
+  say(state, settings, 'refresh', nowMs, reason, limitedPhases(state), out);
 }
 
 /** Says the release of `phases`. */
 export function sayRelease(
   state: FeederState,
+  settings: ControlSettings,
   phases: readonly Phase[],
   nowMs: number,
   reason: string,
   out: Action[],
 ): void {
-  say(state, 'release', nowMs, reason, phases, out);
+  say(state, settings, 'release', nowMs, reason, phases, out);
 }
 
 export function limitedPhases(state: FeederState): Phase[] {
@@ -60,6 +68,7 @@ export function endAlarm(state: FeederState, name: AlarmName, atMs: number, out:
 
 function say(
   state: FeederState,
+  settings: ControlSettings,
   action: 'limit' | 'refresh' | 'release',
   nowMs: number,
   reason: string,
@@ -80,12 +89,22 @@ function say(
     levelPercent,
     reductionA,
     trigger: episode.trigger,
+    ...heatOf(state[episode.trigger.phase], settings, nowMs),
     currentA: { L1: seen(state.L1), L2: seen(state.L2), L3: seen(state.L3), N: seen(state.N) },
     quality: { L1: state.L1.quality, L2: state.L2.quality, L3: state.L3.quality },
     readingAgeMs: Math.max(0, ...ages),
     reason,
     mode: state.testUntilMs === null ? 'live' : 'test',
   });
+}
+
+function heatOf({ thermal }: ConductorState, settings: ControlSettings, nowMs: number) {
+  if (settings.thermal === undefined || thermal.known !== 'yes') return { thermalPercent: null, timeToLimitS: null };
+  const leftS = timeToLimitS(thermal, settings.thermal, nowMs);
+  return {
+    thermalPercent: heatPercent(thermal, settings.thermal, nowMs),
+    timeToLimitS: Number.isFinite(leftS) ? leftS : null,
+  };
 }
 
 function seen(phase: ConductorState): number | null {

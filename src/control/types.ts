@@ -45,7 +45,7 @@ interface CapSettings {
  * Inverse time by IEC 60255-151: t = TMS·k / ((I/pickupA)^α − 1), the share of t that has run summed over time. The
  * reset is definite: below dropoutA for resetDelayS.
  */
-interface InverseSettings {
+export interface InverseSettings {
   readonly curve: 'SI' | 'VI' | 'EI';
   readonly pickupA: number;
   readonly timeMultiplier: number;
@@ -54,7 +54,7 @@ interface InverseSettings {
 }
 
 /** Thermal replica by IEC 60255-149 (IEC 61850 PTTR); percent of the heat that `ratingA` brings in the end. */
-interface ThermalSettings {
+export interface ThermalSettings {
   readonly ratingA: number;
   readonly timeConstantMin: number;
   /** While it cools; the same as heating where nothing else is known. */
@@ -65,18 +65,22 @@ interface ThermalSettings {
   readonly alarmPercent: number | null;
 }
 
+/** The elements of one conductor; what is not there is off. */
+export interface ElementSettings {
+  readonly atRisk?: DefiniteTimeSettings | undefined;
+  readonly emergency?: DefiniteTimeSettings | undefined;
+  readonly inverse?: InverseSettings | undefined;
+  readonly thermal?: ThermalSettings | undefined;
+}
+
 /** Everything about one feeder that decisions depend on: one settings group in force. */
-export interface ControlSettings {
+export interface ControlSettings extends ElementSettings {
   /** Of the settings group; a change of it is an event. */
   readonly group: string;
   /** What the feeder may carry continuously. */
   readonly ratingA: number;
   readonly atRisk: DefiniteTimeSettings;
-  readonly emergency?: DefiniteTimeSettings | undefined;
-  readonly inverse?: InverseSettings | undefined;
-  readonly thermal?: ThermalSettings | undefined;
-  /** Elements of the neutral; it has no others. */
-  readonly neutral?: NeutralSettings | undefined;
+  readonly neutral?: ElementSettings | undefined;
   readonly curtailment: CurtailmentSettings;
   readonly budget: BudgetSettings;
   readonly caps: CapSettings;
@@ -86,11 +90,6 @@ export interface ControlSettings {
   readonly staleAfterMs: number;
   /** False where the feeder has no target group: it alarms, and asks for nothing. */
   readonly mayRequest: boolean;
-}
-
-export interface NeutralSettings {
-  readonly atRisk?: DefiniteTimeSettings | undefined;
-  readonly emergency?: DefiniteTimeSettings | undefined;
 }
 
 /** The reading as control sees it; a FeederReading fits. */
@@ -119,6 +118,29 @@ export interface ElementState {
   locked: boolean;
 }
 
+export interface InverseState extends ElementState {
+  /** The share of the operating time that has run, 0 to 1, as counted up to `countedMs`; `countedA` has held since. */
+  progress: number;
+  countedMs: number;
+  countedA: number;
+}
+
+export interface ThermalState extends ElementState {
+  /**
+   * `no` before the first good reading; `kept` over a time away that nobody knows the length of; `given` by whoever
+   * starts a replay; `yes` once readings count.
+   */
+  known: 'no' | 'kept' | 'given' | 'yes';
+  /** Heat at `heatMs`, in percent of what the rating brings in the end; `heatA` has held since. */
+  heatPercent: number;
+  heatMs: number;
+  heatA: number;
+  /** The alarm level has been passed. */
+  alarmed: boolean;
+  /** Until when the heat rests on an assumption that may still matter. */
+  doubtUntilMs: number;
+}
+
 /** One conductor as it is seen, and the elements that watch it. */
 export interface ConductorState {
   /** The latest usable reading: its time, null before the first. */
@@ -132,12 +154,12 @@ export interface ConductorState {
   fresh: boolean;
   readonly atRisk: ElementState;
   readonly emergency: ElementState;
+  readonly inverse: InverseState;
+  readonly thermal: ThermalState;
 }
 
-/** A phase: all elements, and the limit that stands on it. */
+/** A phase: its elements, and the limit that stands on it. */
 export interface PhaseState extends ConductorState {
-  readonly inverse: ElementState;
-  readonly thermal: ElementState;
   /** Operated while the transformer's element asks for a share of its relief on this phase. */
   readonly transformer: ElementState;
   /** That share: the relief that the transformer wants of this phase beyond what it sees, for as long as it asks. */
@@ -194,6 +216,8 @@ export interface FeederState {
   readonly L3: PhaseState;
   readonly N: ConductorState;
   blind: boolean;
+  /** The heat of a phase rests on an assumption that may still matter. */
+  heatAssumed: boolean;
   /** Up to when everything that was due has been run. */
   steppedToMs: number;
   episode: Episode | null;
@@ -240,7 +264,7 @@ export type ControlCommand =
  * `reinforce`: an episode reached its longest time. `lapsed`: a limit ended because it could not be refreshed.
  * `requestCap`, `operationCap`: a limit is wanted and a cap holds it back. `noTarget`: an element operated on a feeder
  * that has nobody to ask. `noEffect`: a limit moved nothing and was released. `budgetNear`, `budget`: customers' minutes
- * or episodes of the year are nearly or wholly spent.
+ * or episodes of the year are nearly or wholly spent. `thermalAlarm`: the heat of a phase is at or above `alarmPercent`.
  */
 export type AlarmName =
   | 'budgetNear'
@@ -250,7 +274,8 @@ export type AlarmName =
   | 'lapsed'
   | 'requestCap'
   | 'operationCap'
-  | 'noTarget';
+  | 'noTarget'
+  | 'thermalAlarm';
 
 type EventType =
   | 'pickup'
@@ -274,7 +299,9 @@ export interface EventAction {
   readonly phase?: Conductor;
   readonly currentA?: number;
   readonly levelPercent?: number;
-  readonly alarm?: AlarmName | 'blind';
+  readonly alarm?: AlarmName | 'blind' | 'thermalAssumed';
+  /** Of events of the thermal element. */
+  readonly thermalPercent?: number;
   readonly reason: string;
 }
 
@@ -291,6 +318,9 @@ export interface ControlRequest {
   readonly levelPercent: PerPhase<number>;
   readonly reductionA: PerPhase<number>;
   readonly trigger: Trigger;
+  /** Of the trigger's phase: heat, and time to 100 % at the present current; null without a thermal element or where it never comes. */
+  readonly thermalPercent: number | null;
+  readonly timeToLimitS: number | null;
   readonly currentA: { readonly [P in Phase]: number | null } & { readonly N: number | null };
   readonly quality: { readonly [P in Phase]: Quality };
   /** Age of the oldest reading that it rests on. */

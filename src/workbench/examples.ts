@@ -154,6 +154,8 @@ function exampleRequests(): { [name in 'limit' | 'refresh' | 'step' | 'release']
     readingAgeMs: 112,
     reason: 'atRisk on L2',
     mode: 'live',
+    thermalPercent: null,
+    timeToLimitS: null,
   };
   const refreshMs = 30_000 + refreshS * 1000;
   const seen = { L1: 204.7, L2: 322.5, L3: 228.3, N: 109.6 };

@@ -2,6 +2,7 @@
 // that shows it; `fc.assert(…, { seed, path })` runs that one again. PROPERTY_RUNS=20000 looks longer.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { isUrgent, THERMAL_AIM } from '../../src/control/elements.ts';
 import { newFeederState, nextDueMs, stepClock, stepReading, stepTime } from '../../src/control/feeder-control.ts';
 import type {
   Action,
@@ -11,7 +12,7 @@ import type {
   FeederState,
   PhaseState,
 } from '../../src/control/types.ts';
-import { PHASES, type Phase } from '../../src/feeder.ts';
+import { ELEMENTS, PHASES, type Phase } from '../../src/feeder.ts';
 
 const HOUR_MS = 3_600_000;
 const NO_BUDGET = { episodesPerYear: 0, minutesPerYear: 0, refuseBeyond: false };
@@ -40,6 +41,28 @@ const settingsArb: fc.Arbitrary<ControlSettings> = fc
       }),
       { nil: undefined },
     ),
+    inverse: fc.option(
+      fc.record({
+        curve: anyOf('SI' as const, 'VI' as const, 'EI' as const),
+        pickupA: anyOf(390, 405),
+        timeMultiplier: anyOf(0.05, 1),
+        dropoutA: anyOf(350, 389),
+        resetDelayS: anyOf(0, 30),
+      }),
+      { nil: undefined },
+    ),
+    thermal: fc.option(
+      fc.record({
+        ratingA: anyOf(380, 420),
+        timeConstantMin: anyOf(0.5, 5),
+        coolingTimeConstantMin: anyOf(0.5, 5),
+        leadTimeMin: anyOf(0, 1),
+        resetPercent: anyOf(95, 70),
+        alarmPercent: anyOf(null, 60),
+      }),
+      { nil: undefined },
+    ),
+    neutralA: anyOf(undefined, undefined, 390),
     mode: anyOf('proportional' as const, 'onOff' as const),
     floorPercent: anyOf(0, 30),
     leaseS: anyOf(60, 300, 1800),
@@ -65,6 +88,9 @@ const settingsArb: fc.Arbitrary<ControlSettings> = fc
   .map((some) => ({
     atRisk: { pickupA: 400, dropoutA: some.dropoutA, delayS: some.delayS, resetDelayS: some.resetDelayS },
     emergency: some.emergency,
+    inverse: some.inverse,
+    thermal: some.thermal,
+    neutral: some.neutralA === undefined ? undefined : { atRisk: neutralAtRisk(some.neutralA) },
     curtailment: {
       mode: some.mode,
       floorPercent: some.floorPercent,
@@ -89,6 +115,10 @@ const settingsArb: fc.Arbitrary<ControlSettings> = fc
     staleAfterMs: some.staleAfterS * 1000,
     mayRequest: some.mayRequest,
   }));
+
+function neutralAtRisk(pickupA: number) {
+  return { pickupA, dropoutA: 350, delayS: 5, resetDelayS: 10 };
+}
 
 const currentArb = fc.oneof(
   { weight: 4, arbitrary: anyOf(100, 300, 345, 359.9, 360, 399, 400, 405, 430, 450, 500) },
@@ -206,6 +236,16 @@ function releaseS({ curtailment, atRisk }: ControlSettings): number {
   return Math.ceil(100 / releaseStepPercent + 1) * Math.max(responseTimeS, atRisk.resetDelayS);
 }
 
+/** How long the thermal element may take to drop out and to end its alarm. */
+function coolS({ thermal }: ControlSettings): number {
+  return thermal === undefined ? 0 : thermal.coolingTimeConstantMin * 60 * 3;
+}
+
+/** How long the alarm of an assumed heat may stand. */
+function fadeS({ thermal }: ControlSettings): number {
+  return thermal === undefined ? 0 : Math.max(thermal.timeConstantMin, thermal.coolingTimeConstantMin) * 60 * 5;
+}
+
 type Way = 'deeper' | 'shallower' | 'same';
 
 /** Every request with whether it permits less or more than what stood before. */
@@ -257,7 +297,15 @@ test('no limit without a usable reading over dropout behind it, and none on a fe
   );
 });
 
-const leastA = ({ atRisk, emergency }: ControlSettings) => Math.min(atRisk.dropoutA, emergency?.dropoutA ?? 1e9);
+const leastA = ({ atRisk, emergency, inverse, thermal, neutral }: ControlSettings) =>
+  Math.min(
+    atRisk.dropoutA,
+    emergency?.dropoutA ?? 1e9,
+    inverse?.dropoutA ?? 1e9,
+    (thermal?.ratingA ?? 1e9) * THERMAL_AIM,
+    // The neutral asks of the phases that carry the most, whatever that is.
+    neutral === undefined ? 1e9 : 0,
+  );
 
 test('every episode ends: in silence by its lease', () => {
   fc.assert(
@@ -265,7 +313,7 @@ test('every episode ends: in silence by its lease', () => {
       const settings = { ...some, budget: NO_BUDGET };
       const { state, atMs } = run(settings, rows);
       const out: Action[] = [];
-      const forS = settings.staleAfterMs / 1000 + settings.curtailment.leaseS + releaseS(settings);
+      const forS = settings.staleAfterMs / 1000 + settings.curtailment.leaseS + releaseS(settings) + fadeS(settings);
       stepTime(state, bounded(settings), atMs + forS * 1000 + 1000, out);
       expect(state.episode).toBeNull();
       expect(nextDueMs(state, settings)).toBe(Number.POSITIVE_INFINITY);
@@ -281,7 +329,12 @@ test('every episode ends: with low currents by a release', () => {
       const { minOnS, responseTimeS, maxEpisodeS } = settings.curtailment;
       // A step waits for room for what fell, even if it fell by itself, if need be to the end.
       const headroomS = responseTimeS > 0 ? maxEpisodeS : 0;
-      const resetS = settings.atRisk.resetDelayS + (settings.emergency?.resetDelayS ?? 0);
+      const resetS =
+        settings.atRisk.resetDelayS +
+        (settings.emergency?.resetDelayS ?? 0) +
+        (settings.inverse?.resetDelayS ?? 0) +
+        (settings.neutral === undefined ? 0 : 10) +
+        coolS(settings);
       const forS = resetS + minOnS + responseTimeS + headroomS + releaseS(settings);
       goOn(ended, settings, 10, forS + settings.staleAfterMs / 1000);
       expect(ended.state.episode).toBeNull();
@@ -301,8 +354,8 @@ test('every episode ends: with high currents by maxEpisodeS and the steps of the
       // What had not operated when the cap fell may still ask, once, for a length of its own.
       goOn(ended, settings, 500, 2 * (400 + releaseS(settings)) + 60);
       if (episode !== null) expect(ended.state.episode?.firstLimitMs).not.toBe(episode.firstLimitMs);
-      const locked = PHASES.map((name) => ended.state[name]).every(
-        ({ atRisk, emergency }) => atRisk.locked && (settings.emergency === undefined || emergency.locked),
+      const locked = PHASES.map((name) => ended.state[name]).every((phase) =>
+        ELEMENTS.every((name) => name === 'transformer' || settings[name] === undefined || phase[name].locked),
       );
       const more = goOn({ ...ended, atMs: ended.state.steppedToMs }, settings, 500, 600 + releaseS(settings));
       if (locked) expect(requestsOf(more).filter(isAsked)).toEqual([]);
@@ -354,7 +407,7 @@ test('the caps hold for refreshes and deeper limits', () => {
         requests.push(atMs);
         if (!first) continue;
         const today = operations.filter((thenMs) => atMs < thenMs + DAY_MS).length;
-        if (operationsPerDay > 0 && trigger.element === 'atRisk') expect(today).toBeLessThan(operationsPerDay);
+        if (operationsPerDay > 0 && !isUrgent(trigger.element)) expect(today).toBeLessThan(operationsPerDay);
         operations.push(atMs);
       }
     }),
@@ -391,7 +444,7 @@ test('no request in the opposite direction within responseTimeS, but for emergen
       for (const { request, way } of waysOf(run(settings, rows).actions)) {
         const { atMs, trigger, reason } = request;
         if (way === 'deeper') {
-          if (trigger.element === 'atRisk') expect(atMs).toBeGreaterThanOrEqual(shallowerMs + responseMs);
+          if (!isUrgent(trigger.element)) expect(atMs).toBeGreaterThanOrEqual(shallowerMs + responseMs);
           deeperMs = atMs;
           shallowerMs = Number.NEGATIVE_INFINITY;
         } else if (way === 'shallower') {
@@ -472,7 +525,9 @@ test('time always gets on', () => {
 test('more current never gives less curtailment', () => {
   const moreArb = fc.tuple(currentArb, currentArb, currentArb);
   fc.assert(
-    fc.property(settingsArb, anyRows, moreArb, moreArb, gapArb, (settings, rows, some, more, gapMs) => {
+    fc.property(settingsArb, anyRows, moreArb, moreArb, gapArb, (given, rows, some, more, gapMs) => {
+      // Which phases carry the neutral's current changes with the currents.
+      const settings = { ...given, neutral: undefined };
       const { state, atMs } = run(settings, rows);
       const step = (currents: readonly number[]) => {
         const next = copy(state);

@@ -6,6 +6,7 @@
 // not the row's (`refresh@35`). A column `N_A` may follow L3_A. With `-` for the currents the quality may also be a
 // command: `block:600`, `block:600:now`, `block:600:atRisk`, `unblock`, `release`, `release:now`, `test:600`, `test:off`. A trace that fails is printed whole, as it really went, in the same form.
 import { readFileSync } from 'node:fs';
+import { eachElement } from '../../src/control/elements.ts';
 import {
   newFeederState,
   nextDueMs,
@@ -20,8 +21,8 @@ import type {
   ControlCommand,
   ControlReading,
   ControlSettings,
+  ElementState,
   FeederState,
-  PhaseState,
 } from '../../src/control/types.ts';
 import { ELEMENTS, type Element, PHASES, type Quality, rounded } from '../../src/feeder.ts';
 
@@ -35,6 +36,21 @@ const DEFAULTS = {
   emergencyDropoutA: '380',
   emergencyDelayS: '2',
   emergencyResetDelayS: '30',
+  /** `SI`, `VI` or `EI` switches the inverse-time element on. */
+  curve: 'none',
+  inversePickupA: '400',
+  inverseDropoutA: '360',
+  timeMultiplier: '1',
+  inverseResetDelayS: '30',
+  /** A number switches the thermal element on. */
+  timeConstantMin: 'none',
+  coolingTimeConstantMin: 'same',
+  thermalRatingA: '400',
+  leadTimeMin: '15',
+  resetPercent: '95',
+  alarmPercent: 'none',
+  neutralPickupA: 'none',
+  neutralDropoutA: '150',
   mode: 'proportional',
   floorPercent: '0',
   leaseS: '1800',
@@ -92,17 +108,27 @@ export function readTrace(file: string): Trace {
   const [prose = '', settingsText = '', table = ''] = readFileSync(file, 'utf8')
     .trim()
     .split(/\n\s*\n/);
-  const values: Record<SettingName, string> = { ...DEFAULTS };
-  for (const pair of settingsText.trim().split(/\s{2,}|\n/)) {
-    const [name = '', value, ...rest] = pair.trim().split(/\s+/);
-    if (!(name in DEFAULTS) || value === undefined || rest.length > 0) throw new Error(`${file}: setting "${pair}"`);
-    values[name as SettingName] = value;
-  }
+  const values = readValues(settingsText, file);
   const [header = '', ...lines] = table.split('\n');
   const columns = [COLUMNS, WITH_NEUTRAL].find((some) => some.join() === header.trim().split(/\s+/).join());
   if (columns === undefined) throw new Error(`${file}: columns "${header}"`);
   const rows = lines.map((line) => readRow(line, columns, file));
   return { prose, settingsText, settings: settingsOf(values, file), show: values.show, columns, rows };
+}
+
+/** Settings written as in a trace, for other tests. */
+export function readTraceSettings(text: string): ControlSettings {
+  return settingsOf(readValues(text, text), text);
+}
+
+function readValues(text: string, file: string): Record<SettingName, string> {
+  const values: Record<SettingName, string> = { ...DEFAULTS };
+  for (const pair of text.trim().split(/\s{2,}|\n/)) {
+    const [name = '', value, ...rest] = pair.trim().split(/\s+/);
+    if (!(name in DEFAULTS) || value === undefined || rest.length > 0) throw new Error(`${file}: setting "${pair}"`);
+    values[name as SettingName] = value;
+  }
+  return values;
 }
 
 /** Runs a trace; `between` may do to the state what must not matter, before each row, and gives the state to go on with. */
@@ -232,16 +258,37 @@ function settingsOf(values: Record<SettingName, string>, file: string): ControlS
     delayS: number('emergencyDelayS'),
     resetDelayS: number('emergencyResetDelayS'),
   };
+  const atRisk = {
+    pickupA: number('pickupA'),
+    dropoutA: number('dropoutA'),
+    delayS: number('delayS'),
+    resetDelayS: number('resetDelayS'),
+  };
+  const neutral = { pickupA: Number(values.neutralPickupA), dropoutA: number('neutralDropoutA') };
+  const inverse = {
+    pickupA: number('inversePickupA'),
+    dropoutA: number('inverseDropoutA'),
+    timeMultiplier: number('timeMultiplier'),
+    resetDelayS: number('inverseResetDelayS'),
+  };
+  const thermal = () => ({
+    ratingA: number('thermalRatingA'),
+    timeConstantMin: number('timeConstantMin'),
+    coolingTimeConstantMin: number(
+      values.coolingTimeConstantMin === 'same' ? 'timeConstantMin' : 'coolingTimeConstantMin',
+    ),
+    leadTimeMin: number('leadTimeMin'),
+    resetPercent: number('resetPercent'),
+    alarmPercent: values.alarmPercent === 'none' ? null : number('alarmPercent'),
+  });
   return {
     group: 'test',
     ratingA: number('ratingA'),
-    atRisk: {
-      pickupA: number('pickupA'),
-      dropoutA: number('dropoutA'),
-      delayS: number('delayS'),
-      resetDelayS: number('resetDelayS'),
-    },
+    atRisk,
     emergency: values.emergencyPickupA === 'none' ? undefined : emergency,
+    inverse: values.curve === 'none' ? undefined : { curve: values.curve as 'SI' | 'VI' | 'EI', ...inverse },
+    thermal: values.timeConstantMin === 'none' ? undefined : thermal(),
+    neutral: values.neutralPickupA === 'none' ? undefined : { atRisk: { ...atRisk, ...neutral } },
     curtailment: {
       mode: values.mode === 'onOff' ? 'onOff' : 'proportional',
       floorPercent: number('floorPercent'),
@@ -272,8 +319,8 @@ function settingsOf(values: Record<SettingName, string>, file: string): ControlS
 
 function stateWord(state: FeederState): string {
   if (state.blind) return 'blind';
-  const phases: PhaseState[] = PHASES.map((name) => state[name]);
-  const elements = phases.flatMap(({ atRisk, emergency }) => [atRisk, emergency]);
+  const elements: ElementState[] = [];
+  eachElement(state, (element) => elements.push(element));
   const operated = elements.filter(({ status }) => status === 'operated');
   if (operated.some(({ underSinceMs }) => underSinceMs === null))
     return state.episode === null ? 'pickingUp' : 'curtailing';

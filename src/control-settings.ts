@@ -1,0 +1,33 @@
+// What the engineer wrote about a feeder, as control takes it: one of these for each settings group.
+import type { ControlSettings, ElementSettings } from './control/types.ts';
+import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
+
+/** `staleAfterMs` is that of the feeder's source. */
+export function controlSettings(feeder: FeederSettings, group: SettingsGroup, staleAfterMs: number): ControlSettings {
+  return {
+    group: group.name,
+    ratingA: group.ratingA,
+    ...elementSettings(group),
+    atRisk: group.atRisk,
+    neutral: group.neutral,
+    curtailment: group.curtailment,
+    budget: group.budget,
+    caps: group.caps,
+    controllableA: feeder.controllableA ?? null,
+    staleAfterMs,
+    mayRequest: feeder.targetGroup !== undefined,
+  };
+}
+
+function elementSettings({ atRisk, emergency, inverse, thermal }: SettingsGroup): ElementSettings {
+  return {
+    atRisk,
+    emergency,
+    inverse,
+    thermal: thermal && {
+      ...thermal,
+      coolingTimeConstantMin: thermal.coolingTimeConstantMin ?? thermal.timeConstantMin,
+      alarmPercent: thermal.alarmPercent ?? null,
+    },
+  };
+}

@@ -1,0 +1,188 @@
+// The thermal element on one conductor: the replica of IEC 60255-149 (IEC 61850 PTTR), exact for a step of current:
+// θ' = θ·e^(−Δt/τ) + (I/I_rating)²·(1 − e^(−Δt/τ)), with one time constant for heating and one for cooling. A reading's
+// value holds until the next. Heat is in percent of what ratingA brings in the end; it is advanced when the current
+// changes and computed for any instant in between, so that the outcome does not depend on how often it is polled.
+//
+// What nobody has seen is taken at its worst: a gap at the higher of the currents on both sides, the first start at the
+// steady state of the first good reading (at most 95 %), an unknown time away without any cooling. As long as such an
+// assumption may still make the heat wrong by more than one percent it is flagged.
+import type { Bridged, Transition } from './definite-time.ts';
+import type { ThermalSettings, ThermalState } from './types.ts';
+
+const NEVER = Number.POSITIVE_INFINITY;
+const MINUTE_MS = 60_000;
+/** At a first start nothing has operated yet, so more than this is not assumed (design: flagged, at most 95 %). */
+const FIRST_START_MOST_PERCENT = 95;
+/** An assumption that can make less of a difference than this is not worth an alarm. */
+const DOUBT_PERCENT = 1;
+/** The alarm ends this far under its level, or it would flutter. */
+const ALARM_HYSTERESIS_PERCENT = 2;
+
+export function newThermal(): ThermalState {
+  return {
+    status: 'normal',
+    overSinceMs: 0,
+    operatedMs: 0,
+    underSinceMs: null,
+    locked: false,
+    known: 'no',
+    heatPercent: 0,
+    heatMs: 0,
+    heatA: 0,
+    alarmed: false,
+    doubtUntilMs: 0,
+  };
+}
+
+/** Heat at `nowMs`, in percent, if the last reading holds until then. */
+export function heatPercent(state: ThermalState, settings: ThermalSettings, nowMs: number): number {
+  if (state.known !== 'yes') return state.heatPercent;
+  return heated(state.heatPercent, steadyPercent(state.heatA, settings), nowMs - state.heatMs, settings);
+}
+
+/** Time from `nowMs` to 100 % at the present current, in seconds; Infinity where it never comes. */
+export function timeToLimitS(state: ThermalState, settings: ThermalSettings, nowMs: number): number {
+  return toLimitMs(heatPercent(state, settings, nowMs), steadyPercent(state.heatA, settings), settings) / 1000;
+}
+
+/** A usable reading. `bridged` is `none` after a gap longer than the staleness limit. */
+export function readThermal(
+  state: ThermalState,
+  settings: ThermalSettings,
+  currentA: number,
+  atMs: number,
+  good: boolean,
+  bridged: Bridged,
+): void {
+  if (state.known !== 'yes') {
+    if (good) begin(state, settings, currentA, atMs);
+    return;
+  }
+  if (bridged === 'none') bridgeGap(state, settings, currentA, atMs);
+  else if (currentA === state.heatA) return;
+  else state.heatPercent = heatPercent(state, settings, atMs);
+  state.heatMs = atMs;
+  state.heatA = currentA;
+}
+
+/**
+ * When it operates or drops out, if the last reading holds until then. `expectedA` is the current that is expected
+ * after a release; up to `nowMs` everything has been run. It picks up at 100 %, or leadTimeMin before; it drops out at resetPercent, if at the expected
+ * current 100 % is then more than twice leadTimeMin away.
+ */
+export function thermalDueMs(state: ThermalState, settings: ThermalSettings, expectedA: number, nowMs: number): number {
+  if (state.known !== 'yes') return NEVER;
+  const { heatPercent: heat, heatMs, heatA } = state;
+  const steady = steadyPercent(heatA, settings);
+  if (state.status !== 'operated')
+    return heatMs + Math.max(0, toLimitMs(heat, steady, settings) - settings.leadTimeMin * MINUTE_MS);
+  const target = dropPercent(settings, expectedA);
+  const crossedMs = heatMs + crossingMs(heat, steady, target, settings);
+  if (heat > target) return crossedMs;
+  // Heat that was low enough and rises is so until it crosses.
+  return nowMs < crossedMs ? heatMs : NEVER;
+}
+
+/** When the alarm level is next crossed. */
+export function alarmDueMs(state: ThermalState, settings: ThermalSettings): number {
+  const { alarmPercent } = settings;
+  if (alarmPercent === null || state.known !== 'yes') return NEVER;
+  const { heatPercent: heat, heatMs, heatA, alarmed } = state;
+  const target = alarmed ? alarmPercent - ALARM_HYSTERESIS_PERCENT : alarmPercent;
+  if (alarmed ? heat <= target : heat >= target) return heatMs;
+  return heatMs + crossingMs(heat, steadyPercent(heatA, settings), target, settings);
+}
+
+export function expireThermal(
+  state: ThermalState,
+  settings: ThermalSettings,
+  expectedA: number,
+  nowMs: number,
+): Transition {
+  if (nowMs < thermalDueMs(state, settings, expectedA, nowMs)) return 'none';
+  if (state.status === 'operated') {
+    state.status = 'normal';
+    state.locked = false;
+    return 'dropout';
+  }
+  advance(state, settings, nowMs);
+  state.status = 'operated';
+  state.overSinceMs = nowMs;
+  state.operatedMs = nowMs;
+  return 'operate';
+}
+
+/** Begins or ends the alarm when its level is crossed. */
+export function expireAlarm(state: ThermalState, settings: ThermalSettings, nowMs: number): void {
+  if (nowMs < alarmDueMs(state, settings)) return;
+  advance(state, settings, nowMs);
+  state.alarmed = !state.alarmed;
+}
+
+/** Another rating: the same conductor is as hot as before, which is another share of another limit. */
+export function rescale(state: ThermalState, before: ThermalSettings, after: ThermalSettings, nowMs: number): void {
+  if (state.known === 'yes') advance(state, before, nowMs);
+  state.heatPercent *= (before.ratingA / after.ratingA) ** 2;
+}
+
+function advance(state: ThermalState, settings: ThermalSettings, nowMs: number): void {
+  state.heatPercent = heatPercent(state, settings, nowMs);
+  state.heatMs = nowMs;
+}
+
+function begin(state: ThermalState, settings: ThermalSettings, currentA: number, atMs: number): void {
+  const steady = Math.min(FIRST_START_MOST_PERCENT, steadyPercent(currentA, settings));
+  if (state.known !== 'given') {
+    state.heatPercent = state.known === 'no' ? steady : Math.max(state.heatPercent, steady);
+    doubt(state, settings, state.heatPercent, atMs);
+  }
+  state.known = 'yes';
+  state.heatMs = atMs;
+  state.heatA = currentA;
+}
+
+function bridgeGap(state: ThermalState, settings: ThermalSettings, currentA: number, atMs: number): void {
+  const gapMs = atMs - state.heatMs;
+  const before = state.heatPercent;
+  state.heatPercent = heated(before, steadyPercent(Math.max(state.heatA, currentA), settings), gapMs, settings);
+  doubt(state, settings, state.heatPercent - heated(before, 0, gapMs, settings), atMs);
+}
+
+/** Notes by how much the heat may be assumed too high; it fades as heat does. */
+function doubt(state: ThermalState, settings: ThermalSettings, percent: number, atMs: number): void {
+  const tauMs = Math.max(settings.timeConstantMin, settings.coolingTimeConstantMin) * MINUTE_MS;
+  const left = state.doubtUntilMs > atMs ? DOUBT_PERCENT * Math.exp((state.doubtUntilMs - atMs) / tauMs) : 0;
+  const share = Math.min(100, left + percent) / DOUBT_PERCENT;
+  if (share > 1) state.doubtUntilMs = atMs + tauMs * Math.log(share);
+}
+
+function steadyPercent(currentA: number, { ratingA }: ThermalSettings): number {
+  const share = currentA / ratingA;
+  return 100 * share * share;
+}
+
+function heated(heat: number, steady: number, forMs: number, settings: ThermalSettings): number {
+  return steady + (heat - steady) * Math.exp(-forMs / tauMs(heat, steady, settings));
+}
+
+function tauMs(heat: number, steady: number, settings: ThermalSettings): number {
+  return (steady >= heat ? settings.timeConstantMin : settings.coolingTimeConstantMin) * MINUTE_MS;
+}
+
+function toLimitMs(heat: number, steady: number, settings: ThermalSettings): number {
+  return heat >= 100 ? 0 : crossingMs(heat, steady, 100, settings);
+}
+
+/** Time until heat on its way to `steady` passes `target`; Infinity when that does not lie on its way. */
+function crossingMs(heat: number, steady: number, target: number, settings: ThermalSettings): number {
+  const onTheWay = steady > heat ? heat < target && target < steady : steady < target && target < heat;
+  return onTheWay ? tauMs(heat, steady, settings) * Math.log((heat - steady) / (target - steady)) : NEVER;
+}
+
+/** The heat under which it lets go. */
+function dropPercent(settings: ThermalSettings, expectedA: number): number {
+  const steady = steadyPercent(expectedA, settings);
+  if (steady <= 100) return settings.resetPercent;
+  const enoughPercent = steady - (steady - 100) * Math.exp((2 * settings.leadTimeMin) / settings.timeConstantMin);
+  return Math.min(settings.resetPercent, enoughPercent);
+}
