@@ -2,7 +2,7 @@
 // exact solution of the differential equation.
 import { expect, test } from 'vitest';
 import { newFeederState, nextDueMs, stepReading, stepTime } from '../../src/control/feeder-control.ts';
-import { heatPercent, timeToLimitS } from '../../src/control/thermal.ts';
+import { heatPercent, rescale, timeToLimitS } from '../../src/control/thermal.ts';
 import type { Action, ControlSettings, FeederState, ThermalSettings } from '../../src/control/types.ts';
 import { readTraceSettings } from './trace.ts';
 
@@ -119,4 +119,12 @@ test('it picks up leadTimeMin before 100 %, at its own instant between two polls
   read(state, settings, START_MS, 1.2 * RATING_A);
   const wantedS = 3600 * Math.log(1.44 / 0.44) - 900;
   expect((nextDueMs(state, settings) - START_MS) / 1000).toBeCloseTo(wantedS, 6);
+});
+
+test('another rating scales the heat by the square of old over new', () => {
+  const [before, after] = [thermal({ ratingA: 400 }), thermal({ ratingA: 300 })];
+  const state = startAt(45);
+  read(state, settingsWith(before), START_MS, 0);
+  rescale(state.L1.thermal, before, after, START_MS);
+  within(heatPercent(state.L1.thermal, after, START_MS), 80, 1e-12);
 });
