@@ -150,6 +150,8 @@ function addReplayVerb(program: Command, set: Set): void {
     .option('--mapping <file>', 'how another CSV, or the channels of a record, become amperes of feeders')
     .option('--feeder <id>', 'whose currents a COMTRADE record holds')
     .option('--gap <seconds>', 'what is a gap; else more than three median intervals', positive)
+    .option('--compare <config>', 'another configuration over the same traces, side by side')
+    .option('--sweep <range>', 'a setting of every group over a range, as atRisk.pickupA=300:400:10')
     .option('--report <file>', 'a self-contained HTML page with charts')
     .option('--strict', 'end at the first row that cannot be read')
     .option('--json', 'as one JSON document')

@@ -1,11 +1,13 @@
 // The verb `replay`: runs the traces, prints what was found, and says on stderr what could not be read.
 import { writeFileSync } from 'node:fs';
-import { configurationOrProblems } from '../../configuration.ts';
+import { type Configuration, configurationOrProblems } from '../../configuration.ts';
 import { readMapping } from '../trace/mapping.ts';
 import { TraceProblem } from '../trace/problem.ts';
+import { compareJson, compareText } from './compare.ts';
 import { progressBar } from './progress-bar.ts';
-import { replay } from './replay.ts';
+import { type ReplayInput, replay } from './replay.ts';
 import { brokenText, replayJson, replayText } from './show-results.ts';
+import { parseSweep, runSweep, type Sweep, sweepJson, sweepText } from './sweep.ts';
 
 export interface ReplayOptions {
   readonly mapping?: string | undefined;
@@ -14,6 +16,8 @@ export interface ReplayOptions {
   readonly strict?: boolean | undefined;
   /** Prints no results: the report or a caller has them. */
   readonly quiet?: boolean | undefined;
+  readonly compare?: string | undefined;
+  readonly sweep?: string | undefined;
   readonly report?: string | undefined;
   readonly json?: boolean | undefined;
 }
@@ -27,26 +31,21 @@ export async function replayVerb(config: string, traces: readonly string[], opti
     process.stderr.write(`${mapping}\n`);
     return 2;
   }
+  const sweep = options.sweep === undefined ? undefined : parseSweep(options.sweep);
+  if (typeof sweep === 'string') {
+    process.stderr.write(`${sweep}\n`);
+    return 2;
+  }
+  const other = options.compare === undefined ? undefined : configurationOrProblems(options.compare);
+  if (other === null) return 2;
   const bar = progressBar(process.stderr);
+  const { gap: gapS, strict, feeder, report } = options;
+  const charts = report !== undefined;
+  const input = { configuration, traces, mapping, feeder, gapS, strict, charts, progress: bar.show };
   try {
-    const { gap: gapS, strict, feeder } = options;
-    const result = await replay({
-      configuration,
-      traces,
-      mapping,
-      feeder,
-      gapS,
-      strict,
-      charts: options.report !== undefined,
-      progress: bar.show,
-    });
+    const text = sweep === undefined ? await replayed(input, other, options) : await swept(input, sweep, options);
     bar.clear();
-    process.stderr.write(brokenText(result));
-    if (options.report !== undefined) {
-      const { reportHtml } = await import('../report/report.ts');
-      writeFileSync(options.report, reportHtml({ configuration, traces, result }));
-    }
-    if (options.quiet !== true) process.stdout.write(options.json === true ? replayJson(result) : replayText(result));
+    if (options.quiet !== true) process.stdout.write(text);
     return 0;
   } catch (error) {
     bar.clear();
@@ -54,4 +53,22 @@ export async function replayVerb(config: string, traces: readonly string[], opti
     process.stderr.write(`${error.message}\n`);
     return 2;
   }
+}
+
+async function replayed(input: ReplayInput, other: Configuration | undefined, options: ReplayOptions): Promise<string> {
+  const { configuration, traces } = input;
+  const result = await replay(input);
+  process.stderr.write(brokenText(result));
+  if (options.report !== undefined) {
+    const { reportHtml } = await import('../report/report.ts');
+    writeFileSync(options.report, reportHtml({ configuration, traces, result }));
+  }
+  if (other === undefined) return options.json === true ? replayJson(result) : replayText(result);
+  const second = { configuration: other, result: await replay({ ...input, configuration: other, charts: false }) };
+  return (options.json === true ? compareJson : compareText)({ configuration, result }, second);
+}
+
+async function swept(input: ReplayInput, sweep: Sweep, { json }: ReplayOptions): Promise<string> {
+  const rows = await runSweep({ ...input, charts: false }, sweep);
+  return (json === true ? sweepJson : sweepText)(rows, sweep);
 }

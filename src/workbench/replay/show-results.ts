@@ -6,6 +6,11 @@ import { OPEN_LOOP } from './replay.ts';
 import type { FeederResult, ReplayEvent, ReplayResult } from './results.ts';
 
 export function replayJson(result: ReplayResult): string {
+  return `${JSON.stringify({ openLoop: OPEN_LOOP, ...replayDocument(result) }, null, 2)}\n`;
+}
+
+/** Feeders and events as the documents have them. */
+export function replayDocument(result: ReplayResult): { feeders: object; events: object[] } {
   const { form } = result;
   const time = (atMs: number | null) => (atMs === null ? null : showTime(atMs, form));
   const feeders = Object.fromEntries(
@@ -30,7 +35,7 @@ export function replayJson(result: ReplayResult): string {
     ]),
   );
   const events = result.events.map(({ atMs, ...event }) => ({ at: time(atMs), ...event }));
-  return `${JSON.stringify({ openLoop: OPEN_LOOP, feeders, events }, null, 2)}\n`;
+  return { feeders, events };
 }
 
 export function replayText(result: ReplayResult): string {

@@ -15,6 +15,8 @@ const GROUP = `ratingA: 385
 export interface Desk {
   readonly folder: string;
   file(name: string, content: string | Uint8Array): string;
+  /** The file that `configuration` makes. */
+  text(group: string): string;
   /** One or more feeders with the same settings group. */
   configuration(group?: string, feeders?: readonly string[], more?: string): Configuration;
   replay(configuration: Configuration, trace: string | string[], options?: Partial<ReplayInput>): Promise<ReplayResult>;
@@ -31,6 +33,7 @@ export function openDesk(): Desk {
   return {
     folder,
     file,
+    text: (group) => configurationText(group, ['F1'], ''),
     configuration(group = GROUP, feeders = ['F1'], more = '') {
       const path = file('desk.yaml', configurationText(group, feeders, more));
       const { configuration, problems } = readConfiguration(path);
