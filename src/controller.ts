@@ -97,6 +97,7 @@ export class Controller {
   readonly #silentSources = new Set<string>();
   /** What is odd about the readings, as the status names it. */
   readonly #measurementAlarms = new Map<string, string>();
+  readonly #linkAlarms = new Set<string>();
   /** What is wrong with a feeder's acknowledgements, until a better one comes. */
   readonly #ackAlarms = new Map<string, 'noAck' | 'rejected' | 'failed'>();
   #historyFailing = false;
@@ -475,10 +476,18 @@ export class Controller {
         log.info({ up, reason }, 'link');
         observer?.link?.(up, reason);
       },
+      linkAlarm: (alarm, reason) => this.#linkAlarm(alarm, reason),
       eventsAfter: (sequence, count) => this.#keeper.attempt((journal) => journal.eventsAfter(sequence, count)) ?? [],
       eventsSent: (sequence) => this.#keeper.eventsSent(sequence),
       status: (state, reason) => this.#status(state, reason),
     };
+  }
+
+  #linkAlarm(alarm: string, reason: string | null): void {
+    if (reason === null) this.#linkAlarms.delete(alarm);
+    else this.#linkAlarms.add(alarm);
+    this.#draft(null, reason === null ? 'alarmEnd' : 'alarm', reason ?? 'well again', { alarm });
+    this.#settleSoon();
   }
 
   #offering(request: OutgoingRequest): void {
@@ -599,6 +608,7 @@ export class Controller {
       ...acks,
       ...sources,
       ...(this.#keeper.failure !== null ? ['journal/undurable'] : []),
+      ...[...this.#linkAlarms].map((alarm) => `uplink/${alarm}`),
       ...(this.#commands.isFlooded ? ['commands/flood'] : []),
       ...(this.#historyFailing ? ['journal/historyFailed'] : []),
     ];

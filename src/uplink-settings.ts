@@ -10,6 +10,10 @@ const broker = z.strictObject({
       'mqtts://host:port (or mqtt://host:port with allowInsecure: true), without user, password or path',
     )
     .describe('mqtts://host:port; mqtt:// only with allowInsecure: true'),
+  protocol: z
+    .enum(['auto', 'mqtt5', 'mqtt311'])
+    .default('auto')
+    .describe('auto: MQTT 5, and 3.1.1 where the broker has no 5'),
 });
 
 export const uplink = z.strictObject({

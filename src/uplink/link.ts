@@ -1,14 +1,20 @@
-// The connection to one broker at a time: connects, waits with jitter, tries the next broker of the list, and tells
-// when it is up. MQTT 5 where the broker speaks it, else 3.1.1. Every connect is a new client object: MQTT.js stops
-// for good after one refused CONNACK, reconnects in step with every other client, and reads certificates once.
-import { readFileSync } from 'node:fs';
+// The connection to one broker at a time: connects, waits with jitter, tries the next broker of the list, goes back to
+// the preferred one, and tells when it is up. MQTT 5 where the broker speaks it, else 3.1.1. Every connect is a new
+// client object: MQTT.js stops for good after one refused CONNACK, reconnects in step with every other client, and
+// reads certificates once.
 import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt';
-import type { Clock, Timer } from '../clock.ts';
+import { type Clock, isoTime, type Timer } from '../clock.ts';
 import type { UplinkSettings } from '../uplink-settings.ts';
+import { BrokerList } from './broker-list.ts';
+import { type CertificateEnd, type Credentials, endsOf, fingerprintOf, readCredentials } from './credentials.ts';
+import { type Probe, probe } from './probe.ts';
+import { alarmOf, type LinkAlarm, reasonOf, TAKEN_OVER, wantsOlder } from './refusals.ts';
 
 interface LinkEvents {
   up(): void;
   down(reason: string): void;
+  /** Something that people have to see to; null when it is well again. */
+  alarm(alarm: LinkAlarm, reason: string | null): void;
   /** `done` sends the PUBACK, so it is called once the message is kept. */
   message(topic: string, payload: Uint8Array, retained: boolean, done: () => void): void;
 }
@@ -19,6 +25,8 @@ export type Connect = (url: string, options: IClientOptions) => MqttClient;
 export interface LinkInput {
   readonly settings: UplinkSettings;
   readonly connect?: Connect | undefined;
+  /** Looks whether a broker can be reached; where `connect` is given there is none unless given. */
+  readonly probe?: Probe | undefined;
   readonly clientId: string;
   readonly will: { readonly topic: string; readonly payload: () => string };
   readonly subscriptions: readonly string[];
@@ -39,6 +47,7 @@ export interface Publication {
   readonly correlationId?: string;
 }
 
+const HUNG_UP = 'the connection closed';
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Full jitter up to here, so that ten thousand substations do not come back in the same second. */
 const RECONNECT_LONGEST_MS = 60_000;
@@ -52,26 +61,61 @@ const PUBACK_TIMEOUT_MS = 15_000;
 const IN_FLIGHT_MAX = 8;
 const SESSION_EXPIRY_S = 7 * 24 * 3600;
 const PACKET_BYTES_MAX = 65_536;
+/** What topic, properties and header of a packet come to at most, beside its payload. */
+const PROPERTIES_BYTES = 512;
+/** Another client has this substation's id: to come back at once would only take the session back and forth. */
+const TAKEN_OVER_WAIT_MS = 300_000;
+/** How often the files of `tls` and `user` are looked at. */
+const LOOK_EVERY_MS = 60_000;
+const EXPIRY_WARNED_MS = 30 * 24 * 3_600_000;
+/** How long a link to a lesser broker stands before the preferred one is looked for; doubled while that leads to none. */
+const RETURN_AFTER_MS = 600_000;
+const RETURN_LONGEST_MS = 4 * 3_600_000;
 
 export class Link {
   readonly #input: LinkInput;
-  readonly #protocolOf = new Map<string, 4 | 5>();
+  readonly #brokers: BrokerList;
+  readonly #probe: Probe | null;
   #client: MqttClient | null = null;
-  #broker = 0;
   #up = false;
+  /** The client had a CONNACK: what fails later is not for the want of another version. */
+  #answered = false;
+  /** 3.1.1 is tried for the one reason that the broker hung up. */
+  #guessedOlder = false;
   #closed = false;
   #failures = 0;
   #upSinceMs = 0;
   #timer: Timer | null = null;
   #retryDueMs = 0;
+  #notBeforeMs = 0;
   /** Every timer that runs, so that none holds up the program after `close`. */
   readonly #timers = new Set<Timer>();
   #inFlight = 0;
   #inFlightMax = IN_FLIGHT_MAX;
+  #packetBytesMax = Number.POSITIVE_INFINITY;
+  #fingerprint = '';
+  #ends: CertificateEnd[] = [];
+  #returnAfterMs = RETURN_AFTER_MS;
+  readonly #alarms = new Set<LinkAlarm>();
+  /** Topics that the broker did not let us publish on. */
+  readonly #refusedTopics = new Set<string>();
 
   constructor(input: LinkInput) {
     this.#input = input;
+    this.#brokers = new BrokerList(input.settings.brokers);
+    this.#probe = input.probe ?? (input.connect === undefined ? probe : null);
     this.#connect();
+    if (input.settings.tls !== undefined || input.settings.user !== undefined) this.#lookLater();
+  }
+
+  /** The broker of the present or the next connection. */
+  get broker(): string {
+    return this.#brokers.url;
+  }
+
+  /** When the certificates of this substation, its authority and the broker end. */
+  get certificateEnds(): readonly CertificateEnd[] {
+    return this.#ends;
   }
 
   get isUp(): boolean {
@@ -90,16 +134,24 @@ export class Link {
   publish(publication: Publication, done: (refused: string | null) => void): void {
     const client = this.#client;
     if (client === null || !this.#up) return;
+    const bytes = Buffer.byteLength(publication.payload) + PROPERTIES_BYTES;
+    if (bytes > this.#packetBytesMax)
+      return this.#input.clock.afterTurn(() => done(`larger than the ${this.#packetBytesMax} bytes of the broker`));
     this.#inFlight += 1;
     const deadline = this.#after(PUBACK_TIMEOUT_MS, () => this.#lost(client, 'no PUBACK in time'));
     const { topic, payload, retain } = publication;
-    const properties = this.#protocol() === 5 ? propertiesOf(publication) : null;
+    const properties = this.#brokers.version === 5 ? propertiesOf(publication) : null;
     client.publish(topic, payload, { qos: 1, retain, ...(properties && { properties }) }, (error, packet) => {
       deadline.cancel();
       if (client !== this.#client || !this.#up) return;
       this.#inFlight -= 1;
-      const reasonCode = (packet as { reasonCode?: number } | undefined)?.reasonCode ?? 0;
-      if (error === undefined || error === null) return done(reasonCode >= 0x80 ? `reason code ${reasonCode}` : null);
+      // MQTT.js makes an error of a PUBACK that refuses.
+      const code = (error as { code?: unknown } | null)?.code;
+      if (error === undefined || error === null || typeof code === 'number') {
+        const reasonCode =
+          typeof code === 'number' ? code : (packet as { reasonCode?: number } | undefined)?.reasonCode;
+        return done(this.#verdict(topic, reasonCode ?? 0));
+      }
       if (!client.connected) return this.#lost(client, error.message);
       done(error.message);
     });
@@ -145,28 +197,35 @@ export class Link {
 
   #connect(): void {
     if (this.#closed) return;
-    let options: IClientOptions;
+    let credentials: Credentials;
     try {
-      options = this.#options();
+      credentials = readCredentials(this.#input.settings);
     } catch (error) {
-      return this.#retry(`${(error as Error).message}`);
+      this.#raise('credentials', (error as Error).message);
+      return this.#retry((error as Error).message);
     }
+    this.#raise('credentials', null);
+    this.#believe(credentials);
     this.#inFlight = 0;
+    this.#answered = false;
     const { connect = mqtt.connect } = this.#input;
-    const client = connect(this.#url(), options);
+    const client = connect(this.#brokers.url, this.#options(credentials));
     this.#client = client;
     client.on('connect', (packet) => {
       if (client !== this.#client) return;
-      const max = packet.properties?.receiveMaximum ?? IN_FLIGHT_MAX;
-      this.#inFlightMax = Math.max(1, Math.min(IN_FLIGHT_MAX, max));
+      const { receiveMaximum, maximumPacketSize } = packet.properties ?? {};
+      this.#inFlightMax = Math.max(1, Math.min(IN_FLIGHT_MAX, receiveMaximum ?? IN_FLIGHT_MAX));
+      this.#packetBytesMax = maximumPacketSize ?? Number.POSITIVE_INFINITY;
+      this.#answered = true;
       (client.stream as { setNoDelay?: (on: boolean) => void }).setNoDelay?.(true);
+      this.#noteBrokerCertificate(client);
       this.#subscribe(client);
     });
     client.on('error', (error) => this.#lost(client, error.message, (error as { code?: number | string }).code));
-    client.on('disconnect', (packet) =>
-      this.#lost(client, `disconnected by the broker, reason code ${packet.reasonCode}`),
+    client.on('disconnect', ({ reasonCode = 0 }) =>
+      this.#lost(client, `disconnected by the broker: ${reasonOf(reasonCode)}`, reasonCode),
     );
-    client.on('close', () => this.#lost(client, 'the connection closed'));
+    client.on('close', () => this.#lost(client, HUNG_UP));
     client.handleMessage = (packet: IPublishPacket, done) => {
       const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
       this.#input.events.message(packet.topic, payload, packet.retain, () => done());
@@ -180,10 +239,19 @@ export class Link {
       deadline.cancel();
       if (client !== this.#client) return;
       const refused = granted?.find((grant) => grant.qos >= 0x80);
-      if (error !== null || refused !== undefined)
-        return this.#lost(client, `subscription refused: ${error?.message ?? refused?.topic}`);
+      if (error !== null || refused !== undefined) {
+        const code = refused?.qos ?? (error as { code?: number | string } | null)?.code;
+        // 3.1.1 knows one code for all refusals of a subscription, and as a rule it is the ACL's.
+        return this.#lost(
+          client,
+          `subscription refused: ${error?.message ?? refused?.topic}`,
+          refused !== undefined && code === 0x80 ? 0x87 : code,
+        );
+      }
       this.#up = true;
       this.#upSinceMs = this.#input.clock.monotonicMs();
+      for (const alarm of ['notTrusted', 'sessionTakenOver', 'notAuthorised'] as const) this.#raise(alarm, null);
+      this.#returnLater(client);
       this.#input.events.up();
     });
   }
@@ -196,30 +264,46 @@ export class Link {
     client.end(true);
     const wasUp = this.#up;
     this.#up = false;
-    const url = this.#url();
-    // 3.1.1 refuses with return code 1, MQTT 5 with reason code 0x84: unacceptable protocol version.
-    const tryOlder = !wasUp && this.#protocol() === 5 && (code === 1 || code === 0x84);
-    if (tryOlder) this.#protocolOf.set(url, 4);
+    const told = `${this.#brokers.url}: ${reason}`;
+    const alarm = alarmOf(code);
+    if (alarm !== null) this.#raise(alarm, told);
+    const older = this.#tryOlder(code, reason === HUNG_UP);
     if (wasUp && this.#input.clock.monotonicMs() - this.#upSinceMs > STABLE_MS) this.#failures = 0;
-    if (wasUp) this.#broker = 0;
-    else if (!tryOlder) this.#broker = (this.#broker + 1) % this.#input.settings.brokers.length;
+    if (wasUp) this.#brokers.restart();
+    else if (older === 'no') this.#brokers.next();
     if (wasUp) this.#input.events.down(reason);
-    if (tryOlder) this.#connect();
-    else this.#retry(`${url}: ${reason}`, wasUp);
+    if (older === 'now') this.#connect();
+    else this.#retry(told, wasUp, code === TAKEN_OVER ? TAKEN_OVER_WAIT_MS : 0);
   }
 
-  #retry(reason: string, told = false): void {
+  /**
+   * A broker that says that it has no MQTT 5 is spoken to in 3.1.1 at once. One that only hangs up before its CONNACK
+   * may be such a one: it gets one try in 3.1.1, and is begun with 5 again after that.
+   */
+  #tryOlder(code: number | string | undefined, hungUp: boolean): 'now' | 'later' | 'no' {
+    const guessed = this.#guessedOlder;
+    this.#guessedOlder = false;
+    if (guessed) this.#brokers.speak(5);
+    if (guessed || this.#answered || !this.#brokers.mayBeOlder) return 'no';
+    if (!wantsOlder(code) && !hungUp) return 'no';
+    this.#brokers.speak(4);
+    this.#guessedOlder = !wantsOlder(code);
+    return this.#guessedOlder ? 'later' : 'now';
+  }
+
+  #retry(reason: string, told = false, leastMs = 0): void {
     if (this.#closed) return;
     if (this.#failures === 0 && !told) this.#input.events.down(reason);
     const longestMs = this.#input.urgent() ? RECONNECT_LONGEST_URGENT_MS : RECONNECT_LONGEST_MS;
     const waitMs = this.#input.random() * Math.min(longestMs, RECONNECT_FIRST_MS * 2 ** Math.min(this.#failures, 10));
     this.#failures += 1;
-    this.#connectAfter(waitMs);
+    this.#notBeforeMs = this.#input.clock.monotonicMs() + leastMs;
+    this.#connectAfter(leastMs + waitMs);
   }
 
   /** Something urgent has come: if a long wait is under way, make it a short one. */
   hurry(): void {
-    if (this.#client !== null || this.#closed) return;
+    if (this.#client !== null || this.#closed || this.#input.clock.monotonicMs() < this.#notBeforeMs) return;
     const waitMs = this.#input.random() * RECONNECT_LONGEST_URGENT_MS;
     if (this.#input.clock.monotonicMs() + waitMs < this.#retryDueMs) this.#connectAfter(waitMs);
   }
@@ -230,12 +314,101 @@ export class Link {
     this.#timer = this.#after(waitMs, () => this.#connect());
   }
 
-  #url(): string {
-    return this.#input.settings.brokers[this.#broker]?.url ?? '';
+  // ── files, certificates and the way back to the preferred broker ────────────────────────────────────────────────
+
+  /** New files are used at once where they fit together; else the link that stands is kept, and an alarm says why. */
+  #lookLater(): void {
+    this.#after(LOOK_EVERY_MS, () => {
+      this.#lookLater();
+      try {
+        const credentials = readCredentials(this.#input.settings);
+        this.#raise('credentials', null);
+        const before = this.#fingerprint;
+        this.#believe(credentials);
+        if (before !== this.#fingerprint && this.#up) this.#leave('the files of tls or user have changed');
+      } catch (error) {
+        this.#raise('credentials', (error as Error).message);
+      }
+    });
   }
 
-  #protocol(): 4 | 5 {
-    return this.#protocolOf.get(this.#url()) ?? 5;
+  #believe(credentials: Credentials): void {
+    this.#fingerprint = fingerprintOf(credentials);
+    const { settings, clock } = this.#input;
+    const brokers = this.#ends.filter(({ of }) => of.startsWith('mqtts://'));
+    this.#ends = [...endsOf(settings, credentials), ...brokers];
+    const soon = this.#ends.filter(({ endsWallMs }) => endsWallMs - clock.wallMs() < EXPIRY_WARNED_MS);
+    const words = soon.map(({ of, endsWallMs }) => `the certificate of ${of} ends at ${isoTime(endsWallMs)}`);
+    this.#raise('certificateExpiry', words.length === 0 ? null : words.join('; '));
+  }
+
+  #noteBrokerCertificate(client: MqttClient): void {
+    const stream = client.stream as { getPeerX509Certificate?: () => { validTo: string } | undefined };
+    const certificate = stream.getPeerX509Certificate?.();
+    if (certificate === undefined) return;
+    const { url } = this.#brokers;
+    const others = this.#ends.filter(({ of }) => of !== url);
+    this.#ends = [...others, { of: url, endsWallMs: Date.parse(certificate.validTo) }];
+  }
+
+  /** While a lesser broker serves, the preferred ones are looked for now and then. */
+  #returnLater(client: MqttClient): void {
+    const { preferred } = this.#brokers;
+    const look = this.#probe;
+    if (preferred.length === 0) this.#returnAfterMs = RETURN_AFTER_MS;
+    if (preferred.length === 0 || look === null) return;
+    this.#after(this.#returnAfterMs * (1 + this.#input.random()), async () => {
+      if (client !== this.#client || !this.#up) return;
+      const credentials = readCredentials(this.#input.settings);
+      for (const url of preferred) {
+        if (!(await look(url, credentials))) continue;
+        if (client !== this.#client || !this.#up) return;
+        this.#returnAfterMs = Math.min(RETURN_LONGEST_MS, this.#returnAfterMs * 2);
+        return this.#leave(`back to ${url}`, url);
+      }
+      this.#returnLater(client);
+    });
+  }
+
+  /** Ends a good link and makes another, never both at once. */
+  #leave(reason: string, url?: string): void {
+    const client = this.#client;
+    if (client === null) return;
+    this.#client = null;
+    this.#up = false;
+    this.#input.events.down(reason);
+    let gone = false;
+    const go = () => {
+      if (gone || this.#closed) return;
+      gone = true;
+      if (url === undefined) this.#brokers.restart();
+      else this.#brokers.choose(url);
+      this.#connectAfter(0);
+    };
+    client.end(false, () => go());
+    this.#after(1_000, () => {
+      client.stream?.destroy();
+      go();
+    });
+  }
+
+  /** Null where the broker took it; what it refuses for want of permission is an alarm until it takes something again. */
+  #verdict(topic: string, reasonCode: number): string | null {
+    if (reasonCode < 0x80) {
+      if (this.#refusedTopics.delete(topic) && this.#refusedTopics.size === 0) this.#raise('notAuthorised', null);
+      return null;
+    }
+    if (alarmOf(reasonCode) === 'notAuthorised') {
+      this.#refusedTopics.add(topic);
+      this.#raise('notAuthorised', `${this.#brokers.url} refuses ${topic}: ${reasonOf(reasonCode)}`);
+    }
+    return reasonOf(reasonCode);
+  }
+
+  #raise(alarm: LinkAlarm, reason: string | null): void {
+    if (reason === null ? !this.#alarms.delete(alarm) : this.#alarms.has(alarm)) return;
+    if (reason !== null) this.#alarms.add(alarm);
+    this.#input.events.alarm(alarm, reason);
   }
 
   #after(ms: number, call: () => void): Timer {
@@ -254,12 +427,11 @@ export class Link {
     return timer;
   }
 
-  #options(): IClientOptions {
+  #options({ username, password, ...tls }: Credentials): IClientOptions {
     const { settings, clientId, will } = this.#input;
-    const { tls, user } = settings;
-    const five = this.#protocol() === 5;
+    const five = this.#brokers.version === 5;
     return {
-      protocolVersion: this.#protocol(),
+      protocolVersion: this.#brokers.version,
       clientId,
       clean: false,
       keepalive: settings.keepAliveS,
@@ -268,10 +440,12 @@ export class Link {
       queueQoSZero: false,
       resubscribe: false,
       will: { topic: will.topic, payload: Buffer.from(will.payload()), qos: 1, retain: true },
-      ...(user && { username: user.name, password: readFileSync(user.passwordFile, 'utf8').replace(/\r?\n$/, '') }),
-      ...(tls && { ca: readFileSync(tls.caFile), rejectUnauthorized: true, minVersion: 'TLSv1.2' as const }),
-      ...(tls?.certFile && tls.keyFile && { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) }),
+      ...(username !== undefined && password !== undefined && { username, password }),
+      ...tls,
+      rejectUnauthorized: true,
+      ...{ minVersion: 'TLSv1.2' },
       ...(five && {
+        autoAssignTopicAlias: true,
         properties: {
           sessionExpiryInterval: SESSION_EXPIRY_S,
           receiveMaximum: 16,

@@ -16,6 +16,7 @@ import type { Telemetry } from '../telemetry-message.ts';
 import type { UplinkSettings } from '../uplink-settings.ts';
 import { Delivery, type OutgoingRequest, Pace } from './delivery.ts';
 import { type Connect, Link, type Publication } from './link.ts';
+import type { LinkAlarm } from './refusals.ts';
 
 export interface OutgoingEvent {
   readonly sequence: number;
@@ -40,6 +41,8 @@ export interface UplinkPort {
   /** One of our own retained requests, seen on the broker. */
   retainedSeen(message: Curtailment): void;
   linkChanged(up: boolean, reason: string): void;
+  /** Something about the link that people have to see to; null when it is well again. */
+  linkAlarm(alarm: LinkAlarm, reason: string | null): void;
   eventsAfter(sequence: number, count: number): OutgoingEvent[];
   /** The broker has every event up to here. */
   eventsSent(sequence: number): void;
@@ -116,6 +119,7 @@ export class Uplink {
       events: {
         up: () => this.#up(),
         down: (reason) => this.#down(reason),
+        alarm: (alarm, reason) => port.linkAlarm(alarm, reason),
         message: (topic, payload, retained, done) => this.#message(topic, payload, retained, done),
       },
     });

@@ -171,7 +171,7 @@ function onPorts(
     settings: {
       ...settings,
       sources: settings.sources.map((source) => ({ ...source, host: '127.0.0.1', port: meterPort })),
-      uplink: { ...settings.uplink, brokers: [{ url: brokerUrl }] },
+      uplink: { ...settings.uplink, brokers: [{ protocol: 'auto' as const, url: brokerUrl }] },
       journal: { ...settings.journal, path: journalFolder },
     },
   };

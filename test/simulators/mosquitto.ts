@@ -11,6 +11,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface MosquittoOptions {
   /** Sessions and retained messages outlive a stop. */
   readonly persistence?: boolean;
+  /** TLS with certificates from both ends, by which clients are known. */
+  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string };
+  readonly aclFile?: string;
 }
 
 /** Where many systems keep the broker, though it is on no ordinary user's path. */
@@ -51,11 +54,13 @@ async function freePort(): Promise<number> {
 export class Mosquitto {
   readonly port: number;
   readonly #folder: string;
+  readonly #secure: boolean;
   #process: ChildProcess | null = null;
 
-  private constructor(port: number, folder: string) {
+  private constructor(port: number, folder: string, secure: boolean) {
     this.port = port;
     this.#folder = folder;
+    this.#secure = secure;
   }
 
   /** Writes the configuration; the broker does not run before `start`. */
@@ -64,7 +69,17 @@ export class Mosquitto {
     const folder = mkdtempSync(join(tmpdir(), 'headroom-mosquitto-'));
     const lines = [
       `listener ${port} 127.0.0.1`,
-      'allow_anonymous true',
+      `allow_anonymous ${options.tls === undefined}`,
+      ...(options.tls === undefined
+        ? []
+        : [
+            `cafile ${options.tls.ca}`,
+            `certfile ${options.tls.cert}`,
+            `keyfile ${options.tls.key}`,
+            'require_certificate true',
+            'use_identity_as_username true',
+          ]),
+      ...(options.aclFile === undefined ? [] : [`acl_file ${options.aclFile}`]),
       'set_tcp_nodelay true',
       // Started by root it would become another user, who may not write here.
       `user ${userInfo().username}`,
@@ -74,7 +89,7 @@ export class Mosquitto {
       'log_dest stderr',
     ];
     writeFileSync(join(folder, 'mosquitto.conf'), `${lines.join('\n')}\n`);
-    return new Mosquitto(port, folder);
+    return new Mosquitto(port, folder, options.tls !== undefined);
   }
 
   static async start(options: MosquittoOptions = {}): Promise<Mosquitto> {
@@ -84,7 +99,12 @@ export class Mosquitto {
   }
 
   get url(): string {
-    return `mqtt://127.0.0.1:${this.port}`;
+    return `${this.#secure ? 'mqtts' : 'mqtt'}://127.0.0.1:${this.port}`;
+  }
+
+  /** Reads its ACL file anew. */
+  reload(): void {
+    this.#process?.kill('SIGHUP');
   }
 
   /** Resolves when the broker takes connections. */

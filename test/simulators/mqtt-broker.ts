@@ -55,6 +55,10 @@ export class MqttBroker {
   /** Answers to the next CONNECTs; when they are used up, CONNECTs are accepted. */
   readonly refusals: number[] = [];
   receiveMaximum: number | null = null;
+  topicAliasMaximum: number | null = null;
+  maximumPacketSize: number | null = null;
+  /** Hangs up without a CONNACK where this version is asked for. */
+  deafTo: 4 | 5 | null = null;
   /** PUBACKs are kept back while true. */
   withholding = false;
   /** The PUBACK's reason code. */
@@ -220,13 +224,16 @@ export class MqttBroker {
 
   #connect(connection: Connection, packet: Of<'connect'>): void {
     const version = packet.protocolVersion === 5 ? 5 : 4;
+    if (this.deafTo === version) return void connection.socket.destroy();
     const spoken = this.versions.includes(version);
     // A broker that knows no MQTT 5 refuses in the older form.
     connection.version = spoken ? version : 4;
     connection.clientId = packet.clientId;
     const code = this.refusals.shift() ?? (spoken ? 0 : 1);
     const known = this.#subscriptions.has(packet.clientId);
-    const maximum = version === 5 && this.receiveMaximum !== null ? { receiveMaximum: this.receiveMaximum } : {};
+    const { receiveMaximum, topicAliasMaximum, maximumPacketSize } = this;
+    const announced = Object.entries({ receiveMaximum, topicAliasMaximum, maximumPacketSize });
+    const maximum = version === 5 ? Object.fromEntries(announced.filter(([, value]) => value !== null)) : {};
     this.#send(connection, {
       cmd: 'connack',
       sessionPresent: code === 0 && known,

@@ -35,7 +35,7 @@ function countingClock(): HandClock & { running(): number } {
 }
 
 interface Options {
-  readonly brokers?: { url: string }[];
+  readonly brokers?: { url: string; protocol?: 'auto' | 'mqtt5' | 'mqtt311' }[];
   readonly broker?: MqttBroker;
   readonly random?: () => number;
   readonly urgent?: () => boolean;
@@ -46,11 +46,12 @@ async function linked(options: Options = {}) {
   const broker = options.broker ?? (await startBroker());
   const clock = options.clock ?? handClock(START_MS);
   const downs: string[] = [];
+  const alarms: string[] = [];
   const messages: string[] = [];
   let ups = 0;
   const input: LinkInput = {
     settings: {
-      brokers: options.brokers ?? [{ url: broker.url }],
+      brokers: (options.brokers ?? [{ url: broker.url }]).map((one) => ({ protocol: 'auto', ...one })),
       allowInsecure: true,
       keepAliveS: 20,
       historyMessagesPerS: 0,
@@ -69,6 +70,7 @@ async function linked(options: Options = {}) {
         ups += 1;
       },
       down: (reason) => void downs.push(reason),
+      alarm: (alarm, reason) => void alarms.push(`${alarm}: ${reason}`),
       message(topic, payload, _retained, done) {
         messages.push(`${topic} ${Buffer.from(payload)}`);
         done();
@@ -77,7 +79,7 @@ async function linked(options: Options = {}) {
   };
   const link = new Link(input);
   closeAfter({ close: async () => void (await ended(link, clock)) });
-  return { broker, clock, link, downs, messages, ups: () => ups };
+  return { broker, clock, link, downs, alarms, messages, ups: () => ups };
 }
 
 /** Closes while the clock goes on; gives how long that took on it. */

@@ -108,6 +108,7 @@ interface Notes {
   readonly noAck: string[];
   readonly acks: { ack: Ack; feederId: string }[];
   readonly commands: string[];
+  readonly alarms: string[];
   readonly trouble: string[];
   readonly seen: Curtailment[];
   readonly links: { up: boolean; reason: string }[];
@@ -156,6 +157,7 @@ export async function site(options: SiteOptions = {}): Promise<Site> {
     noAck: [],
     acks: [],
     commands: [],
+    alarms: [],
     trouble: [],
     seen: [],
     links: [],
@@ -172,6 +174,7 @@ export async function site(options: SiteOptions = {}): Promise<Site> {
     command: (payload) => void notes.commands.push(Buffer.from(payload).toString()),
     trouble: (topic, reason) => void notes.trouble.push(`${topic}: ${reason}`),
     retainedSeen: (message) => void notes.seen.push(message),
+    linkAlarm: (alarm, reason) => void notes.alarms.push(`${alarm}: ${reason}`),
     linkChanged: (up, reason) => void notes.links.push({ up, reason }),
     eventsAfter: (sequence, count) => events.filter((event) => event.sequence > sequence).slice(0, count),
     eventsSent(sequence) {
@@ -181,7 +184,7 @@ export async function site(options: SiteOptions = {}): Promise<Site> {
   };
   const uplink = new Uplink({
     settings: {
-      brokers: [{ url: broker.url }],
+      brokers: [{ url: broker.url, protocol: 'auto' }],
       allowInsecure: true,
       keepAliveS: 20,
       historyMessagesPerS: 0,

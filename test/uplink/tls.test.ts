@@ -1,0 +1,283 @@
+// The link to a real Mosquitto with TLS, certificates from both ends and the ACL of hardware/mosquitto: what is not
+// right is refused with a clear alarm, new files are used without a restart, and no secret is ever said.
+import { appendFileSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import mqtt from 'mqtt';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { topicsOf } from '../../src/messages.ts';
+import { Link } from '../../src/uplink/link.ts';
+import { uplink as uplinkSchema } from '../../src/uplink-settings.ts';
+import { Authority, type Pair } from '../simulators/certificates.ts';
+import { type HandClock, handClock } from '../simulators/hand-clock.ts';
+import { Mosquitto, mosquittoOrSkip } from '../simulators/mosquitto.ts';
+import { closeAfter, settled, until } from './site.ts';
+
+const canRun = mosquittoOrSkip('openssl');
+const ACL = join(import.meta.dirname, '../../hardware/mosquitto/acl');
+const topics = topicsOf('SUB-1');
+
+let authority: Authority;
+let other: Authority;
+let broker: Mosquitto;
+let aclFile: string;
+const brokers: Mosquitto[] = [];
+const folder = mkdtempSync(join(tmpdir(), 'headroom-tls-'));
+
+async function startBroker(pair: Pair): Promise<Mosquitto> {
+  const started = await Mosquitto.start({ tls: { ca: authority.ca, ...pair }, aclFile });
+  brokers.push(started);
+  return started;
+}
+
+beforeAll(async () => {
+  if (!canRun) return;
+  aclFile = join(folder, 'acl');
+  copyFileSync(ACL, aclFile);
+  authority = new Authority('DNO');
+  other = new Authority('elsewhere');
+  broker = await startBroker(authority.issue('broker', { names: 'IP:127.0.0.1' }));
+}, 30_000);
+afterAll(async () => {
+  for (const one of brokers) await one.remove();
+  for (const one of [folder, authority?.folder, other?.folder]) if (one) rmSync(one, { recursive: true, force: true });
+});
+
+interface Made {
+  readonly link: Link;
+  readonly clock: HandClock;
+  /** Every word that leaves the link: alarms and reasons. */
+  readonly words: string[];
+  readonly tls: { caFile: string; certFile: string; keyFile: string };
+}
+
+function linked(given: { urls?: string[]; ca?: string; pair?: Pair | null; random?: () => number } = {}): Made {
+  const clock = handClock(Date.now());
+  const words: string[] = [];
+  const pair = given.pair === undefined ? authority.issue('SUB-1') : given.pair;
+  const tls = { caFile: given.ca ?? authority.ca, certFile: pair?.cert ?? '', keyFile: pair?.key ?? '' };
+  const settings = uplinkSchema.parse({
+    brokers: (given.urls ?? [broker.url]).map((url) => ({ url })),
+    tls: pair === null ? { caFile: tls.caFile } : tls,
+  });
+  const link = new Link({
+    settings,
+    clientId: 'headroom-SUB-1',
+    will: { topic: topics.status, payload: () => '{}' },
+    subscriptions: [topics.everyAck, topics.command],
+    clock,
+    random: given.random ?? (() => 0.5),
+    urgent: () => false,
+    events: {
+      up: () => void words.push('up'),
+      down: (reason) => void words.push(`down: ${reason}`),
+      alarm: (alarm, reason) => void words.push(reason === null ? `end of ${alarm}` : `${alarm}: ${reason}`),
+      message: (_topic, _payload, _retained, done) => done(),
+    },
+  });
+  closeAfter({ close: () => ended(link, clock) });
+  return { link, clock, words, tls };
+}
+
+async function ended(link: Link, clock: HandClock): Promise<void> {
+  let closed = false;
+  const done = link.close(null).then(() => {
+    closed = true;
+  });
+  while (!closed) {
+    await new Promise((resolve) => setTimeout(resolve, 4));
+    clock.advance(50);
+  }
+  await done;
+}
+
+const published = (link: Link, topic: string) =>
+  new Promise<string | null>((resolve) => link.publish({ topic, payload: '{}', retain: false }, resolve));
+
+describe.skipIf(!canRun)('a broker with certificates', { timeout: 20_000 }, () => {
+  test('is connected to, and takes what the contract says', async () => {
+    const { link, words } = linked();
+    await until(() => link.isUp, 8_000);
+    expect(words).toEqual(['up']);
+    const own = [topics.curtailment('F1'), topics.event('F1'), topics.event(null), topics.telemetry('F1')];
+    for (const topic of [...own, topics.status, topics.commandAck]) expect(await published(link, topic)).toBeNull();
+    expect(link.certificateEnds.map(({ of }) => of)).toContain(broker.url);
+  });
+
+  test.each([
+    ["another substation's request", topicsOf('SUB-2').curtailment('F1')],
+    ["another substation's status", topicsOf('SUB-2').status],
+    ['its own acknowledgement', topics.ack('F1')],
+    ['a command', topics.command],
+  ])('does not take %s', async (_name, topic) => {
+    const { link, words } = linked();
+    await until(() => link.isUp, 8_000);
+    expect(await published(link, topic)).toMatch(/not authorised/);
+    expect(words.at(-1)).toBe(`notAuthorised: ${broker.url} refuses ${topic}: not authorised (reason code 135)`);
+  });
+
+  test("does not give one substation another's acknowledgements and commands", async () => {
+    const pair = authority.issue('SUB-2');
+    const client = await mqtt.connectAsync(broker.url, {
+      protocolVersion: 5,
+      ca: readFileSync(authority.ca),
+      cert: readFileSync(pair.cert),
+      key: readFileSync(pair.key),
+    });
+    const granted = await client.subscribeAsync(topicsOf('SUB-2').command, { qos: 1 });
+    expect(granted[0]?.qos).toBe(1);
+    const heard: string[] = [];
+    client.on('message', (topic) => void heard.push(topic));
+    await client.subscribeAsync('headroom/v1/+/command', { qos: 1 }).catch(() => {});
+    const headEnd = await mqtt
+      .connectAsync(broker.url, {
+        protocolVersion: 5,
+        ca: readFileSync(authority.ca),
+        cert: readFileSync(authority.issue('headend').cert),
+        key: readFileSync(pair.key),
+      })
+      .catch((error: Error) => error.message);
+    expect(headEnd).toMatch(/key values mismatch/);
+    const headPair = authority.issue('headend');
+    const good = await mqtt.connectAsync(broker.url, {
+      protocolVersion: 5,
+      ca: readFileSync(authority.ca),
+      cert: readFileSync(headPair.cert),
+      key: readFileSync(headPair.key),
+    });
+    await good.publishAsync(topics.command, '{}', { qos: 1 });
+    await good.publishAsync(topicsOf('SUB-2').command, '{}', { qos: 1 });
+    await until(() => heard.length > 0);
+    await settled();
+    expect(new Set(heard)).toEqual(new Set([topicsOf('SUB-2').command]));
+    await client.endAsync(true);
+    await good.endAsync(true);
+  });
+
+  test.each<[string, () => Promise<Parameters<typeof linked>[0]> | Parameters<typeof linked>[0], RegExp]>([
+    ['an authority that is not ours', () => ({ ca: other.ca }), /^notTrusted: .*(unable to|self.signed|verify)/],
+    [
+      'another name',
+      async () => ({ urls: [(await startBroker(authority.issue('x', { names: 'DNS:elsewhere' }))).url] }),
+      /^notTrusted: .*does not match certificate's altnames/,
+    ],
+    [
+      'a certificate that is over',
+      async () => ({ urls: [(await startBroker(authority.issue('x', { names: 'IP:127.0.0.1', days: -1 }))).url] }),
+      /^notTrusted: .*expired/,
+    ],
+    ['no certificate of ours', () => ({ pair: null }), /^notTrusted: .*certificate required/],
+    ["another authority's certificate of ours", () => ({ pair: other.issue('SUB-1') }), /^notTrusted: .*alert/],
+    [
+      'our certificate over',
+      () => ({ pair: authority.issue('SUB-1', { days: -1 }) }),
+      /^notTrusted: .*alert certificate expired/,
+    ],
+  ])('with %s is none', async (_name, given, expected) => {
+    const { link, words } = linked(await given());
+    await until(() => words.some((word) => word.startsWith('notTrusted')), 8_000);
+    expect(words.find((word) => word.startsWith('notTrusted'))).toMatch(expected);
+    expect(link.isUp).toBe(false);
+  });
+
+  test('speaks at least TLS 1.2', async () => {
+    const { link } = linked();
+    await until(() => link.isUp, 8_000);
+    const older = await mqtt
+      .connectAsync(broker.url, { ca: readFileSync(authority.ca), ...{ maxVersion: 'TLSv1.1' }, reconnectPeriod: 0 })
+      .then(
+        () => 'connected',
+        (error: Error) => error.message,
+      );
+    expect(older).not.toBe('connected');
+  });
+
+  test('that takes a permission back says so; when it is given again the alarm ends', async () => {
+    const { link, words } = linked();
+    await until(() => link.isUp, 8_000);
+    const topic = topics.event('F1');
+    expect(await published(link, topic)).toBeNull();
+    const whole = readFileSync(aclFile, 'utf8');
+    writeFileSync(aclFile, whole.replace('pattern write headroom/v1/%u/feeder/+/event\n', ''));
+    broker.reload();
+    for (let n = 0; n < 100 && (await published(link, topic)) === null; n++) await settled();
+    expect(words.at(-1)).toMatch(/^notAuthorised: .*\/event: not authorised/);
+    expect(link.isUp).toBe(true);
+    writeFileSync(aclFile, whole);
+    broker.reload();
+    for (let n = 0; n < 100 && (await published(link, topic)) !== null; n++) await settled();
+    expect(words.at(-1)).toBe('end of notAuthorised');
+  });
+});
+
+describe.skipIf(!canRun)('the files', { timeout: 20_000 }, () => {
+  test('are used anew when they have changed, with one session at a time', async () => {
+    const { link, clock, words, tls } = linked();
+    await until(() => link.isUp, 8_000);
+    clock.advance(60_000);
+    await settled();
+    expect(words).toEqual(['up']);
+    const renewed = authority.issue('SUB-1');
+    copyFileSync(renewed.cert, tls.certFile);
+    copyFileSync(renewed.key, tls.keyFile);
+    clock.advance(60_000);
+    expect(words).toEqual(['up', 'down: the files of tls or user have changed']);
+    await until(() => {
+      clock.advance(10);
+      return link.isUp;
+    }, 8_000);
+    expect(words.filter((word) => word === 'up')).toHaveLength(2);
+  });
+
+  test('that do not fit together are not used: the link stays, and the alarm names the file', async () => {
+    const { link, clock, words, tls } = linked();
+    await until(() => link.isUp, 8_000);
+    const renewed = authority.issue('SUB-1');
+    copyFileSync(renewed.cert, tls.certFile);
+    clock.advance(60_000);
+    expect(words.at(-1)).toBe(`credentials: ${tls.keyFile} is not the key of ${tls.certFile}`);
+    writeFileSync(tls.certFile, '-----BEGIN CERT');
+    clock.advance(60_000);
+    expect(link.isUp).toBe(true);
+    copyFileSync(renewed.cert, tls.certFile);
+    copyFileSync(renewed.key, tls.keyFile);
+    clock.advance(60_000);
+    expect(words).toContain('end of credentials');
+  });
+
+  test('that are gone are an alarm, and looked for again', async () => {
+    const pair = authority.issue('SUB-1');
+    const away = { cert: pair.cert, key: `${pair.key}.away` };
+    const { link, clock, words } = linked({ pair: away, random: () => 0.5 });
+    expect(words).toEqual([
+      `credentials: ${away.key} cannot be read: ENOENT`,
+      `down: ${away.key} cannot be read: ENOENT`,
+    ]);
+    copyFileSync(pair.key, away.key);
+    clock.advance(1_000);
+    await until(() => link.isUp, 8_000);
+    expect(words).toContain('end of credentials');
+  });
+
+  test('that will soon be over are warned of, until they are renewed', async () => {
+    const { link, clock, words, tls } = linked({ pair: authority.issue('SUB-1', { days: 10 }) });
+    await until(() => link.isUp, 8_000);
+    expect(words[0]).toMatch(new RegExp(`^certificateExpiry: the certificate of ${tls.certFile} ends at 20`));
+    const renewed = authority.issue('SUB-1');
+    copyFileSync(renewed.cert, tls.certFile);
+    copyFileSync(renewed.key, tls.keyFile);
+    clock.advance(60_000);
+    expect(words).toContain('end of certificateExpiry');
+  });
+
+  test('are never said: no word holds anything of a key', async () => {
+    const pair = authority.issue('SUB-1');
+    appendFileSync(pair.key, 'a-secret-behind-the-key\n');
+    const { clock, words } = linked({ pair, ca: other.ca });
+    await until(() => words.some((word) => word.startsWith('notTrusted')), 8_000);
+    writeFileSync(pair.key, 'hunter2');
+    clock.advance(60_000);
+    expect(words.at(-1)).toBe(`credentials: ${pair.key} holds no private key that can be read`);
+    expect(words.join('\n')).not.toMatch(/hunter2|BEGIN|a-secret/);
+  });
+});
