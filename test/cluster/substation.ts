@@ -135,6 +135,7 @@ export class Substation {
         this.#nextSoon();
       },
       command: () => {},
+      linkAlarm: () => {},
       trouble: () => {},
       retainedSeen: () => {},
       linkChanged: (up, reason) => void this.links.push({ up, atMs: clock.monotonicMs(), reason }),
