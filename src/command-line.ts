@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { systemClock } from './clock.ts';
 import { type Configuration, configurationOrProblems, readConfiguration } from './configuration.ts';
 import { VERSION } from './version.ts';
+import type { ExportOptions } from './workbench/export.ts';
 import type { HeadEndVerbOptions } from './workbench/headend/verb.ts';
 import type { ReplayOptions } from './workbench/replay/replay-verb.ts';
 import { showProblem } from './yaml-file.ts';
@@ -81,6 +82,7 @@ function addServiceVerbs(program: Command, set: Set): void {
 
 function addWorkbenchVerbs(program: Command, set: Set): void {
   addReplayVerb(program, set);
+  addExportVerb(program, set);
   program
     .command('trust')
     .description('show the certificate of an OPC UA server, and accept it by its fingerprint')
@@ -138,6 +140,26 @@ function addWorkbenchVerbs(program: Command, set: Set): void {
     .option('--verbose', 'a line per row')
     .action((trace: string, { voltage, ...options }: { voltage: number }) =>
       set(import('./workbench/play.ts').then(({ play }) => play({ trace, voltageV: voltage, ...options }))),
+    );
+}
+
+function addExportVerb(program: Command, set: Set): void {
+  program
+    .command('export')
+    .description('what a controller saw: disturbance records and history, as native CSV or COMTRADE 2013')
+    .argument('<path>', 'configuration file or journal folder')
+    .option('--record <number>', 'a disturbance record; else the history by the minute', wholeNumber)
+    .option('--feeder <id>', 'whose history')
+    .option('--out <file>', '.csv, .cfg (with .dat and .hdr) or .cff; without it a list of what there is')
+    .option('--format <name>', 'of COMTRADE data: ASCII, BINARY, BINARY32 or FLOAT32', 'ASCII')
+    .option('--json', 'the list as one JSON document')
+    .action((path: string, options: ExportOptions) =>
+      set(
+        import('./workbench/export.ts').then(({ exportVerb }) => {
+          const folder = journalFolder(path);
+          return folder === null ? WRONG_USE : exportVerb(folder, 'Headroom', options);
+        }),
+      ),
     );
 }
 
