@@ -1,9 +1,10 @@
 // What the engineer wrote about a feeder, as control takes it: one of these for each settings group.
 import type { ControlSettings, ElementSettings } from './control/types.ts';
-import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
+import { type FeederSettings, type SettingsGroup, targetOf } from './feeder-settings.ts';
 
 /** `staleAfterMs` is that of the feeder's source. */
 export function controlSettings(feeder: FeederSettings, group: SettingsGroup, staleAfterMs: number): ControlSettings {
+  const target = targetOf(feeder, group);
   return {
     group: group.name,
     ratingA: group.ratingA,
@@ -15,7 +16,8 @@ export function controlSettings(feeder: FeederSettings, group: SettingsGroup, st
     caps: group.caps,
     controllableA: feeder.controllableA ?? null,
     staleAfterMs,
-    mayRequest: feeder.targetGroup !== undefined,
+    target: target && `${target.id} ${target.version}`,
+    mayRequest: target !== null,
   };
 }
 

@@ -5,7 +5,7 @@
 import type { MeasurementAlarm, SourceAlarm } from './acquisition/source-reading.ts';
 import { carryOut, type Outcome } from './carry-out.ts';
 import { type Clock, isoTime, type Timer } from './clock.ts';
-import type { Moment } from './command-desk.ts';
+import { lastsMs, type Moment } from './command-desk.ts';
 import type { Command } from './command-message.ts';
 import { Commands, type CommandsPort } from './commands.ts';
 import type { Configuration } from './configuration.ts';
@@ -17,10 +17,12 @@ import { drawAhead, newId } from './ids.ts';
 import { JoinedAlarms } from './joined-alarms.ts';
 import type { AnsweredCommand, Batch, Journal, JournalNews, NewEvent } from './journal/journal.ts';
 import { Keeper } from './keeper.ts';
+import { heatToKeep, KEEP_HEAT_EVERY_MS, takeHeat } from './kept-heat.ts';
 import type { Log } from './log.ts';
 import type { Ack, Curtailment, Event, Status } from './messages.ts';
 import { rehearse } from './rehearsal.ts';
 import { expiresWallMs, requestMessage } from './request-message.ts';
+import { groupByCalendar, groupsByCommand } from './settings-groups.ts';
 import { staleAfterMs } from './source-settings.ts';
 import { TelemetryIntervals } from './telemetry.ts';
 import type { OutgoingRequest } from './uplink/delivery.ts';
@@ -30,6 +32,7 @@ import { VERSION } from './version.ts';
 import {
   feederStatus,
   outgoingRequest,
+  putInForce,
   stateWord,
   storedRequest,
   telemetryFeeder,
@@ -104,6 +107,7 @@ export class Controller {
   #saidFailure: string | null = null;
   /** The last moment that was good for clean-up. */
   #tidiedMs = 0;
+  #heatKeptMs = Number.NEGATIVE_INFINITY;
   #saidStanding = '';
 
   constructor(input: ControllerInput) {
@@ -117,7 +121,8 @@ export class Controller {
     // A new journal goes on above anything that this substation can have said before.
     this.#nextSequence = lastSequence === null ? Math.max(1, Math.floor(this.#clock.wallMs())) : lastSequence + 1;
     const { settings, hash } = input.configuration;
-    for (const feeder of settings.feeders) this.#feeders.set(feeder.id, watchedFeeder(feeder, settings.sources));
+    for (const feeder of settings.feeders)
+      this.#feeders.set(feeder.id, watchedFeeder(feeder, settings.sources, this.#clock.wallMs()));
     if (input.rehearse !== false) this.#rehearse();
     this.#tellOfJournal();
     this.#draft(null, 'restart', `version ${VERSION}, settings ${hash}`);
@@ -341,7 +346,7 @@ export class Controller {
       {
         substationId: this.#input.configuration.settings.substation.id,
         feeder: feeder.settings,
-        group: feeder.group,
+        group: feeder.groups.get(request.group)?.group ?? feeder.group,
         settingsHash: this.#input.configuration.hash,
         requestId: this.#newId(),
         sequence: this.#nextSequence++,
@@ -530,7 +535,11 @@ export class Controller {
 
   #commandsPort(): CommandsPort {
     return {
-      targets: () => [...this.#feeders.keys()].map((feederId) => ({ feederId, groupsByCommand: [] })),
+      targets: () =>
+        [...this.#feeders].map(([feederId, { settings }]) => ({
+          feederId,
+          groupsByCommand: groupsByCommand(settings.settings),
+        })),
       answerTo: (commandId) => this.#keeper.attempt((journal) => journal.answerTo(commandId)) ?? null,
       isUnkept: () => this.#keeper.failure !== null,
       carryOut: (command, now) => this.#carryOut(command, now),
@@ -548,10 +557,42 @@ export class Controller {
       this.#uplink.sayAllAgain();
       return { done: 'status and standing requests' };
     }
-    if (command.action === 'settingsGroup') return { refused: 'there is one settings group' };
     const { feederId } = command;
     const meant = [...this.#feeders.values()].filter(({ settings }) => (feederId ?? settings.id) === settings.id);
+    if (command.action === 'settingsGroup') return this.#selectGroup(command, now, meant);
     return carryOut(command, now, meant);
+  }
+
+  #selectGroup(
+    command: Extract<Command, { action: 'settingsGroup' }>,
+    now: Moment,
+    feeders: readonly WatchedFeeder[],
+  ): Outcome {
+    const { group } = command;
+    const forMs = lastsMs(command, now);
+    for (const feeder of feeders) {
+      feeder.state.groupByCommand = group !== undefined;
+      feeder.state.groupUntilMs = group === undefined || forMs === null ? null : now.monotonicMs + forMs;
+      if (group !== undefined) putInForce(feeder, group, 'by command', now.monotonicMs);
+    }
+    if (group === undefined) this.#judgeGroups('the calendar holds again, by command');
+    return { done: feeders.map(({ settings, group: { name } }) => `${settings.id}: group ${name}`).join(', ') };
+  }
+
+  /** The calendar, where no command stands against it. */
+  #judgeGroups(reason: string): void {
+    const nowMs = this.#clock.monotonicMs();
+    const wallMs = this.#clock.wallMs();
+    for (const feeder of this.#feeders.values()) {
+      const { state, settings } = feeder;
+      if (state.groupByCommand && state.groupUntilMs !== null && nowMs >= state.groupUntilMs) {
+        state.groupByCommand = false;
+        state.groupUntilMs = null;
+      }
+      if (state.groupByCommand || settings.settings.length === 1) continue;
+      putInForce(feeder, groupByCalendar(settings.settings, wallMs).name, reason, nowMs);
+      if (feeder.actions.length > 0) this.#settleSoon();
+    }
   }
 
   /** A request of this substation from before the journal: everything from now on has to be newer. */
@@ -589,6 +630,8 @@ export class Controller {
   #standing(): string {
     const modes = [...this.#feeders.values()].map(({ state }) => [
       state.testUntilMs,
+      state.group,
+      state.groupUntilMs,
       ...state.blocks.map((b) => b.untilMs),
     ]);
     return JSON.stringify([this.#alarms(), modes]);
@@ -629,9 +672,11 @@ export class Controller {
       this.#wallOffsetMs = offsetMs;
       this.#sayLimitsAgain();
     }
+    this.#judgeGroups('by the calendar');
     if (this.#joined.isDue(nowMs)) this.#settleSoon();
     this.#keeper.retry();
     this.#keeper.keepProgress();
+    this.#keepHeat(nowMs);
     this.#commands.tidy(nowMs);
     this.#telemetry.tick();
     if (!this.#settling && (this.isQuiet || nowMs - this.#tidiedMs > QUIET_WITHIN_MS)) {
@@ -640,6 +685,13 @@ export class Controller {
     }
     this.#tellOfJournal();
     this.#housekeeping = this.#clock.at(nowMs + HOUSEKEEPING_MS, () => this.#housekeep());
+  }
+
+  #keepHeat(nowMs: number): void {
+    if (nowMs < this.#heatKeptMs + KEEP_HEAT_EVERY_MS) return;
+    this.#heatKeptMs = nowMs;
+    const body = heatToKeep(this.#feeders.values(), this.#keeper.stamp());
+    if (body !== null) this.#keeper.attempt((journal) => journal.keepHeat(body));
   }
 
   #rehearse(): void {
@@ -675,6 +727,20 @@ export class Controller {
     this.#settleSoon();
   }
 
+  /** A group that a command had put in force stays, if it is still one; else the calendar's is in force from now on. */
+  #resumeGroup(feeder: WatchedFeeder): void {
+    const { state, groups, group } = feeder;
+    const kept = state.group === null ? undefined : groups.get(state.group);
+    const changed = kept !== undefined && kept.group !== group;
+    if (kept !== undefined) {
+      feeder.group = kept.group;
+      feeder.control = kept.control;
+    } else state.groupByCommand = false;
+    if (state.groupByCommand && !feeder.group.byCommand) state.groupByCommand = false;
+    if (changed && !state.groupByCommand) putInForce(feeder, group.name, 'by the calendar', this.#clock.monotonicMs());
+    state.group = feeder.group.name;
+  }
+
   /** Goes on where the journal ends. Gives the requests that have been acknowledged. */
   #resume(): Set<string> {
     const acked = new Set<string>();
@@ -684,11 +750,14 @@ export class Controller {
       if (stored.ackStatus !== null) acked.add(stored.requestId);
       if (feeder !== undefined && stored.withheld === null) feeder.latest = outgoingRequest(stored);
     }
+    const heat = this.#keeper.attempt((journal) => journal.heat()) ?? null;
     for (const { feederId, state, stamp } of this.#journal.states()) {
       const feeder = this.#feeders.get(feederId);
       if (feeder === undefined) continue;
+      takeHeat(state as FeederState, feederId, stamp, heat);
       const resumed = resumeState(state as FeederState, stamp, now);
       feeder.state = resumed.state;
+      this.#resumeGroup(feeder);
       if (resumed.state.episode !== null && feeder.latest !== null) {
         feeder.episodeId = feeder.latest.message.episodeId;
         feeder.episodeSince = feeder.latest.message.sequence;

@@ -82,8 +82,32 @@ const caps = z
   })
   .prefault({});
 
+const targetGroup = z.strictObject({ id, version: z.int().min(1) });
+
+const monthDay = z.string().regex(/^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$/, 'month and day, as "11-01"');
+const timeOfDay = z.string().regex(/^([01][0-9]|2[0-3]):[0-5][0-9]$/, 'a time of day, as "16:30"');
+
+const calendar = z.strictObject({
+  timeZone: z.string().min(1).max(64).describe('IANA name, as Europe/London'),
+  from: monthDay.optional().describe('first day of the season; with `to`, which may be in the next year'),
+  to: monthDay.optional().describe('last day of the season'),
+  days: z
+    .array(z.enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']))
+    .min(1)
+    .optional()
+    .describe('days of the week; every day where they are left out'),
+  fromTime: timeOfDay.optional().describe('local time; with `toTime`, which may be after midnight'),
+  toTime: timeOfDay.optional(),
+});
+
 const settingsGroup = z.strictObject({
   name: id,
+  calendar: calendar.optional().describe('when the group is in force; the first that covers the time holds'),
+  byCommand: z.boolean().default(false).describe('a command may put it in force'),
+  targetGroup: targetGroup
+    .nullable()
+    .optional()
+    .describe('instead of that of the feeder (back-feed); null: the group only alarms'),
   ratingA: amperes.describe('what the feeder may carry continuously'),
   atRisk: definiteTime,
   emergency: definiteTime.optional(),
@@ -107,20 +131,25 @@ export const feeder = z.strictObject({
     .default('unknown')
     .describe('whether the sign of power may be trusted, for all phases or for each'),
   fuseA: amperes.optional(),
-  targetGroup: z
-    .strictObject({ id, version: z.int().min(1) })
-    .optional()
-    .describe('the chargers behind this feeder; without it the feeder only alarms'),
+  targetGroup: targetGroup.optional().describe('the chargers behind this feeder; without it the feeder only alarms'),
   controllableA: z
     .strictObject({ L1: z.number().min(0), L2: z.number().min(0), L3: z.number().min(0) })
     .optional()
     .describe('first guess of what requests can move, per phase'),
   quality,
-  settings: z.array(settingsGroup).length(1).describe('the settings group in force'),
+  settings: z.array(settingsGroup).min(1).max(8).describe('the settings groups, of which one is in force'),
 });
 
 export type FeederSettings = z.output<typeof feeder>;
 export type SettingsGroup = FeederSettings['settings'][number];
+
+/** The chargers that a group's requests reach; null where it only alarms. */
+export function targetOf(feeder: FeederSettings, group: SettingsGroup): z.output<typeof targetGroup> | null {
+  return group.targetGroup === undefined ? (feeder.targetGroup ?? null) : group.targetGroup;
+}
+
+/** A settings group, for rules on several of them. */
+export const settingsGroupSchema = settingsGroup;
 
 /** The defaults of a settings group, for rules on keys that a file leaves out. */
 export const DEFAULTS = { ...curtailment.parse(undefined), ...budget.parse(undefined), ...caps.parse(undefined) };

@@ -1,7 +1,8 @@
 // Relations between the settings of the feeders: what cannot work, and what is unwise.
 import { THERMAL_AIM } from './control/elements.ts';
-import { DEFAULTS } from './feeder-settings.ts';
+import { DEFAULTS, settingsGroupSchema } from './feeder-settings.ts';
 import { field, list, number, refuseDoubles, type Say, text } from './judge.ts';
+import { isTimeZone, uncoveredMs } from './settings-groups.ts';
 import type { Path } from './yaml-file.ts';
 
 export function judgeFeeders(given: unknown, say: Say): void {
@@ -18,6 +19,7 @@ export function judgeFeeders(given: unknown, say: Say): void {
     if (field(feeder, 'targetGroup') === undefined) {
       say.warn([...at, 'targetGroup'], 'the chargers behind this feeder: without them it only alarms');
     }
+    judgeGroups(feeder, at, say);
     for (const [group, settings] of list(feeder, 'settings').entries()) {
       judgeGroup(settings, [...at, 'settings', group], number(feeder, 'fuseA'), say);
     }
@@ -44,6 +46,48 @@ function judgeInput(input: unknown, at: Path, sources: readonly unknown[], say: 
       say.refuse([...at, key], 'nothing here: a Modbus source has its registers in its profile');
     }
   }
+}
+
+/** Which group is in force must be known at any time. */
+function judgeGroups(feeder: unknown, at: Path, say: Say): void {
+  const given = list(feeder, 'settings');
+  const names = given.map((group) => text(group, 'name'));
+  let hasDefault = false;
+  for (const [index, group] of given.entries()) {
+    const place = [...at, 'settings', index];
+    const name = names[index];
+    if (typeof name === 'string' && names.indexOf(name) < index)
+      say.refuse([...place, 'name'], 'a name that no other group of this feeder has');
+    const calendar = field(group, 'calendar');
+    const isDefault = calendar === undefined && field(group, 'byCommand') !== true;
+    if (isDefault && hasDefault)
+      say.refuse(place, 'a calendar or byCommand: true, as another group holds when no other does', 'never in force');
+    hasDefault ||= isDefault;
+    const zone = text(calendar, 'timeZone');
+    if (zone !== null && !isTimeZone(zone))
+      say.refuse([...place, 'calendar', 'timeZone'], 'an IANA time zone, as Europe/London');
+    for (const [a, b] of [
+      ['from', 'to'],
+      ['fromTime', 'toTime'],
+    ] as const) {
+      const one = field(calendar, a) === undefined ? b : a;
+      if ((field(calendar, a) === undefined) !== (field(calendar, b) === undefined))
+        say.refuse([...place, 'calendar', one], `both ${a} and ${b}, or neither`);
+    }
+    const times = ['from', 'days', 'fromTime'].some((key) => field(calendar, key) !== undefined);
+    if (calendar !== undefined && !times)
+      say.warn([...place, 'calendar'], 'from and to, days or times: it holds always');
+  }
+  const groups = given.flatMap((group) => settingsGroupSchema.safeParse(group).data ?? []);
+  const zones = groups.every(({ calendar }) => calendar === undefined || isTimeZone(calendar.timeZone));
+  if (groups.length < given.length || groups.length === 0 || !zones) return;
+  const gapMs = uncoveredMs(groups, Date.UTC(2028, 0, 1));
+  if (gapMs !== null)
+    say.refuse(
+      [...at, 'settings'],
+      'a group without calendar and byCommand, for when no other holds',
+      `without a group at, say, ${new Date(gapMs).toISOString().slice(5, 16)} UTC`,
+    );
 }
 
 function judgeGroup(group: unknown, at: Path, fuseA: number | null, say: Say): void {

@@ -4,7 +4,7 @@
 import { newFeederState, stepReading } from './control/feeder-control.ts';
 import type { Action, ControlSettings } from './control/types.ts';
 import type { ConductorReading } from './feeder.ts';
-import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
+import { type FeederSettings, type SettingsGroup, targetOf } from './feeder-settings.ts';
 import { newId } from './ids.ts';
 import type { Journal } from './journal/journal.ts';
 import { requestMessage } from './request-message.ts';
@@ -21,7 +21,7 @@ export interface RehearsalInput {
 
 /** Takes some tens of milliseconds. Storage that fails is the business of the first real commit. */
 export function rehearse({ substationId, feeder, group, control, journal }: RehearsalInput): void {
-  if (feeder.targetGroup === undefined) return;
+  if (targetOf(feeder, group) === null) return;
   const atRisk = { ...control.atRisk, delayS: 0, resetDelayS: 0 };
   const quick: ControlSettings = {
     ...control,

@@ -3,7 +3,7 @@
 import { isoTime } from './clock.ts';
 import type { ControlRequest } from './control/types.ts';
 import { type Phase, rounded } from './feeder.ts';
-import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
+import { type FeederSettings, type SettingsGroup, targetOf } from './feeder-settings.ts';
 import type { Curtailment } from './messages.ts';
 
 export interface MessageContext {
@@ -27,7 +27,8 @@ const RELEASE_GRACE_MS = 3_600_000;
 /** Throws when the feeder has no target group, for which control asks nothing. */
 export function requestMessage(request: ControlRequest, context: MessageContext): Curtailment {
   const { feeder, group, nowMs, wallOffsetMs } = context;
-  if (feeder.targetGroup === undefined) throw new Error(`feeder ${feeder.id} has no target group`);
+  const targetGroup = targetOf(feeder, group);
+  if (targetGroup === null) throw new Error(`feeder ${feeder.id} has no target group`);
   const { curtailment } = group;
   const phases = Object.keys(request.levelPercent) as Phase[];
   const levels = Object.values(request.levelPercent).map((level) => rounded(level));
@@ -47,7 +48,7 @@ export function requestMessage(request: ControlRequest, context: MessageContext)
     substationId: context.substationId,
     feederId: feeder.id,
     phases,
-    targetGroup: feeder.targetGroup,
+    targetGroup,
     levelPercent: Math.min(...levels),
     ...(differ && { levelPercentByPhase: mapPhases(request.levelPercent, (level) => rounded(level)) }),
     reductionA: mapPhases(request.reductionA, (reduction) => rounded(reduction)),

@@ -2,7 +2,7 @@
 // where the conversation about it stands.
 import { isoTime } from './clock.ts';
 import { eachElement } from './control/elements.ts';
-import { newFeederState } from './control/feeder-control.ts';
+import { newFeederState, stepSettings } from './control/feeder-control.ts';
 import type { Action, ControlSettings, FeederState } from './control/types.ts';
 import { controlSettings } from './control-settings.ts';
 import { PHASES } from './feeder.ts';
@@ -10,15 +10,19 @@ import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
 import type { StoredRequest } from './journal/journal.ts';
 import { curtailmentSchema, type Status } from './messages.ts';
 import { expiresWallMs } from './request-message.ts';
+import { groupByCalendar } from './settings-groups.ts';
 import { type SourceSettings, staleAfterMs } from './source-settings.ts';
 import type { TelemetryFeeder } from './telemetry.ts';
 import type { OutgoingRequest } from './uplink/delivery.ts';
 
 export interface WatchedFeeder {
   readonly settings: FeederSettings;
-  readonly group: SettingsGroup;
-  /** What control goes by; its staleness limit is that of the source in use. */
+  /** The settings group in force. */
+  group: SettingsGroup;
+  /** What control goes by: that group, with the staleness limit of the source in use. */
   control: ControlSettings;
+  /** Every group by name. */
+  readonly groups: ReadonlyMap<string, { readonly group: SettingsGroup; readonly control: ControlSettings }>;
   state: FeederState;
   /** Actions of this turn. */
   readonly actions: Action[];
@@ -33,18 +37,25 @@ export interface WatchedFeeder {
   isLimitUnsure: boolean;
 }
 
-/** Throws when the feeder has no group or its source is not among `sources`, which the configuration's checks rule out. */
-export function watchedFeeder(settings: FeederSettings, sources: readonly SourceSettings[]): WatchedFeeder {
-  const [group] = settings.settings;
+/** With the group that is in force at `wallMs`. Throws when the feeder has no group or its source is not among `sources`, which the configuration's checks rule out. */
+export function watchedFeeder(settings: FeederSettings, sources: readonly SourceSettings[], wallMs = 0): WatchedFeeder {
   const source = sources.find(({ id }) => id === settings.currents.source);
-  if (group === undefined || source === undefined)
-    throw new Error(`feeder ${settings.id} has no settings or no source`);
+  if (source === undefined) throw new Error(`feeder ${settings.id} has no source`);
+  const group = groupByCalendar(settings.settings, wallMs);
   const control = controlSettings(settings, group, staleAfterMs(source));
+  const groups = new Map(
+    settings.settings.map((one) => [
+      one.name,
+      { group: one, control: one === group ? control : controlSettings(settings, one, staleAfterMs(source)) },
+    ]),
+  );
   const state = newFeederState();
+  state.group = group.name;
   return {
     settings,
     group,
     control,
+    groups,
     state,
     actions: [],
     episodeId: null,
@@ -53,6 +64,16 @@ export function watchedFeeder(settings: FeederSettings, sources: readonly Source
     lastOffered: null,
     isLimitUnsure: false,
   };
+}
+
+/** Puts a group in force, unless it is; `reason` says by what. */
+export function putInForce(feeder: WatchedFeeder, name: string, reason: string, nowMs: number): void {
+  const next = feeder.groups.get(name);
+  if (next === undefined || next.group === feeder.group) return;
+  const control = { ...next.control, staleAfterMs: feeder.control.staleAfterMs };
+  stepSettings(feeder.state, feeder.control, control, reason, nowMs, feeder.actions);
+  feeder.group = next.group;
+  feeder.control = control;
 }
 
 /** The state of control in a word, for people. */
@@ -73,8 +94,8 @@ export function feederStatus(
   return {
     feederId: settings.id,
     settingsGroup: group.name,
-    groupByCommand: false,
-    groupUntil: null,
+    groupByCommand: state.groupByCommand,
+    groupUntil: wall(state.groupUntilMs),
     blockedUntil: wall(state.blocks.find(({ element }) => element === null)?.untilMs),
     testUntil: wall(state.testUntilMs),
   };

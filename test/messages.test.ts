@@ -69,6 +69,7 @@ function made({ request, context, curtailment = {}, caps = {}, targetGroup = tru
       quality: { L1: 'good', L2: 'uncertain', L3: 'bad' },
       readingAgeMs: 199.6,
       mode: 'live',
+      group: 'winter',
       thermalPercent: null,
       timeToLimitS: null,
       reason: 'atRisk on L2',

@@ -11,6 +11,7 @@ import { eachElement, isAsked, isBlocked, isUrgent } from './elements.ts';
 import { JUDGED_MAX, judgeDueMs, judgeEffects, reachSource } from './reach.ts';
 import { deliveredA, returnA } from './relief.ts';
 import { alarm, endAlarm, limitedPhases, sayLimit, sayRelease } from './requests.ts';
+import { hasDeadPhase } from './supervision.ts';
 import type { Action, ControlSettings, Episode, FeederState, PhaseState, Trigger } from './types.ts';
 import { budgetDueMs, budgetUntilMs, countLevel, endUse, judgeBudget } from './usage.ts';
 import {
@@ -237,9 +238,11 @@ function releaseDueMs(state: FeederState, settings: ControlSettings): number {
   const { firstLimitMs, steppedMs, deepenedMs, requestedMs } = episode;
   const stepMs = steppedMs > firstLimitMs ? steppedMs + dwellS(settings) * 1000 : firstLimitMs;
   if (episode.endedBy !== null) return Math.max(stepMs, requestedMs);
-  if (isAsked(state) || !limitedSeen(state, 'good') || !hasHeadroom(state, settings)) return NEVER;
+  if (isAsked(state) || hasDeadPhase(state)) return NEVER;
+  if (!limitedSeen(state, 'good') || !hasHeadroom(state, settings)) return NEVER;
   const { responseTimeS, minOnS } = settings.curtailment;
-  return Math.max(stepMs, firstLimitMs + minOnS * 1000, deepenedMs + responseTimeS * 1000);
+  const heldMs = state.releaseHeldUntilMs ?? firstLimitMs;
+  return Math.max(stepMs, heldMs, firstLimitMs + minOnS * 1000, deepenedMs + responseTimeS * 1000);
 }
 
 /** Room on every limited phase for what the step brings back: it lands under dropout, or it would be asked for again. */
@@ -316,6 +319,7 @@ export function releaseAtOnce(
 function refreshDueMs(state: FeederState, settings: ControlSettings): number {
   const { episode } = state;
   if (episode === null || !limitedSeen(state, 'usable')) return NEVER;
+  if (hasDeadPhase(state) && !isAsked(state)) return NEVER;
   return Math.max(episode.requestedMs + settings.curtailment.refreshS * 1000, requestCapUntilMs(state, settings));
 }
 

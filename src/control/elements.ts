@@ -50,7 +50,7 @@ export function byUrgency(a: Element, b: Element): number {
 export function askOf(state: FeederState, settings: ControlSettings, name: Phase): Ask | null {
   const phase = state[name];
   let ask: Ask | null = null;
-  if (isBlocked(state, null)) return null;
+  if (isBlocked(state, null) || phase.isReverse) return null;
   if (phase.fresh) {
     for (const element of ELEMENTS) {
       if (!asks(phase[element]) || isBlocked(state, element)) continue;
@@ -72,7 +72,7 @@ export function askOf(state: FeederState, settings: ControlSettings, name: Phase
 export function isAsked(state: FeederState): boolean {
   for (const name of PHASES) {
     const phase = state[name];
-    if (!phase.fresh) continue;
+    if (!phase.fresh || phase.isReverse) continue;
     for (const element of ELEMENTS) if (isActive(phase[element]) && !isBlocked(state, element)) return true;
   }
   return state.N.fresh && NEUTRAL_ELEMENTS.some((name) => isActive(state.N[name]) && !isBlocked(state, name));

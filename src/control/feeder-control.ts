@@ -5,15 +5,18 @@
 //
 // A timer that falls due between two readings is run at its own instant, before the later reading; a reading at that
 // very instant counts first, being the newest that is known. So the outcome does not depend on how often it is polled.
-import type { Phase } from '../feeder.ts';
+import { PHASES, type Phase } from '../feeder.ts';
 import { type ControlAck, takeAck } from './acks.ts';
 import { modesDueMs, runModes, takeCommand } from './commands.ts';
 import { conductorDueMs, newConductor, readConductor, runConductor } from './conductor.ts';
-import { limitDueMs, stepLimit } from './curtailment.ts';
-import { newElement } from './definite-time.ts';
+import { limitDueMs, releaseAtOnce, stepLimit } from './curtailment.ts';
+import { newElement, resetElement } from './definite-time.ts';
+import { countInverse } from './inverse-time.ts';
 import { newReach } from './reach.ts';
 import { returnA } from './relief.ts';
 import { alarm, endAlarm, sayAgain } from './requests.ts';
+import { runSupervision, superviseReading, supervisionDueMs } from './supervision.ts';
+import { rescale } from './thermal.ts';
 import type {
   Action,
   ConductorInput,
@@ -30,6 +33,7 @@ import type {
 import { newUsage } from './usage.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
+const CONDUCTOR_ELEMENTS = ['atRisk', 'emergency', 'inverse', 'thermal'] as const;
 
 export function newFeederState(): FeederState {
   const phase = (): PhaseState => ({
@@ -37,6 +41,11 @@ export function newFeederState(): FeederState {
     transformer: newElement(),
     transformerShareA: 0,
     transformerRoomA: null,
+    lastA: 0,
+    beforeLastA: 0,
+    isDead: false,
+    exportsSinceMs: null,
+    isReverse: false,
     levelPercent: 100,
     reductionA: 0,
     deliveredA: 0,
@@ -62,6 +71,10 @@ export function newFeederState(): FeederState {
     requestTimesMs: [],
     operationTimesMs: [],
     usage: newUsage(),
+    releaseHeldUntilMs: null,
+    group: null,
+    groupByCommand: false,
+    groupUntilMs: null,
     alarms: [],
     blocks: [],
     testUntilMs: null,
@@ -84,6 +97,7 @@ export function stepReading(
   readConductor(state.L2, settings, staleAfterMs, 'L2', reading.L2, atMs, out);
   readConductor(state.L3, settings, staleAfterMs, 'L3', reading.L3, atMs, out);
   takeNeutral(state.N, settings, reading.N, atMs, out);
+  superviseReading(state, settings, reading);
   // A reading that arrived just before the last timer and comes after it does not turn time back.
   fire(state, settings, Math.max(atMs, state.steppedToMs), out);
 }
@@ -99,6 +113,47 @@ export function stepTime(state: FeederState, settings: ControlSettings, nowMs: n
 export function stepClock(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
   stepTime(state, settings, nowMs, out);
   sayAgain(state, settings, nowMs, 'the wall clock was stepped', out);
+}
+
+/**
+ * Another settings group: `after` takes the place of `before`. What is counted goes on under the new settings; a limit
+ * of other chargers is released first, because nobody would refresh or release it after.
+ */
+export function stepSettings(
+  state: FeederState,
+  before: ControlSettings,
+  after: ControlSettings,
+  reason: string,
+  nowMs: number,
+  out: Action[],
+): void {
+  stepTime(state, before, nowMs, out);
+  const atMs = Math.max(nowMs, state.steppedToMs);
+  if (state.episode !== null && before.target !== after.target) {
+    releaseAtOnce(state, before, atMs, 'the settings group has other chargers', out);
+    state.releasedMs = null;
+  }
+  for (const name of PHASES) changeElements(state[name], before, after, atMs);
+  changeElements(state.N, before.neutral ?? NO_ELEMENTS, after.neutral ?? NO_ELEMENTS, atMs);
+  state.group = after.group;
+  out.push({ kind: 'event', type: 'settings', atMs, reason: `group ${after.group}: ${reason}` });
+  fire(state, after, atMs, out);
+}
+
+/** What is off now is at rest; what counts goes on only where the present current still says so. */
+function changeElements(on: ConductorState, before: ElementSettings, after: ElementSettings, atMs: number): void {
+  if (before.inverse !== undefined) countInverse(on.inverse, before.inverse, atMs);
+  for (const name of CONDUCTOR_ELEMENTS) {
+    const element = on[name];
+    const set = after[name];
+    if (set === undefined) resetElement(element);
+    else if ('pickupA' in set) {
+      if (on.currentA >= set.dropoutA) element.underSinceMs = null;
+      if (element.status === 'pickedUp' && on.currentA < set.pickupA) resetElement(element);
+    }
+  }
+  if (before.thermal !== undefined && after.thermal !== undefined)
+    rescale(on.thermal, before.thermal, after.thermal, atMs);
 }
 
 /** A command of an operator or the head end. Gives null when it is done, or in one line why it cannot be. */
@@ -148,6 +203,7 @@ export function nextDueMs(state: FeederState, settings: ControlSettings): number
     phaseDueMs(state, settings, 'L3'),
     neutralMs,
     state.heatAssumed ? heatDoubtMs(state) : NEVER,
+    supervisionDueMs(state, settings),
   );
   return Math.max(dueMs, state.steppedToMs);
 }
@@ -201,6 +257,7 @@ function fire(state: FeederState, settings: ControlSettings, nowMs: number, out:
   const { neutral, staleAfterMs } = settings;
   if (neutral !== undefined) runConductor(state.N, neutral, staleAfterMs, state.N.currentA, 'N', nowMs, out);
   judgeSight(state, nowMs, out);
+  if (isOdd(state)) runSupervision(state, settings, nowMs, out);
   if (settings.thermal !== undefined) judgeHeat(state, settings.thermal, nowMs, out);
   if (!isQuiet(state)) {
     runModes(state, settings, nowMs, out);
@@ -212,6 +269,15 @@ function fire(state: FeederState, settings: ControlSettings, nowMs: number, out:
 function runPhase(state: FeederState, settings: ControlSettings, name: Phase, nowMs: number, out: Action[]): void {
   const phase = state[name];
   runConductor(phase, settings, settings.staleAfterMs, expectedA(phase, settings, name), name, nowMs, out);
+}
+
+/** Something is to be supervised, or an alarm of it may have to end. */
+function isOdd({ L1, L2, L3, alarms }: FeederState): boolean {
+  return alarms.length > 0 || isOddPhase(L1) || isOddPhase(L2) || isOddPhase(L3);
+}
+
+function isOddPhase({ fresh, isDead, exportsSinceMs, isReverse }: PhaseState): boolean {
+  return !fresh || isDead || isReverse || exportsSinceMs !== null;
 }
 
 function heatDoubtMs({ L1, L2, L3 }: FeederState): number {

@@ -82,6 +82,13 @@ export function expireInverse(state: InverseState, settings: InverseSettings, no
   return 'operate';
 }
 
+/** Counts up to `atMs` under the settings that have held, before others do. */
+export function countInverse(state: InverseState, settings: InverseSettings, atMs: number): void {
+  if (state.status !== 'pickedUp') return;
+  if (state.underSinceMs === null) state.progress += shareRun(state, settings, atMs);
+  state.countedMs = atMs;
+}
+
 /** No usable reading for the staleness limit: what was being summed starts again; what has operated stays. */
 export function blindInverse(state: InverseState): Transition {
   state.underSinceMs = null;

@@ -95,6 +95,7 @@ function say(
     readingAgeMs: Math.max(0, ...ages),
     reason,
     mode: state.testUntilMs === null ? 'live' : 'test',
+    group: settings.group,
   });
 }
 

@@ -35,11 +35,19 @@ export function resumeState(
 /** A new state but for what must not be lost with the time away: what customers have borne, and what was learned. */
 function forgotten(kept: FeederState, byMs: number): FeederState {
   const state = newFeederState();
-  const { usage, ...before } = shift(kept, byMs);
-  for (const name of PHASES) state[name].reach.learnedA = before[name].reach.learnedA;
+  const { usage, blocks, testUntilMs, group, groupByCommand, groupUntilMs, ...before } = shift(kept, byMs);
+  for (const name of PHASES) {
+    const { thermal, reach } = before[name];
+    state[name].reach.learnedA = reach.learnedA;
+    // At its worst: as hot as it was kept, and not cooled.
+    if (thermal.known === 'no') continue;
+    state[name].thermal.known = 'kept';
+    state[name].thermal.heatPercent = thermal.heatPercent;
+  }
   // The devices have held the limit to its end at most.
-  if (before.episode !== null) endUse({ ...before, usage }, before.episode.endMs);
-  return { ...state, usage };
+  if (before.episode !== null) endUse({ ...state, testUntilMs, usage }, before.episode.endMs);
+  // What an operator has blocked stays so for as long as was left, and no settings group changes by itself.
+  return { ...state, usage, blocks, testUntilMs, group, groupByCommand, groupUntilMs };
 }
 
 /**

@@ -88,6 +88,8 @@ export interface ControlSettings extends ElementSettings {
   readonly controllableA: { readonly [P in Phase]: number } | null;
   /** A reading older than this is no reading. */
   readonly staleAfterMs: number;
+  /** The chargers that requests of this group reach, in a word; null for none. */
+  readonly target?: string | null;
   /** False where the feeder has no target group: it alarms, and asks for nothing. */
   readonly mayRequest: boolean;
 }
@@ -99,6 +101,8 @@ export interface ControlReading {
   readonly L2: ConductorInput;
   readonly L3: ConductorInput;
   readonly N: ConductorInput;
+  /** The phases that feed back, as far as the sign of their power is confirmed. */
+  readonly exporting?: readonly Phase[];
 }
 export interface ConductorInput {
   readonly currentA: number | null;
@@ -166,6 +170,15 @@ export interface PhaseState extends ConductorState {
   transformerShareA: number;
   /** What may come back here as far as the transformer has room for it; null where it has no say. */
   transformerRoomA: number | null;
+  /** Of the two usable readings before the next one. */
+  lastA: number;
+  beforeLastA: number;
+  /** It fell from a load to nothing at once. */
+  isDead: boolean;
+  /** Since when it has fed back without a break; null while it does not, or nobody knows. */
+  exportsSinceMs: number | null;
+  /** It has fed back for the whole delay: what is over is no load that could be limited. */
+  isReverse: boolean;
   /** The permitted level in force; 100 is no limit. */
   levelPercent: number;
   /** The relief asked for, against unrestricted demand, and how much of the former one had been delivered then. */
@@ -207,7 +220,7 @@ export interface Episode {
   deepenedMs: number;
   steppedMs: number;
   /** Why only steps of release are left, whatever is measured; null while what is measured decides. */
-  endedBy: 'maxEpisodeS' | 'block' | 'release' | null;
+  endedBy: 'maxEpisodeS' | 'block' | 'release' | 'reverseOverload' | null;
 }
 
 export interface FeederState {
@@ -227,6 +240,12 @@ export interface FeederState {
   requestTimesMs: number[];
   operationTimesMs: number[];
   readonly usage: Usage;
+  /** Until when nothing is released after a dead phase has come back. */
+  releaseHeldUntilMs: number | null;
+  /** The settings group that was put in force last, and until when if that was by command; null before the first. */
+  group: string | null;
+  groupByCommand: boolean;
+  groupUntilMs: number | null;
   /** Alarms that are standing. */
   alarms: AlarmName[];
   /** What an operator has blocked, each until its own end. */
@@ -275,7 +294,10 @@ export type AlarmName =
   | 'requestCap'
   | 'operationCap'
   | 'noTarget'
-  | 'thermalAlarm';
+  | 'thermalAlarm'
+  | 'phaseDead'
+  | 'reverseOverload'
+  | 'measurementLost';
 
 type EventType =
   | 'pickup'
@@ -327,6 +349,8 @@ export interface ControlRequest {
   readonly readingAgeMs: number;
   readonly reason: string;
   readonly mode: 'live' | 'test';
+  /** The settings group that it was decided by. */
+  readonly group: string;
 }
 
 export type Action = EventAction | ControlRequest;

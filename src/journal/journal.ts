@@ -413,6 +413,16 @@ export class Journal {
     this.#file.statements.setSentTo.run(sequence);
   }
 
+  /** The heat of the phases as it was kept last; null before the first time. */
+  heat(): string | null {
+    return (this.#file.statements.heat.get() as string | undefined) ?? null;
+  }
+
+  keepHeat(body: string): void {
+    this.#bringIn();
+    this.#file.statements.setHeat.run(body);
+  }
+
   /** The WAL is getting longer than it was made, beyond which commits are slower. */
   get wantsTidy(): boolean {
     return this.#commitsSinceTidy >= COMMITS_BEFORE_TIDY;

@@ -85,6 +85,8 @@ export function prepare(db: Database.Database) {
       `DELETE FROM ack WHERE id <= (SELECT min((SELECT min(id) FROM ack) + $bite - 1, (SELECT max(id) FROM ack) - $kept))`,
     ),
     sentTo: db.prepare(`SELECT value FROM meta WHERE name = 'eventsSentTo'`),
+    heat: db.prepare(`SELECT value FROM meta WHERE name = 'heat'`).pluck(),
+    setHeat: db.prepare(`INSERT OR REPLACE INTO meta VALUES ('heat', ?)`),
     setCleaned: db.prepare(`INSERT OR REPLACE INTO meta VALUES ('eventsCleaned', ?)`),
     setSentTo: db.prepare(
       `INSERT INTO meta VALUES ('eventsSentTo', ?) ON CONFLICT DO UPDATE SET value = excluded.value`,

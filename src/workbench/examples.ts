@@ -154,6 +154,7 @@ function exampleRequests(): { [name in 'limit' | 'refresh' | 'step' | 'release']
     readingAgeMs: 112,
     reason: 'atRisk on L2',
     mode: 'live',
+    group: group.name,
     thermalPercent: null,
     timeToLimitS: null,
   };

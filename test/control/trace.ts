@@ -4,7 +4,8 @@
 // quality may be `clock` (the wall clock was stepped) or `restart` (the state goes through text and back). A quality
 // may be given per phase (`good,bad,good`). `does` lists the actions in order, each with its own time where that is
 // not the row's (`refresh@35`). A column `N_A` may follow L3_A. With `-` for the currents the quality may also be a
-// command: `block:600`, `block:600:now`, `block:600:atRisk`, `unblock`, `release`, `release:now`, `test:600`, `test:off`. A trace that fails is printed whole, as it really went, in the same form.
+// command: `block:600`, `block:600:now`, `block:600:atRisk`, `unblock`, `release`, `release:now`, `test:600`, `test:off`,
+// `group:other` (the group whose settings begin with `other`). After a quality `+L1+L2` names the phases that feed back. A trace that fails is printed whole, as it really went, in the same form.
 import { readFileSync } from 'node:fs';
 import { eachElement } from '../../src/control/elements.ts';
 import {
@@ -13,6 +14,7 @@ import {
   stepClock,
   stepCommand,
   stepReading,
+  stepSettings,
   stepTime,
 } from '../../src/control/feeder-control.ts';
 import type {
@@ -24,7 +26,7 @@ import type {
   ElementState,
   FeederState,
 } from '../../src/control/types.ts';
-import { ELEMENTS, type Element, PHASES, type Quality, rounded } from '../../src/feeder.ts';
+import { ELEMENTS, type Element, PHASES, type Phase, type Quality, rounded } from '../../src/feeder.ts';
 
 const DEFAULTS = {
   ratingA: '400',
@@ -49,6 +51,11 @@ const DEFAULTS = {
   leadTimeMin: '15',
   resetPercent: '95',
   alarmPercent: 'none',
+  otherPickupA: '300',
+  otherDropoutA: '270',
+  otherThermalRatingA: '300',
+  /** `same` or `none` chargers. */
+  otherTarget: 'same',
   neutralPickupA: 'none',
   neutralDropoutA: '150',
   mode: 'proportional',
@@ -85,13 +92,14 @@ const WITH_NEUTRAL = ['t_s', 'L1_A', 'L2_A', 'L3_A', 'N_A', 'quality', 'state', 
 interface Row {
   readonly cells: readonly string[];
   readonly atMs: number;
-  readonly input: ControlReading | ControlCommand | 'time' | 'clock' | 'restart';
+  readonly input: ControlReading | ControlCommand | 'time' | 'clock' | 'restart' | 'group:other' | 'group:test';
 }
 
 export interface Trace {
   readonly prose: string;
   readonly settingsText: string;
   readonly settings: ControlSettings;
+  readonly other: ControlSettings;
   readonly show: string;
   readonly columns: readonly string[];
   readonly rows: readonly Row[];
@@ -113,7 +121,15 @@ export function readTrace(file: string): Trace {
   const columns = [COLUMNS, WITH_NEUTRAL].find((some) => some.join() === header.trim().split(/\s+/).join());
   if (columns === undefined) throw new Error(`${file}: columns "${header}"`);
   const rows = lines.map((line) => readRow(line, columns, file));
-  return { prose, settingsText, settings: settingsOf(values, file), show: values.show, columns, rows };
+  return {
+    prose,
+    settingsText,
+    settings: settingsOf(values, file),
+    other: otherOf(values, file),
+    show: values.show,
+    columns,
+    rows,
+  };
 }
 
 /** Settings written as in a trace, for other tests. */
@@ -133,18 +149,23 @@ function readValues(text: string, file: string): Record<SettingName, string> {
 
 /** Runs a trace; `between` may do to the state what must not matter, before each row, and gives the state to go on with. */
 export function runTrace(
-  { settings, rows, show }: Trace,
+  { settings: first, other, rows, show }: Trace,
   between: (state: FeederState, settings: ControlSettings, beforeMs: number, out: Action[]) => FeederState = same,
 ): Outcome {
   let state = newFeederState();
   const refusals: string[] = [];
+  let settings = first;
   const outcome = { states: [] as string[], does: [] as string[], actions: [] as Action[] };
   for (const { atMs, input } of rows) {
     const out: Action[] = [];
     state = between(state, settings, atMs, out);
     if (input === 'clock') stepClock(state, settings, atMs, out);
     else if (input === 'time' || input === 'restart') stepTime(state, settings, atMs, out);
-    else if ('action' in input) {
+    else if (input === 'group:other' || input === 'group:test') {
+      const after = input === 'group:other' ? other : first;
+      stepSettings(state, settings, after, 'by command', atMs, out);
+      settings = after;
+    } else if ('action' in input) {
       const refused = stepCommand(state, settings, input, atMs, out);
       if (refused !== null) refusals.push(refused);
     } else stepReading(state, settings, input, out);
@@ -215,12 +236,15 @@ function readRow(line: string, columns: readonly string[], file: string): Row {
   const atMs = START_MS + Math.round(Number(t_s) * 1000);
   if (cells.length !== columns.length || Number.isNaN(atMs)) throw new Error(`${file}: row "${line}"`);
   if (L1 === '-' && L2 === '-' && L3 === '-' && quality !== 'bad') {
+    if (quality === 'group:other' || quality === 'group:test') return { cells, atMs, input: quality };
     const input = quality === 'clock' || quality === 'restart' ? quality : (command(quality, atMs) ?? 'time');
     return { cells, atMs, input };
   }
-  const [q1 = 'bad', q2 = q1, q3 = q1] = quality.split(',');
+  const [qualities = '', ...exporting] = quality.split('+');
+  const [q1 = 'bad', q2 = q1, q3 = q1] = qualities.split(',');
   const N = input(neutral, neutral === '-' ? 'bad' : 'good');
-  return { cells, atMs, input: { atMs, L1: input(L1, q1), L2: input(L2, q2), L3: input(L3, q3), N } };
+  const reading = { atMs, L1: input(L1, q1), L2: input(L2, q2), L3: input(L3, q3), N };
+  return { cells, atMs, input: { ...reading, exporting: exporting as Phase[] } };
 }
 
 function command(text: string, atMs: number): ControlCommand | null {
@@ -243,6 +267,13 @@ function input(currentText: string, quality: string): ConductorInput {
 /** Settings of a trace that writes only `values`. */
 export function settingsWith(values: Partial<Record<SettingName, string>>): ControlSettings {
   return settingsOf({ ...DEFAULTS, ...values }, 'test');
+}
+
+function otherOf(values: Record<SettingName, string>, file: string): ControlSettings {
+  const { otherPickupA, otherDropoutA, otherThermalRatingA, otherTarget } = values;
+  const changed = { pickupA: otherPickupA, dropoutA: otherDropoutA, thermalRatingA: otherThermalRatingA };
+  const settings = { ...settingsOf({ ...values, ...changed }, file), group: 'other' };
+  return otherTarget === 'same' ? settings : { ...settings, target: null, mayRequest: false };
 }
 
 function settingsOf(values: Record<SettingName, string>, file: string): ControlSettings {
@@ -313,6 +344,7 @@ function settingsOf(values: Record<SettingName, string>, file: string): ControlS
     },
     controllableA: values.controllableA === 'unknown' ? null : { L1: c1, L2: c2, L3: c3 },
     staleAfterMs: number('staleAfterS') * 1000,
+    target: values.mayRequest === 'yes' ? 'TG-1 1' : null,
     mayRequest: values.mayRequest === 'yes',
   };
 }
@@ -346,7 +378,7 @@ function doesText(actions: readonly Action[], rowMs: number, show: string): stri
 function wordsOf(action: Action, show: string): { verb: string; what: string } {
   if (action.kind === 'event') {
     const { type, alarm = '', element, phase } = action;
-    if (type === 'block' || type === 'test')
+    if (type === 'block' || type === 'test' || type === 'settings')
       return { verb: type, what: `${element === undefined ? '' : ` ${element}`} (${action.reason})` };
     if (type === 'blind') return { verb: type, what: '' };
     if (phase === undefined) return { verb: type === 'alarmEnd' ? 'over' : type, what: ` ${alarm}` };

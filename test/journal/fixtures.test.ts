@@ -53,7 +53,7 @@ function control() {
   });
   const [feeder] = settings.feeders;
   if (feeder === undefined) throw new Error('no feeder');
-  return watchedFeeder(feeder, settings.sources).control;
+  return watchedFeeder(feeder, settings.sources, 0).control;
 }
 
 function readingOf(currentA: number, atMs: number) {

@@ -71,7 +71,7 @@ class Run implements TraceSink {
     const { settings } = input.configuration;
     const event = (event: ReplayEvent) => this.#keep(event);
     for (const feeder of settings.feeders) {
-      const { control, group } = watchedFeeder(feeder, settings.sources);
+      const { control, group } = watchedFeeder(feeder, settings.sources, 0);
       const gapMs = input.gapS === undefined ? (gapsMs.get(feeder.id) ?? null) : input.gapS * 1000;
       const openLoop = { ...control, curtailment: { ...control.curtailment, responseTimeS: 0 } };
       const replayed = new ReplayedFeeder({

@@ -1,0 +1,104 @@
+// What one step of control costs for a feeder, and whether the collector is ever in the way: `node bench/step/run.ts`.
+// First the step alone, on a current that changes with every reading, in three settings; then 200 feeders at 10 Hz of
+// simulated pace for a minute of readings, with every pause of the collector that the process saw.
+import { PerformanceObserver } from 'node:perf_hooks';
+import { newFeederState, nextDueMs, stepReading } from '../../src/control/feeder-control.ts';
+import type { Action, ControlReading, ControlSettings } from '../../src/control/types.ts';
+
+const PLAIN: ControlSettings = {
+  group: 'bench',
+  ratingA: 385,
+  atRisk: { pickupA: 345, dropoutA: 310, delayS: 30, resetDelayS: 60 },
+  emergency: { pickupA: 420, dropoutA: 345, delayS: 2, resetDelayS: 60 },
+  curtailment: {
+    mode: 'proportional',
+    floorPercent: 0,
+    leaseS: 1800,
+    refreshS: 600,
+    responseTimeS: 720,
+    maxEpisodeS: 14_400,
+    releaseStepPercent: 25,
+    minOnS: 0,
+    minOffS: 0,
+  },
+  budget: { episodesPerYear: 4, minutesPerYear: 40, refuseBeyond: false },
+  caps: { operationsPerDay: 0, requestsPerHour: 60, deepestLevelPercent: 0, longestLeaseS: 7200 },
+  controllableA: { L1: 96, L2: 128, L3: 96 },
+  staleAfterMs: 1100,
+  target: 'TG-1 1',
+  mayRequest: true,
+};
+const THERMAL = {
+  ratingA: 385,
+  timeConstantMin: 60,
+  coolingTimeConstantMin: 60,
+  leadTimeMin: 15,
+  resetPercent: 95,
+  alarmPercent: null,
+};
+const INVERSE = { curve: 'EI' as const, pickupA: 385, timeMultiplier: 20, dropoutA: 345, resetDelayS: 60 };
+const VARIANTS: readonly [string, ControlSettings][] = [
+  ['atRisk, emergency', PLAIN],
+  ['with thermal', { ...PLAIN, thermal: THERMAL }],
+  ['with thermal and inverse', { ...PLAIN, thermal: THERMAL, inverse: INVERSE }],
+];
+const STEPS = 3_000_000;
+const FEEDERS = 200;
+const SCANS = 6_000;
+
+/** One reading that is written over, as a replay does: what is measured is the step and not the reading. */
+function reusedReading() {
+  const input = () => ({ currentA: 0, quality: 'good' as const });
+  return { atMs: 0, L1: input(), L2: input(), L3: input(), N: input(), exporting: [] };
+}
+
+function set(reading: ReturnType<typeof reusedReading>, atMs: number, n: number): ControlReading {
+  reading.atMs = atMs;
+  reading.L1.currentA = 180 + (n % 97);
+  reading.L2.currentA = 200 + (n % 89);
+  reading.L3.currentA = 190 + (n % 83);
+  return reading;
+}
+
+function stepCost(settings: ControlSettings): number {
+  const state = newFeederState();
+  const reading = reusedReading();
+  const out: Action[] = [];
+  let startedMs = 0;
+  for (let n = -300_000; n < STEPS; n++) {
+    if (n === 0) startedMs = performance.now();
+    stepReading(state, settings, set(reading, 1_000_000 + (n + 300_000) * 100, n + 300_000), out);
+  }
+  return ((performance.now() - startedMs) * 1000) / STEPS;
+}
+
+async function collectorPauses(settings: ControlSettings): Promise<number[]> {
+  const pauses: number[] = [];
+  const observer = new PerformanceObserver((list) => pauses.push(...list.getEntries().map(({ duration }) => duration)));
+  observer.observe({ entryTypes: ['gc'] });
+  const feeders = Array.from({ length: FEEDERS }, () => newFeederState());
+  const out: Action[] = [];
+  for (let scan = 0; scan < SCANS; scan++) {
+    for (const [i, state] of feeders.entries()) {
+      // A new reading for each, as the sources give.
+      stepReading(state, settings, set(reusedReading(), 1_000_000 + scan * 100, scan + i), out);
+      nextDueMs(state, settings);
+    }
+    if (scan % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  observer.disconnect();
+  return pauses;
+}
+
+for (const [name, settings] of VARIANTS) {
+  const costs = [1, 2, 3].map(() => stepCost(settings)).sort((a, b) => a - b);
+  process.stdout.write(
+    `one step, ${name}: ${costs[1]?.toFixed(3)} microseconds (best ${costs[0]?.toFixed(3)}, worst ${costs[2]?.toFixed(3)})\n`,
+  );
+}
+const pauses = await collectorPauses(VARIANTS[1]?.[1] ?? PLAIN);
+const longest = Math.max(0, ...pauses);
+process.stdout.write(
+  `${FEEDERS} feeders, ${SCANS} scans (${SCANS / 600} min at 10 Hz): ${pauses.length} collections, longest ${longest.toFixed(2)} ms\n`,
+);

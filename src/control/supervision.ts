@@ -1,0 +1,93 @@
+// What is odd about a feeder's phases and changes what may be done, without being an overload: a phase that has gone
+// dead, a phase that feeds back, and a phase that is no longer measured. Each is an alarm, and each has its rule for the
+// standing limit.
+import { ELEMENTS, PHASES } from '../feeder.ts';
+import { isBlocked } from './elements.ts';
+import { alarm, endAlarm } from './requests.ts';
+import type { Action, AlarmName, ControlReading, ControlSettings, FeederState, PhaseState } from './types.ts';
+
+const NEVER = Number.POSITIVE_INFINITY;
+/** A phase that falls within two readings from over the first to under the second share of the rating is dead, not light. */
+const ALIVE_SHARE = 0.2;
+const DEAD_SHARE = 0.02;
+
+/** Notes what one reading says: its currents have been taken into the phases already. */
+export function superviseReading(state: FeederState, settings: ControlSettings, reading: ControlReading): void {
+  const { exporting } = reading;
+  for (const name of PHASES) {
+    const phase = state[name];
+    const seen = phase.usableMs === reading.atMs;
+    if (seen) superviseDead(state, phase, settings, reading.atMs);
+    if (exporting === undefined || !exporting.includes(name)) phase.exportsSinceMs = null;
+    else if (seen && phase.exportsSinceMs === null) phase.exportsSinceMs = reading.atMs;
+  }
+}
+
+/** When the next of these comes about by time alone. */
+export function supervisionDueMs(state: FeederState, { atRisk }: ControlSettings): number {
+  let dueMs = NEVER;
+  for (const name of PHASES) {
+    const { exportsSinceMs, isReverse } = state[name];
+    if (exportsSinceMs !== null && !isReverse) dueMs = Math.min(dueMs, exportsSinceMs + atRisk.delayS * 1000);
+  }
+  return dueMs;
+}
+
+/** Raises and ends the alarms, and lets a limit go that stands on phases that feed back. */
+export function runSupervision(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
+  const { L1, L2, L3, blind } = state;
+  for (const name of PHASES) state[name].isReverse = isReverse(state[name], settings, nowMs);
+  stand(state, 'phaseDead', L1.isDead || L2.isDead || L3.isDead, deadReason(state), nowMs, out);
+  const reverse = PHASES.filter((name) => state[name].isReverse && isOver(state[name]));
+  stand(state, 'reverseOverload', reverse.length > 0, `${reverse.join(', ')} feeds back`, nowMs, out);
+  const lost = PHASES.filter((name) => !state[name].fresh);
+  stand(state, 'measurementLost', !blind && lost.length > 0 && lost.length < 3, `no ${lost.join(', ')}`, nowMs, out);
+  const { episode } = state;
+  if (episode !== null && episode.endedBy === null && reverse.length > 0 && limitIsReverse(state))
+    episode.endedBy = 'reverseOverload';
+}
+
+/** A limit on a feeder with a dead phase is not released, and not refreshed unless somebody still asks. */
+export function hasDeadPhase({ L1, L2, L3 }: FeederState): boolean {
+  return L1.isDead || L2.isDead || L3.isDead;
+}
+
+function superviseDead(state: FeederState, phase: PhaseState, { ratingA, curtailment }: ControlSettings, atMs: number) {
+  const { currentA, lastA, beforeLastA } = phase;
+  phase.beforeLastA = lastA;
+  phase.lastA = currentA;
+  if (phase.isDead) {
+    if (currentA < ratingA * DEAD_SHARE) return;
+    phase.isDead = false;
+    state.releaseHeldUntilMs = atMs + curtailment.responseTimeS * 1000;
+  } else if (currentA < ratingA * DEAD_SHARE && Math.max(lastA, beforeLastA) > ratingA * ALIVE_SHARE) {
+    phase.isDead = true;
+  }
+}
+
+/** It has fed back for the whole delay: of at-risk, or of an element that has operated since. */
+function isReverse(phase: PhaseState, { atRisk }: ControlSettings, nowMs: number): boolean {
+  const { exportsSinceMs } = phase;
+  if (exportsSinceMs === null) return false;
+  if (nowMs >= exportsSinceMs + atRisk.delayS * 1000) return true;
+  return ELEMENTS.some((name) => phase[name].status === 'operated' && exportsSinceMs <= phase[name].overSinceMs);
+}
+
+function isOver(phase: PhaseState): boolean {
+  return ELEMENTS.some((name) => phase[name].status === 'operated');
+}
+
+/** Whatever is limited feeds back, so the limit does nothing for what was over. */
+function limitIsReverse(state: FeederState): boolean {
+  return PHASES.every((name) => state[name].levelPercent === 100 || state[name].isReverse) && !isBlocked(state, null);
+}
+
+function deadReason({ L1, L2, L3 }: FeederState): string {
+  const dead = [L1.isDead ? 'L1' : '', L2.isDead ? 'L2' : '', L3.isDead ? 'L3' : ''].filter((name) => name !== '');
+  return `${dead.join(', ')} fell from over 20 % of ratingA to under 2 % within two readings: no headroom`;
+}
+
+function stand(state: FeederState, name: AlarmName, is: boolean, reason: string, nowMs: number, out: Action[]): void {
+  if (is) alarm(state, name, reason, nowMs, out);
+  else endAlarm(state, name, nowMs, out);
+}
