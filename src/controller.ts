@@ -101,6 +101,7 @@ export class Controller {
   /** What is odd about the readings, as the status names it. */
   readonly #measurementAlarms = new Map<string, string>();
   readonly #linkAlarms = new Set<string>();
+  readonly #programAlarms = new Set<string>();
   /** What is wrong with a feeder's acknowledgements, until a better one comes. */
   readonly #ackAlarms = new Map<string, 'noAck' | 'rejected' | 'failed'>();
   #historyFailing = false;
@@ -117,9 +118,9 @@ export class Controller {
     this.#newId = input.newId ?? newId;
     this.#wallOffsetMs = this.#clock.wallMs() - this.#clock.monotonicMs();
     this.#keeper = new Keeper(input.journal, input.clock, input.log);
-    const lastSequence = this.#journal.lastSequence();
-    // A new journal goes on above anything that this substation can have said before.
-    this.#nextSequence = lastSequence === null ? Math.max(1, Math.floor(this.#clock.wallMs())) : lastSequence + 1;
+    // Above anything that this substation can have said before: while storage failed it may have said more than the
+    // journal knows of, but never a request per millisecond.
+    this.#nextSequence = Math.max((this.#journal.lastSequence() ?? 0) + 1, Math.floor(this.#clock.wallMs()));
     const { settings, hash } = input.configuration;
     for (const feeder of settings.feeders)
       this.#feeders.set(feeder.id, watchedFeeder(feeder, settings.sources, this.#clock.wallMs()));
@@ -217,6 +218,17 @@ export class Controller {
     if (this.#stopped) return;
     this.#historyFailing = reason !== null;
     this.#draft(null, reason === null ? 'alarmEnd' : 'alarm', reason ?? 'kept again', { alarm: 'historyFailed' });
+    this.#settleSoon();
+  }
+
+  /** What is wrong with the program itself; `what` is a source, or the program. */
+  programAlarm(alarm: string, what: string, standing: boolean, reason: string): void {
+    if (this.#stopped) return;
+    const name = `${what}/${alarm}`;
+    if (standing) this.#programAlarms.add(name);
+    else this.#programAlarms.delete(name);
+    const sourceId = what === 'program' ? {} : { sourceId: what };
+    this.#draft(null, standing ? 'alarm' : 'alarmEnd', reason, { alarm, ...sourceId });
     this.#settleSoon();
   }
 
@@ -648,6 +660,7 @@ export class Controller {
     return [
       ...feeders,
       ...new Set(this.#measurementAlarms.values()),
+      ...this.#programAlarms,
       ...acks,
       ...sources,
       ...(this.#keeper.failure !== null ? ['journal/undurable'] : []),

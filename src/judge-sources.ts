@@ -5,6 +5,7 @@ import type { Path } from './yaml-file.ts';
 
 export function judgeSources(given: unknown, say: Say, folder: string): void {
   const sources = list(given, 'sources');
+  judgeWatchdog(given, sources, say);
   refuseDoubles(sources, 'sources', say);
   const insecure = field(field(given, 'uplink'), 'allowInsecure') === true;
   for (const [index, source] of sources.entries()) {
@@ -89,4 +90,15 @@ function wireOf(source: unknown): string | null {
   if (type !== 'modbus-tcp' && type !== 'modbus-rtu-over-tcp') return null;
   const host = text(source, 'host');
   return host === null ? null : `${host}:${number(source, 'port') ?? 502}`;
+}
+
+/** A limit that a healthy source cannot keep would end the program for ever. */
+function judgeWatchdog(given: unknown, sources: unknown[], say: Say): void {
+  const limitS = number(field(given, 'watchdog'), 'limitS');
+  if (limitS === null || sources.length === 0) return;
+  const slow = (source: unknown) =>
+    3 * Math.max(number(source, 'pollMs') ?? number(source, 'samplingMs') ?? 200, number(source, 'timeoutMs') ?? 500);
+  const leastMs = Math.min(...sources.map(slow));
+  if (limitS * 1000 <= leastMs)
+    say.refuse(['watchdog', 'limitS'], `more than three polls of the fastest source (${leastMs / 1000} s)`);
 }

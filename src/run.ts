@@ -13,7 +13,11 @@ import type { HistoryBounds } from './journal/history.ts';
 import { Journal } from './journal/journal.ts';
 import { HEARTBEAT_EVERY_MS, HEARTBEAT_FILE } from './journal/reader.ts';
 import type { Log } from './log.ts';
+import { type ServiceManager, serviceManager } from './service-manager.ts';
 import type { Settings } from './settings.ts';
+import { periodMs, staleAfterMs } from './source-settings.ts';
+import { Watchdog } from './watchdog.ts';
+import { watchdogLimitS } from './watchdog-settings.ts';
 
 export interface Running {
   readonly controller: Controller;
@@ -58,6 +62,8 @@ export function startController(
   });
   log.info({ substation: settings.substation.id, settings: hash, feeders: settings.feeders.length }, 'running');
   const beat = heartbeat(settings.journal.path, clock, log);
+  const manager = serviceManager(process.env, clock, log);
+  const watchdog = watchdogOf(settings, clock, log, controller, manager);
   const acquisition = openAcquisition({
     sources: settings.sources,
     feeders: settings.feeders,
@@ -69,8 +75,13 @@ export function startController(
       readings(readings) {
         controller.readings(readings);
         beat();
+        const sourceId = readings[0]?.sourceId;
+        if (sourceId !== undefined) watchdog.scanned(sourceId);
       },
-      sourceChanged: (sourceId, answering, detail) => controller.sourceChanged(sourceId, answering, detail),
+      sourceChanged(sourceId, answering, detail) {
+        controller.sourceChanged(sourceId, answering, detail);
+        watchdog.answering(sourceId, answering);
+      },
       alarm: (change) => controller.measurementAlarm(change),
       changedOver: (feederId, sourceId, reason) => controller.changedOver(feederId, sourceId, reason),
     },
@@ -78,6 +89,8 @@ export function startController(
   return {
     controller,
     async stop() {
+      watchdog.close();
+      manager.stopping();
       // The controller first: that reads are cut off by the stop is no event of a source.
       await controller.stop();
       acquisition.close();
@@ -91,6 +104,38 @@ export function startController(
 /** The history has what the journal leaves of the megabytes, at least half of them. */
 function historyBounds({ feeders, journal }: Settings): HistoryBounds {
   return { days: journal.historyDays, feeders: feeders.length, maxBytes: (journal.maxMegabytes * 1e6) / 2 };
+}
+
+/** Told by its exit code from every other end. */
+const EXIT_WATCHDOG = 70;
+/** For the event of it to be kept and said. */
+const LAST_WORDS_MS = 500;
+
+function watchdogOf(
+  settings: Settings,
+  clock: Clock,
+  log: Log,
+  controller: Controller,
+  manager: ServiceManager,
+): Watchdog {
+  const limitMs = watchdogLimitS(settings) * 1000;
+  if (manager.watchdogMs !== null && manager.watchdogMs <= limitMs)
+    log.warn({ watchdogMs: manager.watchdogMs, limitMs }, 'systemd ends the program before it can say why');
+  return new Watchdog({
+    clock,
+    sources: new Map(
+      settings.sources.map((source) => [source.id, { periodMs: periodMs(source), overdueMs: staleAfterMs(source) }]),
+    ),
+    stallMs: settings.watchdog.stallMs,
+    limitMs,
+    alarm: (alarm, what, standing, reason) => controller.programAlarm(alarm, what, standing, reason),
+    scanned: () => manager.scanned(),
+    expired(reason) {
+      log.error({ reason }, 'ended by the watchdog, to be started again');
+      controller.programAlarm('watchdog', 'program', true, `${reason}: the program ends, to be started again`);
+      clock.at(clock.monotonicMs() + LAST_WORDS_MS, () => process.exit(EXIT_WATCHDOG));
+    },
+  });
 }
 
 /** The verb: runs until SIGINT or SIGTERM. */

@@ -6,6 +6,7 @@ import { feeder } from './feeder-settings.ts';
 import { id } from './setting-units.ts';
 import { source } from './source-settings.ts';
 import { uplink } from './uplink-settings.ts';
+import { watchdog } from './watchdog-settings.ts';
 
 const journal = z
   .strictObject({
@@ -27,6 +28,7 @@ export const settingsSchema = z
     sources: z.array(source).min(1).max(64),
     feeders: z.array(feeder).min(1).max(200),
     journal,
+    watchdog,
   })
   .describe('Configuration of the Headroom edge controller');
 

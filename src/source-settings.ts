@@ -99,6 +99,6 @@ export function staleAfterMs(settings: SourceSettings): number {
 }
 
 /** How often a source gives a reading when all is well. */
-function periodMs(settings: SourceSettings): number {
+export function periodMs(settings: SourceSettings): number {
   return settings.type === 'opcua' ? settings.samplingMs : settings.pollMs;
 }

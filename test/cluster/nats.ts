@@ -7,7 +7,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findProgram } from '../simulators/mosquitto.ts';
+import { findProgram } from '../simulators/programs.ts';
 
 const NODES = 3;
 /** Hundreds of sessions, each kept on three nodes, take a while to be caught up with. */

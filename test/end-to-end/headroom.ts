@@ -7,8 +7,12 @@ import { createInterface } from 'node:readline';
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
 
 /** A verb that goes on until it is ended; `output` is where both of its streams go, nowhere unless given. */
-export function startVerb(args: readonly string[], output: number | 'ignore' = 'ignore'): ChildProcess {
-  return spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', output, output] });
+export function startVerb(
+  args: readonly string[],
+  output: number | 'ignore' = 'ignore',
+  env: NodeJS.ProcessEnv = process.env,
+): ChildProcess {
+  return spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', output, output], env });
 }
 
 /** A verb to its end. */

@@ -8,7 +8,8 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Curtailment, curtailmentSchema, type Event, eventSchema, statusSchema } from '../../src/messages.ts';
-import { findProgram, Mosquitto, mosquittoOrSkip } from '../simulators/mosquitto.ts';
+import { Mosquitto, mosquittoOrSkip } from '../simulators/mosquitto.ts';
+import { findProgram } from '../simulators/programs.ts';
 import { endProcess, startMeter, startVerb, verb } from './headroom.ts';
 
 const canRun = mosquittoOrSkip('mosquitto_sub');

@@ -25,21 +25,27 @@ export interface Setup {
   readonly times: { readonly [feederId: string]: Times };
 }
 
+/** On one meter, each with thresholds of its own, so that requests of some come while others are asked for. */
+const FEEDERS = 6;
+
 /** Settings for the bench: the closed loop off, no spread, no cap, delays of a fraction of a second. */
 export function drawSetup(random: Random): Setup {
   const leaseS = random.whole(5, 20);
   const times = (refreshS: number) => ({ atRiskDelayS: Math.round(random.between(0.05, 0.3) * 100) / 100, refreshS });
-  return { leaseS, times: { F1: times(1), F2: times(random.whole(1, Math.min(5, leaseS - 2))) } };
+  const feeders = Array.from({ length: FEEDERS }, (_, index) => {
+    const refreshS = index === 0 ? 1 : random.whole(1, Math.min(5, leaseS - 2));
+    return [`F${index + 1}`, times(refreshS)] as const;
+  });
+  return { leaseS, times: Object.fromEntries(feeders) };
 }
 
 export function writeConfiguration(folder: string, setup: Setup, broker: string, meterPort: number): string {
   const file = join(folder, 'bench.yaml');
-  const thresholds: { [feederId: string]: string[] } = {
-    F1: ['pickupA: 310, dropoutA: 300', 'emergency: { pickupA: 335, dropoutA: 315, delayS: 0.02, resetDelayS: 0.15 }'],
-    F2: ['pickupA: 270, dropoutA: 260'],
-  };
-  const feeders = Object.entries(setup.times).map(([feederId, { atRiskDelayS, refreshS }]) => {
-    const [atRisk, ...more] = thresholds[feederId] ?? [];
+  const feeders = Object.entries(setup.times).map(([feederId, { atRiskDelayS, refreshS }], index) => {
+    const pickupA = 310 - 12 * index;
+    const atRisk = `pickupA: ${pickupA}, dropoutA: ${pickupA - 10}`;
+    const emergency = `emergency: { pickupA: ${pickupA + 25}, dropoutA: ${pickupA + 5}, delayS: 0.02, resetDelayS: 0.15 }`;
+    const more = index % 2 === 0 ? [emergency] : [];
     return `
   - id: ${feederId}
     currents: { source: meter-1 }

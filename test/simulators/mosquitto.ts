@@ -2,11 +2,12 @@
 // and sessions as the head end's broker has them. It can be stopped and started again on the same port.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { findProgram, programsOrSkip } from './programs.ts';
 
 export interface MosquittoOptions {
   /** Sessions and retained messages outlive a stop. */
@@ -16,28 +17,12 @@ export interface MosquittoOptions {
   readonly aclFile?: string;
 }
 
-/** Where many systems keep the broker, though it is on no ordinary user's path. */
-const MORE_FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/opt/homebrew/sbin', '/opt/homebrew/bin'];
 const START_TIMEOUT_MS = 5_000;
 const STOP_TIMEOUT_MS = 5_000;
 
-/** The path of an installed program; null where it is not. */
-export function findProgram(name: string): string | null {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...MORE_FOLDERS];
-  return folders.map((folder) => join(folder, name)).find((file) => existsSync(file)) ?? null;
-}
-
-/**
- * Whether tests that need Mosquitto can run. Where they cannot it says so in one line; with CI=true it throws, so that
- * a build server never passes by skipping.
- */
+/** Whether tests that need Mosquitto can run. */
 export function mosquittoOrSkip(...alsoNeeded: string[]): boolean {
-  const missing = ['mosquitto', ...alsoNeeded].filter((name) => findProgram(name) === null);
-  if (missing.length === 0) return true;
-  const line = `${missing.join(' and ')} not found: install Mosquitto and its clients`;
-  if (process.env['CI'] === 'true') throw new Error(line);
-  console.log(`skipped, ${line}`);
-  return false;
+  return programsOrSkip('mosquitto', ...alsoNeeded);
 }
 
 /** A port that was free a moment ago. */

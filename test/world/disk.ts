@@ -140,9 +140,8 @@ export class GatedJournal extends Journal {
   /** Where nothing was written there is nothing to tidy, and years of it would be most of the work. */
   override tidy(): boolean {
     if (this.#isTidy) return false;
-    const isMore = this.#pass(() => super.tidy());
-    this.#isTidy = !isMore;
-    return isMore;
+    this.#isTidy = !this.#pass(() => super.tidy());
+    return !this.#isTidy;
   }
 
   #pass<T>(write: () => T, lie?: () => T): T {

@@ -15,6 +15,8 @@ const RELEASE_GRACE_MS = 3_600_000;
 /** What the judge has to know of the moment. */
 export interface Moment {
   readonly wallMs: number;
+  /** True time. */
+  readonly nowMs: number;
   /** The last commit failed: what is said meanwhile is marked undurable. */
   readonly isUndurable: boolean;
   /** Storage fails just now, for single writes too. */
@@ -32,6 +34,8 @@ export class Invariants {
   readonly #limited = new Set<string>();
   readonly #events = new Map<number, string>();
   #nextEvent = 1;
+  /** In true time: a wall clock that was stepped meanwhile says nothing of how much of a lease is left. */
+  readonly #decidedMs = new Map<string, number>();
   /** Requests that were said while storage failed. */
   readonly undurable = new Set<string>();
   /** Known to be on the disk since the last start. */
@@ -66,17 +70,22 @@ export class Invariants {
     this.#owed.clear();
   }
 
-  committed(batch: Batch, events: readonly StoredEvent[]): void {
-    for (const { requestId } of batch.requests) this.#kept.push(requestId);
+  committed(batch: Batch, events: readonly StoredEvent[], { nowMs }: Moment): void {
+    for (const { requestId } of batch.requests) {
+      this.#kept.push(requestId);
+      this.#decidedMs.set(requestId, nowMs);
+    }
     this.#keptEvent = events.at(-1)?.sequence ?? this.#keptEvent;
   }
 
   /** The link is up: what stands is to be said before any event. */
-  connected({ wallMs }: Moment, mayHaveLapsed: (request: Curtailment) => boolean): void {
+  connected({ wallMs, nowMs }: Moment, mayHaveLapsed: (request: Curtailment) => boolean): void {
     this.#owed = new Map();
     for (const row of this.#sql().newest.all() as NewestRow[]) {
       const request = JSON.parse(row.body) as Curtailment;
-      const isOver = row.withheld !== null || wallMs >= lastWallMs(request) || mayHaveLapsed(request);
+      const leftMs = Date.parse(request.end) - Date.parse(request.issuedAt);
+      const isLapsed = nowMs >= (this.#decidedMs.get(request.requestId) ?? nowMs - leftMs) + leftMs;
+      const isOver = isLapsed || row.withheld !== null || wallMs >= lastWallMs(request) || mayHaveLapsed(request);
       if (!isOver && (request.action !== 'release' || row.ack_status === null))
         this.#owed.set(request.feederId, request);
     }

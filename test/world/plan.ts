@@ -41,13 +41,14 @@ export interface Plan {
   readonly driftPpm: number;
   /** Of evenings on which many cars charge at once. */
   readonly busyShare: number;
+  readonly telemetryS: number;
   readonly curtailment: { readonly [setting: string]: number | string };
   readonly faults: readonly Fault[];
 }
 
 /** One world in four is long, on a large site where a fault is rare; in the others one comes upon the other. */
 const CALM = { share: 4, faultsPerDay: 0.5, hours: 1 };
-const ROUGH = { faultsPerDay: 30, hours: 0.1 };
+const ROUGH = { faultsPerDay: 60, hours: 0.06 };
 
 /** `longestHours` is what a calm world lasts. */
 export function planOf(seed: number, longestHours: number): Plan {
@@ -56,16 +57,18 @@ export function planOf(seed: number, longestHours: number): Plan {
   const leaseS = pick(300, 900, 1800, 3600);
   const responseTimeS = pick(0, 120, 720);
   const isCalm = seed % CALM.share === 0;
-  const feeders = isCalm ? pick(6, 12, 12) : pick(1, 2, 6, 12);
+  const feeders = isCalm ? 12 : pick(1, 2, 6, 12);
   const { faultsPerDay, hours: share } = isCalm ? CALM : ROUGH;
   const hours = Math.max(6, Math.round(longestHours * share));
   const site = {
     seed,
     hours,
     feeders,
-    pollMs: isCalm ? 60_000 : pick(1_000, 5_000, 20_000, 60_000),
+    pollMs: isCalm ? 60_000 : pick(2_000, 5_000, 20_000, 60_000),
     driftPpm: random.between(-80, 80),
-    busyShare: isCalm ? 0.1 : 0.8,
+    busyShare: isCalm ? 0.1 : 1,
+    // Per second and feeder it would be most of what a long world does.
+    telemetryS: isCalm ? 0 : 900,
     curtailment: {
       mode: pick('proportional', 'onOff'),
       leaseS,
@@ -85,13 +88,14 @@ export function planOf(seed: number, longestHours: number): Plan {
 function drawFault(random: Random, lastMs: number, feeders: number): Fault {
   const pick = <T>(...choices: readonly T[]): T => choices[random.whole(0, choices.length - 1)] as T;
   const short = () => Math.round(random.between(100, pick(5_000, MINUTE_MS, 15 * MINUTE_MS)));
-  const long = () => Math.round(random.between(1_000, pick(MINUTE_MS, HOUR_MS, 6 * HOUR_MS)));
+  const long = () => Math.round(random.between(1_000, pick(MINUTE_MS, 20 * MINUTE_MS, 3 * HOUR_MS)));
   // Most of what can go wrong does so in the evening, when something is being asked.
   const at = random.between(0, lastMs);
   const evening = Math.floor(at / (24 * HOUR_MS)) * 24 * HOUR_MS + random.between(15, 24) * HOUR_MS;
   const atMs = Math.round(Math.min(lastMs, random.chance(0.7) ? evening : at));
   const draw = random.between(0, 1);
-  if (draw < 0.3) return { atMs, kind: 'kill', aim: drawAim(random), downMs: pick(1_000, 5_000, short(), long()) };
+  if (draw < 0.3)
+    return { atMs, kind: 'kill', aim: drawAim(random), downMs: pick(1_000, 1_000, 5_000, 5_000, short(), long()) };
   if (draw < 0.45) {
     const clock = pick('right', 'right', 'unknown', 'reset');
     return { atMs, kind: 'power', aim: drawAim(random), downMs: pick(10_000, short(), long()), clock };
@@ -130,7 +134,12 @@ export function feederIds({ feeders }: Plan): string[] {
 export function settingsOf(plan: Plan): Settings {
   return settingsSchema.parse({
     substation: { id: 'WORLD-1' },
-    uplink: { brokers: [{ url: 'mqtt://broker.example' }], allowInsecure: true, historyMessagesPerS: 20 },
+    uplink: {
+      brokers: [{ url: 'mqtt://broker.example' }],
+      allowInsecure: true,
+      historyMessagesPerS: 20,
+      telemetryS: plan.telemetryS,
+    },
     sources: [{ id: 'meter', type: 'modbus-tcp', host: '127.0.0.1', profile: 'eastron-sdm630', pollMs: plan.pollMs }],
     feeders: feederIds(plan).map((id) => ({
       id,

@@ -69,7 +69,7 @@ export class Street {
     if (day !== this.#day) {
       this.#day = day;
       // Most evenings pass without trouble.
-      this.#dayFactor = this.#random.chance(this.#busyShare) ? this.#random.between(0.6, 1.15) : 0.3;
+      this.#dayFactor = this.#random.chance(this.#busyShare) ? this.#random.between(0.7, 1.2) : 0.3;
     }
     // A bell around the peak hour, four hours wide.
     const offMs = Math.abs((nowMs % DAY_MS) - this.#peakMs);

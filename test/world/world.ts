@@ -20,7 +20,7 @@ import { Timeline } from './timeline.ts';
 
 const HOUR_MS = 3_600_000;
 /** After the last fault, with little load: longer than the longest episode and everything that follows it. */
-const REST_MS = 30 * HOUR_MS;
+const REST_MS = 12 * HOUR_MS;
 /** In a second of the world, however much is going on. */
 const BUSIEST_STEPS = 100_000;
 
@@ -384,7 +384,7 @@ export class World {
     this.#counts.commits += 1;
     this.#isUndurable = events === null;
     if (events === null) this.#counts.refused += 1;
-    else this.#invariants.committed(batch, events);
+    else this.#invariants.committed(batch, events, this.#moment());
   }
 
   async #plannedStop(downMs: number): Promise<void> {
@@ -397,6 +397,7 @@ export class World {
     const wallMs = Math.floor(EPOCH_MS + this.timeline.nowMs + this.#wall.offsetMs);
     return {
       wallMs,
+      nowMs: this.timeline.nowMs,
       isUndurable: this.#isUndurable,
       isFailing: this.#diskFault === 'full' || this.#diskFault === 'ioError',
     };
