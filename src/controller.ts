@@ -2,6 +2,7 @@
 // decides becomes one transaction of the journal and is then said. This file runs the data path and knows every part
 // of it; the parts do not know one another.
 
+import { AckWatch } from './ack-watch.ts';
 import type { MeasurementAlarm, SourceAlarm } from './acquisition/source-reading.ts';
 import { carryOut, type Outcome } from './carry-out.ts';
 import { type Clock, isoTime, type Timer } from './clock.ts';
@@ -103,7 +104,8 @@ export class Controller {
   readonly #linkAlarms = new Set<string>();
   readonly #programAlarms = new Set<string>();
   /** What is wrong with a feeder's acknowledgements, until a better one comes. */
-  readonly #ackAlarms = new Map<string, 'noAck' | 'rejected' | 'failed'>();
+  readonly #ackAlarms = new Map<string, 'noAck' | 'rejected' | 'failed' | 'notApplied'>();
+  readonly #ackWatch = new AckWatch();
   #historyFailing = false;
   #saidFailure: string | null = null;
   /** The last moment that was good for clean-up. */
@@ -524,23 +526,49 @@ export class Controller {
     if (outcome === 'repeated') return;
     if (outcome === 'unknown')
       return this.#input.log.warn({ feederId, requestId, status }, 'acknowledgement of an unknown request');
-    const standing = this.#ackAlarms.get(feederId);
-    if (status === 'rejected' || status === 'failed') {
-      this.#draft(feederId, 'alarm', reason ?? 'no reason given', { alarm: status, requestId });
-      this.#ackAlarms.set(feederId, status);
-      this.#settleSoon();
-    } else if (standing !== undefined) {
-      this.#draft(feederId, 'alarmEnd', `acknowledged as ${status}`, { alarm: standing, requestId });
-      this.#ackAlarms.delete(feederId);
-      this.#settleSoon();
-    }
     const feeder = this.#feeders.get(feederId);
-    if (feeder?.episodeId != null && sequence >= feeder.episodeSince) {
+    const verdict = this.#ackWatch.judge(feederId, feeder?.latest?.message ?? null, ack);
+    if (verdict === 'contradicts') {
+      this.#draft(feederId, 'alarm', `${status} after an end`, { alarm: 'contradictoryAck', requestId });
+      this.#settleSoon();
+    } else if (verdict === 'good') this.#ackAlarm(feederId, status, requestId, reason ?? 'no reason given');
+    if (verdict !== 'contradicts' && feeder?.episodeId != null && sequence >= feeder.episodeSince) {
       stepAck(feeder.state, feeder.control, ack, this.#clock.monotonicMs(), feeder.actions);
       this.#settleSoon();
     }
     this.#input.log.info({ feederId, requestId, status }, 'ack');
     this.#input.observer?.ack?.(ack);
+  }
+
+  /** A bad one raises an alarm, a better one ends it; that something was taken on does not mean that it was done. */
+  #ackAlarm(feederId: string, status: Ack['status'], requestId: string, reason: string): void {
+    const standing = this.#ackAlarms.get(feederId);
+    if (status === 'rejected' || status === 'failed') {
+      this.#draft(feederId, 'alarm', reason, { alarm: status, requestId });
+      this.#ackAlarms.set(feederId, status);
+      this.#settleSoon();
+    } else if (standing !== undefined && !(standing === 'notApplied' && status === 'dispatched')) {
+      this.#draft(feederId, 'alarmEnd', `acknowledged as ${status}`, { alarm: standing, requestId });
+      this.#ackAlarms.delete(feederId);
+      this.#settleSoon();
+    }
+  }
+
+  /** Once a second: limits that were taken on and have not been applied in their time. */
+  #watchAcks(): void {
+    for (const [feederId, { latest, group }] of this.#feeders) {
+      const { responseTimeS } = group.curtailment;
+      if (latest === null || !this.#ackWatch.isOverdue(feederId, latest.message, responseTimeS, this.#clock.wallMs()))
+        continue;
+      const { requestId, episodeId } = latest.message;
+      this.#draft(feederId, 'alarm', `not applied within responseTimeS ${responseTimeS}`, {
+        alarm: 'notApplied',
+        requestId,
+        episodeId,
+      });
+      this.#ackAlarms.set(feederId, 'notApplied');
+      this.#settleSoon();
+    }
   }
 
   // ── commands ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -692,6 +720,7 @@ export class Controller {
     this.#keepHeat(nowMs);
     this.#commands.tidy(nowMs);
     this.#telemetry.tick();
+    this.#watchAcks();
     if (!this.#settling && (this.isQuiet || nowMs - this.#tidiedMs > QUIET_WITHIN_MS)) {
       this.#tidiedMs = nowMs;
       this.#keeper.tidy();

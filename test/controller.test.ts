@@ -536,7 +536,7 @@ describe('acknowledgements', () => {
     expect(site.said()).toHaveLength(1);
   });
 
-  test('a rejection stands in status until a better one comes', async () => {
+  test('a rejection stands in status until the next request is taken on, whatever is said of the rejected one', async () => {
     const site = await Site.start();
     await site.overload();
     const [limit] = await site.saidCount(1);
@@ -544,8 +544,15 @@ describe('acknowledgements', () => {
     site.broker.publish(ackTopic, ackOf(limit, { status: 'rejected' }));
     await until(() => site.statuses().at(-1)?.health?.alarms.includes('F1/rejected'));
     site.broker.publish(ackTopic, ackOf(limit, { status: 'applied' }));
+    await until(() => site.events.at(-1)?.alarm === 'contradictoryAck');
+    expect(site.statuses().at(-1)?.health?.alarms).toContain('F1/rejected');
+    await site.live(200, 6);
+    const [, release] = await site.saidCount(2);
+    if (release === undefined) return expect.fail();
+    site.broker.publish(ackTopic, ackOf(release, { status: 'accepted' }));
     await until(() => site.statuses().at(-1)?.health?.state === 'ok');
-    expect(site.events.at(-1)).toMatchObject({ type: 'alarmEnd', alarm: 'rejected', requestId: limit.requestId });
+    const ended = site.events.at(-1);
+    expect(ended).toMatchObject({ type: 'alarmEnd', alarm: 'rejected', requestId: release.requestId });
   });
 
   test('one of an unknown request, and one on the wrong feeder, change nothing', async () => {
