@@ -171,6 +171,7 @@ function addReplayVerb(program: Command, set: Set): void {
     .argument('<trace...>', 'native CSV or COMTRADE (.cfg, .cff); any other CSV with --mapping')
     .option('--mapping <file>', 'how another CSV, or the channels of a record, become amperes of feeders')
     .option('--feeder <id>', 'whose currents a COMTRADE record holds')
+    .option('--initial-thermal <percent>', 'heat of the thermal elements at the start; cold unless given', positive)
     .option('--gap <seconds>', 'what is a gap; else more than three median intervals', positive)
     .option('--compare <config>', 'another configuration over the same traces, side by side')
     .option('--sweep <range>', 'a setting of every group over a range, as atRisk.pickupA=300:400:10')

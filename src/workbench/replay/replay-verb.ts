@@ -12,6 +12,7 @@ import { parseSweep, runSweep, type Sweep, sweepJson, sweepText } from './sweep.
 export interface ReplayOptions {
   readonly mapping?: string | undefined;
   readonly feeder?: string | undefined;
+  readonly initialThermal?: number | undefined;
   readonly gap?: number | undefined;
   readonly strict?: boolean | undefined;
   /** Prints no results: the report or a caller has them. */
@@ -39,9 +40,19 @@ export async function replayVerb(config: string, traces: readonly string[], opti
   const other = options.compare === undefined ? undefined : configurationOrProblems(options.compare);
   if (other === null) return 2;
   const bar = progressBar(process.stderr);
-  const { gap: gapS, strict, feeder, report } = options;
+  const { gap: gapS, strict, feeder, report, initialThermal: initialThermalPercent } = options;
   const charts = report !== undefined;
-  const input = { configuration, traces, mapping, feeder, gapS, strict, charts, progress: bar.show };
+  const input = {
+    configuration,
+    traces,
+    mapping,
+    feeder,
+    gapS,
+    initialThermalPercent,
+    strict,
+    charts,
+    progress: bar.show,
+  };
   try {
     const text = sweep === undefined ? await replayed(input, other, options) : await swept(input, sweep, options);
     bar.clear();

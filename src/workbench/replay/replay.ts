@@ -27,6 +27,8 @@ export interface ReplayInput {
   readonly feeder?: string | undefined;
   /** What is a gap, where the trace's own median interval shall not say it. */
   readonly gapS?: number | undefined;
+  /** Of every phase at its first reading; 0 unless given. */
+  readonly initialThermalPercent?: number | undefined;
   /** A broken row ends the replay with a `TraceProblem`. */
   readonly strict?: boolean | undefined;
   /** Keeps what charts need. */
@@ -78,6 +80,7 @@ class Run implements TraceSink {
         feederId: feeder.id,
         ratingA: group.ratingA,
         budget: group.budget,
+        initialThermalPercent: input.initialThermalPercent ?? 0,
         control: openLoop,
         gapMs,
         event,

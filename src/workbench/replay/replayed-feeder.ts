@@ -2,8 +2,9 @@
 // What is a gap depends on the feeder's median interval, which the first readings tell well enough to begin with; the
 // whole trace has the last word (replay.ts).
 import { newFeederState, stepReading, stepTime } from '../../control/feeder-control.ts';
+import { heatPercent } from '../../control/thermal.ts';
 import type { Action, ControlSettings, FeederState } from '../../control/types.ts';
-import { type Phase, type Quality, rounded } from '../../feeder.ts';
+import { PHASES, type Phase, type Quality, rounded } from '../../feeder.ts';
 import type { Row } from '../trace/sink.ts';
 import { Episodes } from './episodes.ts';
 import { Intervals } from './intervals.ts';
@@ -20,6 +21,8 @@ export interface FeederInput {
   readonly feederId: string;
   readonly ratingA: number;
   readonly budget: FeederResult['budget'];
+  /** Heat at the first reading, in percent; a replay starts cold unless told. */
+  readonly initialThermalPercent: number;
   /** All but the gap rule, which is this file's to know. */
   readonly control: ControlSettings;
   /** Where it is known beforehand. */
@@ -59,6 +62,8 @@ export class ReplayedFeeder {
   #peakA = Number.NEGATIVE_INFINITY;
   #peakAtMs = Number.NaN;
   #peakPhase: Phase = 'L1';
+  #heatPercent = Number.NaN;
+  #peakHeatPercent = Number.NEGATIVE_INFINITY;
   #readings = 0;
   #bad = 0;
   #wrongSigns = 0;
@@ -70,6 +75,11 @@ export class ReplayedFeeder {
     this.#control = input.control;
     const conductor = (): MutableConductor => ({ currentA: Number.NaN, quality: 'good' });
     this.#reading = { atMs: Number.NaN, L1: conductor(), L2: conductor(), L3: conductor(), N: conductor() };
+    for (const name of PHASES) {
+      const { thermal } = this.#state[name];
+      thermal.known = 'given';
+      thermal.heatPercent = input.initialThermalPercent;
+    }
     if (input.gapMs !== null) this.#begin(input.gapMs);
   }
 
@@ -137,7 +147,7 @@ export class ReplayedFeeder {
       peakA: hasPeak ? rounded(this.#peakA) : null,
       peakAtMs: hasPeak ? this.#peakAtMs : null,
       peakPhase: hasPeak ? this.#peakPhase : null,
-      peakThermalPercent: null,
+      peakThermalPercent: Number.isFinite(this.#peakHeatPercent) ? rounded(this.#peakHeatPercent) : null,
       budget: this.#input.budget,
     };
   }
@@ -188,14 +198,26 @@ export class ReplayedFeeder {
       this.#peakPhase = highestA === a ? 'L1' : highestA === b ? 'L2' : 'L3';
     }
     this.#isOver = highestA > this.#input.ratingA;
+    if (this.#control.thermal !== undefined) this.#feelHeat(this.#control.thermal, atMs);
     if (this.#input.series !== null) this.#chart(this.#input.series, atMs, a, b, c);
+  }
+
+  /** Between two readings heat only rises or only falls, so its highest is at one of them. */
+  #feelHeat(settings: NonNullable<ControlSettings['thermal']>, atMs: number): void {
+    const { L1, L2, L3 } = this.#state;
+    this.#heatPercent = Math.max(
+      heatPercent(L1.thermal, settings, atMs),
+      heatPercent(L2.thermal, settings, atMs),
+      heatPercent(L3.thermal, settings, atMs),
+    );
+    this.#peakHeatPercent = Math.max(this.#peakHeatPercent, this.#heatPercent);
   }
 
   #chart(series: Series, atMs: number, a: number, b: number, c: number): void {
     const { L1, L2, L3 } = this.#state;
     const levelPercent = Math.min(L1.levelPercent, L2.levelPercent, L3.levelPercent);
     const isBad = Number.isNaN(a + b + c);
-    series.add({ atMs, amperes: [a, b, c], levelPercent, thermalPercent: Number.NaN, isBad });
+    series.add({ atMs, amperes: [a, b, c], levelPercent, thermalPercent: this.#heatPercent, isBad });
   }
 
   /** A row with a value that is negative or missing: neither is equal to its magnitude. */
@@ -243,7 +265,7 @@ function eventOf(action: Action): Omit<ReplayEvent, 'feederId'> {
       reason,
     };
   }
-  const { atMs, type, element, phase, currentA, levelPercent, alarm, reason } = action;
+  const { atMs, type, element, phase, currentA, levelPercent, thermalPercent, alarm, reason } = action;
   return {
     atMs,
     type,
@@ -251,6 +273,7 @@ function eventOf(action: Action): Omit<ReplayEvent, 'feederId'> {
     phase,
     currentA: currentA === undefined ? undefined : rounded(currentA),
     levelPercent,
+    ...(thermalPercent !== undefined && { thermalPercent: rounded(thermalPercent) }),
     reason: alarm === undefined ? reason : `${alarm}: ${reason}`,
   };
 }

@@ -289,3 +289,23 @@ describe('rows that cannot be read', () => {
     );
   });
 });
+
+describe('the thermal element', () => {
+  // From cold at 1.5 times its rating 100 % comes after 352.67 s at a time constant of 10 min (Siemens 7SR5 manual).
+  const heated = `ratingA: 200
+        atRisk: { pickupA: 900, dropoutA: 800, delayS: 30, resetDelayS: 60 }
+        thermal: { ratingA: 200, timeConstantMin: 10, leadTimeMin: 1, resetPercent: 95 }`;
+  const rows = Array.from({ length: 20 }, (_, minute) => `${minute * 60} 300 100 100`).join('\n');
+
+  test('starts cold, and operates its lead time before 100 %, between two samples', async () => {
+    const result = await desk.replay(desk.configuration(heated), desk.file('heat.csv', nativeTrace(rows)));
+    expect(told(result)[1]).toBe('292.672 operate thermal L1');
+    expect(result.feeders[0]?.peakThermalPercent).toBeCloseTo(225 * (1 - Math.exp(-1140 / 600)), 1);
+  });
+
+  test('starts as hot as it is told', async () => {
+    const trace = desk.file('heat.csv', nativeTrace(rows));
+    const result = await desk.replay(desk.configuration(heated), trace, { initialThermalPercent: 50 });
+    expect(told(result)[1]).toBe('141.883 operate thermal L1');
+  });
+});
