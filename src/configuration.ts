@@ -4,9 +4,9 @@ import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { planCurrents } from './acquisition/read-plan.ts';
-import { type RegisterMap, readRegisterMap } from './acquisition/register-map.ts';
-import { list, type Say, text } from './judge.ts';
+import { planReads } from './acquisition/read-plan.ts';
+import { circuitOf, layoutsOf, type RegisterMap, readRegisterMap } from './acquisition/register-map.ts';
+import { field, list, number, type Say, text } from './judge.ts';
 import { judgeFeeders } from './judge-feeders.ts';
 import { judgeSources } from './judge-sources.ts';
 import { judgeUplink } from './judge-uplink.ts';
@@ -59,12 +59,7 @@ export function readConfiguration(file: string): Judgement {
       mapFiles.add(mapFile);
       if (map.value === null) continue;
       registerMaps.set(text(source, 'id') ?? '', map.value);
-      if (planCurrents(map.value) === null) {
-        say.refuse(
-          ['sources', index, 'profile'],
-          'a map whose three phase currents fit one telegram (longestReadWords)',
-        );
-      }
+      judgeCircuits(read.given, index, map.value, say);
     }
   }
   const rank = (problem: Problem) => (problem.file === file ? '' : problem.file);
@@ -78,6 +73,25 @@ export function readConfiguration(file: string): Judgement {
     problems,
     warnings,
   };
+}
+
+/** A map can be read, and has the circuits that the feeders on its source name. */
+function judgeCircuits(given: unknown, index: number, map: RegisterMap, say: Say): void {
+  const layouts = layoutsOf(map);
+  const circuits = [...new Set(layouts.flatMap(({ registers }) => registers.map(circuitOf)))].sort((a, b) => a - b);
+  if (layouts.some((layout) => circuits.some((circuit) => planReads(layout, [circuit]) === null))) {
+    say.refuse(['sources', index, 'profile'], 'a map whose three phase currents fit one telegram (longestReadWords)');
+  }
+  const id = text(list(given, 'sources')[index], 'id');
+  for (const [feeder, settings] of list(given, 'feeders').entries()) {
+    for (const key of ['currents', 'backup']) {
+      const input = field(settings, key);
+      const circuit = number(input, 'circuit');
+      if (text(input, 'source') !== id || circuits.includes(circuit ?? 1)) continue;
+      const value = circuit === null ? '1 by default' : undefined;
+      say.refuse(['feeders', feeder, key, 'circuit'], `a circuit of its meter (${circuits.join(', ')})`, value);
+    }
+  }
 }
 
 /** For verbs that only go on with a good configuration: prints every problem to stderr and gives null. */

@@ -15,7 +15,7 @@ export type Conductor = (typeof CONDUCTORS)[number];
  */
 export type Quality = 'good' | 'uncertain' | 'bad';
 
-/** Why a reading is not `good`. */
+/** Why a reading is not `good`; `derived` alone says where a good one is from. */
 export type QualityReason =
   | 'noAnswer'
   | 'exception'
@@ -32,7 +32,11 @@ export type QualityReason =
   | 'neutralTooLarge'
   | 'sourceTime'
   | 'sourceDoubts'
-  | 'sourceBad';
+  | 'sourceBad'
+  /** Of apparent power and voltage; as good as they are. */
+  | 'derived'
+  /** A neutral that was not measured. */
+  | 'estimated';
 
 /** One conductor at one instant. `currentA` is the magnitude in primary amperes, and null exactly when `quality` is `bad`. */
 export interface ConductorReading {

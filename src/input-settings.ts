@@ -12,6 +12,11 @@ const nodeId = z
 /** What a feeder takes from a source. Node ids are for OPC UA; a Modbus source has them in its register map. */
 const input = {
   source: id,
+  circuit: z.int().min(1).max(1_000).default(1).describe('which feeder of a meter that measures several'),
+  neutral: z
+    .enum(['measured', 'estimated'])
+    .default('measured')
+    .describe('estimated: from the phases where a Modbus meter gives none, and never good'),
   L1: nodeId.optional().describe('OPC UA: the node that gives this current in amperes'),
   L2: nodeId.optional(),
   L3: nodeId.optional(),

@@ -9,7 +9,6 @@ import { type FeederBinding, ModbusSource } from './modbus-source.ts';
 import type { NodeBinding } from './opcua-nodes.ts';
 import { OpcuaSource } from './opcua-source.ts';
 import { trustFolder } from './opcua-trust.ts';
-import { planCurrents } from './read-plan.ts';
 import type { RegisterMap } from './register-map.ts';
 import { SharedTimers } from './shared-timers.ts';
 import type { AcquisitionEvents, SourceEvents } from './source-reading.ts';
@@ -43,7 +42,7 @@ export function openAcquisition(input: AcquisitionInput): Acquisition {
       case 'modbus-tcp':
       case 'modbus-rtu':
       case 'modbus-rtu-over-tcp': {
-        const source = openModbus(settings, bindings, lines, input, inputs);
+        const source = openModbus(settings, bindings.map(registersOf), lines, input, inputs);
         polls.every(settings.pollMs, () => source.poll());
         break;
       }
@@ -70,6 +69,10 @@ function bindingsOf(feeders: readonly FeederSettings[], sourceId: string): NodeB
   );
 }
 
+function registersOf({ feederId, input }: NodeBinding): FeederBinding {
+  return { feederId, circuit: input.circuit, estimatesNeutral: input.neutral === 'estimated' };
+}
+
 function openModbus(
   settings: ModbusSettings,
   bindings: readonly FeederBinding[],
@@ -78,7 +81,6 @@ function openModbus(
   events: SourceEvents,
 ): ModbusSource {
   const map = registerMaps.get(settings.id);
-  const plan = map && planCurrents(map);
-  if (!plan) throw new Error(`source ${settings.id} has no readable register map`);
-  return new ModbusSource(settings, plan, bindings, lines.of(settings), clock, events);
+  if (map === undefined) throw new Error(`source ${settings.id} has no readable register map`);
+  return new ModbusSource(settings, map, bindings, lines.of(settings), clock, events);
 }

@@ -6,10 +6,15 @@ import { WORDS_OF } from './register-map.ts';
 const bytes = new DataView(new ArrayBuffer(8));
 
 /**
- * The value of `register` in its unit, from `words` as they came, the register's first word being at `offset`.
- * A sentinel, NaN or an infinity is a reason, never a number.
+ * The value of `register` in its unit, from `words` as they came, the register's first word being at `offset`, its scale
+ * factor, if it has one, at `scaleOffset`. A sentinel, NaN or an infinity is a reason, never a number.
  */
-export function decode(words: readonly number[], offset: number, register: Register): number | QualityReason {
+export function decode(
+  words: readonly number[],
+  offset: number,
+  register: Register,
+  scaleOffset: number | null = null,
+): number | QualityReason {
   const count = WORDS_OF[register.type];
   const lowWordFirst = register.order === 'CDAB' || register.order === 'DCBA';
   const swapBytes = register.order === 'BADC' || register.order === 'DCBA';
@@ -19,9 +24,23 @@ export function decode(words: readonly number[], offset: number, register: Regis
     bytes.setUint16(index * 2, word, swapBytes);
   }
   const raw = number(register.type);
-  const value = raw * register.scale;
-  if (!Number.isFinite(value)) return 'notANumber';
-  return register.sentinels.some((sentinel) => asRead(sentinel, register.type) === raw) ? 'sentinel' : value;
+  if (register.sentinels.some((sentinel) => asRead(sentinel, register.type) === raw)) return 'sentinel';
+  const factor = scaleOffset === null ? 1 : powerOfTen(words[scaleOffset]);
+  if (typeof factor !== 'number') return factor;
+  const value = raw * register.scale * factor;
+  return Number.isFinite(value) ? value : 'notANumber';
+}
+
+/** SunSpec Information Model Specification 1.1: scale factors go from -10 to 10, 0x8000 is "not implemented". */
+const NO_SCALE = 0x8000;
+const SCALE_MAX = 10;
+
+function powerOfTen(word: number | undefined): number | QualityReason {
+  if (word === undefined) return 'invalidFrame';
+  const exponent = word >= 0x8000 ? word - 0x1_0000 : word;
+  if (word === NO_SCALE || Math.abs(exponent) > SCALE_MAX) return 'sentinel';
+  // A division by a whole power of ten is exact where a product with its inverse is not.
+  return exponent < 0 ? 1 / 10 ** -exponent : 10 ** exponent;
 }
 
 /**

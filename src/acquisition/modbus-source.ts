@@ -1,125 +1,258 @@
-// One meter: at each poll reads its phase currents in one telegram and delivers a reading for every feeder on it, good
-// or bad; a neutral that needs a telegram of its own follows at its own slow pace and is judged with the next scan.
+// One meter: at each poll reads its phase currents, the circuits that belong together in one telegram, and gives a
+// reading for every feeder on it, good or bad. What does not ride with them (a neutral far away, power, what shows that
+// the meter lives) follows at its own slow pace and is given with the next reading.
 import type { Clock } from '../clock.ts';
-import { CONDUCTORS, type Conductor, type QualityReason } from '../feeder.ts';
+import { type PerPhase, PHASES, type Phase, type QualityReason } from '../feeder.ts';
 import type { ModbusSettings } from '../source-settings.ts';
 import { decode } from './decode.ts';
-import type { ModbusConnection, ReadAnswer } from './modbus-connection.ts';
-import type { ReadPlan, Telegram } from './read-plan.ts';
+import type { Fault, ModbusConnection, ReadAnswer } from './modbus-connection.ts';
+import type { WireRead } from './modbus-port.ts';
+import { planReads, type ReadPlan, type Telegram } from './read-plan.ts';
+import { circuitOf, layoutsOf, type Register, type RegisterMap } from './register-map.ts';
 import type { Given, SourceEvents, SourceReading } from './source-reading.ts';
+import { findModel } from './sunspec.ts';
 
 /** A feeder that takes its currents from this source. */
 export interface FeederBinding {
   readonly feederId: string;
+  /** Which of the meter's circuits it is. */
+  readonly circuit: number;
+  /** Whether a neutral that the meter does not give is estimated from the phases. */
+  readonly estimatesNeutral: boolean;
 }
 
-/** A neutral does not heat in seconds, and its telegram holds the wire that the phases want: once a second is plenty. */
-const NEUTRAL_EVERY_MS = 1_000;
+/** Neither a neutral nor a direction changes in what a cable feels in less: their telegram holds the wire that the phases want. */
+const SLOW_EVERY_MS = 1_000;
+/** Illegal address, illegal value: the meter has not all the words that the telegram asks for. */
+const NOT_ALL_WORDS = [2, 3];
+
+type Decoded = number | QualityReason;
 
 export class ModbusSource {
   readonly #settings: ModbusSettings;
-  readonly #plan: ReadPlan;
+  readonly #map: RegisterMap;
   readonly #bindings: readonly FeederBinding[];
   readonly #connection: ModbusConnection;
   readonly #clock: Clock;
   readonly #events: SourceEvents;
-  #reading = false;
-  #answering: boolean | null = null;
-  #neutral: { readonly atMs: number; readonly decoded: number | QualityReason } | null = null;
-  #neutralDueMs = 0;
+  /** Null while a SunSpec meter has not been found. */
+  #plan: ReadPlan | null;
+  #registers: readonly Register[];
+  /** The telegrams of each group of circuits that the meter has not refused. */
+  #usable: Telegram[][] = [];
+  #isReading = false;
+  #isAnswering: boolean | null = null;
+  #slowDueMs: number[] = [];
+  readonly #values = new Map<Register, { atMs: number; decoded: Decoded }>();
 
+  /** Throws when the phases of a circuit cannot be read in one telegram, which the configuration's checks rule out. */
   constructor(
     settings: ModbusSettings,
-    plan: ReadPlan,
+    map: RegisterMap,
     bindings: readonly FeederBinding[],
     connection: ModbusConnection,
     clock: Clock,
     events: SourceEvents,
   ) {
     this.#settings = settings;
-    this.#plan = plan;
+    this.#map = map;
     this.#bindings = bindings;
     this.#connection = connection;
     this.#clock = clock;
     this.#events = events;
+    this.#registers = map.registers;
+    this.#plan = null;
+    if (map.sunspec === undefined) this.#adopt(planReads(map, this.#circuits()));
   }
 
   /** One poll. While the last one is still waiting for its answer this does nothing: a slow meter sets its own pace. */
   poll(): void {
-    if (this.#reading) return;
-    this.#reading = true;
-    this.#read(this.#plan.phases, (answer) => {
-      this.#reading = false;
-      this.#deliver(answer);
-      if ('words' in answer) this.#readNeutral();
+    if (this.#isReading) return;
+    this.#isReading = true;
+    if (this.#plan === null) void this.#find();
+    else this.#readPhases(this.#plan, 0);
+  }
+
+  /** A source that no feeder is on is read all the same, so that its state is known. */
+  #circuits(): number[] {
+    const bound = this.#bindings.map(({ circuit }) => circuit);
+    return bound.length > 0 ? bound : [Math.min(...this.#registers.map(circuitOf))];
+  }
+
+  #adopt(plan: ReadPlan | null): void {
+    if (plan === null) throw new Error(`source ${this.#settings.id}: no telegram holds the phases of a circuit`);
+    this.#plan = plan;
+    this.#slowDueMs = plan.others.map(() => Number.NEGATIVE_INFINITY);
+    this.#values.clear();
+    this.#forgetRefusals();
+  }
+
+  #forgetRefusals(): void {
+    this.#usable = (this.#plan?.phases ?? []).map(({ telegrams }) => [...telegrams]);
+  }
+
+  async #find(): Promise<void> {
+    const found = await findModel((read) => new Promise((done) => this.#read([read], done)), this.#map);
+    this.#isReading = false;
+    if ('detail' in found) return this.#deliver(this.#bindings, { fault: 'noAnswer', detail: found.detail });
+    const layout = layoutsOf(this.#map)[found.layout];
+    if (layout === undefined) return;
+    this.#registers = layout.registers;
+    this.#adopt(planReads(layout, this.#circuits(), found.place));
+    this.poll();
+  }
+
+  #read<R extends WireRead>(reads: readonly R[], done: (answer: ReadAnswer<R>) => void): void {
+    const { unitId, timeoutMs, pauseMs } = this.#settings;
+    this.#connection.read({ unitId, reads, timeoutMs, pauseMs }, done);
+  }
+
+  /** Reads the circuits from group `index` on, one telegram after another. */
+  #readPhases(plan: ReadPlan, index: number): void {
+    const group = plan.phases[index];
+    if (group === undefined) return this.#readSlow(plan);
+    this.#read(this.#usable[index] ?? group.telegrams, (answer) => {
+      if ('fault' in answer && this.#refused(index, answer)) return this.#readPhases(plan, index);
+      const judged = 'words' in answer ? this.#take(answer.read, answer.words) : answer;
+      const isLast = index === plan.phases.length - 1;
+      if (judged !== null && judged.fault !== 'exception') {
+        // The circuits behind it would wait for the same silence again.
+        this.#isReading = false;
+        return this.#deliver(this.#boundTo(plan, index), judged);
+      }
+      if (isLast) this.#isReading = false;
+      this.#deliver(this.#boundTo(plan, index, index), judged);
+      if (!isLast) this.#readPhases(plan, index + 1);
+      else if (judged === null) this.#readSlow(plan);
     });
   }
 
-  #read(telegram: Telegram, done: (answer: ReadAnswer) => void): void {
-    const { unitId, timeoutMs, pauseMs } = this.#settings;
-    this.#connection.read({ unitId, reads: [telegram], timeoutMs, pauseMs }, done);
+  /** Whether the meter refused words that it was asked for beside the phases; it is not asked for them again. */
+  #refused(index: number, { exception }: Fault): boolean {
+    const usable = this.#usable[index];
+    if (exception === undefined || usable === undefined || !NOT_ALL_WORDS.includes(exception.code)) return false;
+    const left = usable.filter((telegram) => telegram !== exception.read);
+    if (left.length === usable.length || left.every(({ isGuess }) => isGuess)) return false;
+    this.#usable[index] = left;
+    return true;
   }
 
-  #deliver(answer: ReadAnswer): void {
-    const atMs = this.#clock.monotonicMs();
-    const decoded = 'words' in answer ? decodeAll(this.#plan.phases, answer.words) : answer.fault;
-    const readings = this.#bindings.map((binding) => this.#readingOf(binding, decoded, atMs));
-    this.#events.readings(readings);
-    const answering = 'words' in answer;
-    if (answering !== this.#answering) {
-      this.#answering = answering;
-      this.#events.sourceChanged(this.#settings.id, answering, answering ? 'answers' : answer.detail);
+  /** The bindings of the groups from `first` to `last`. */
+  #boundTo(plan: ReadPlan, first: number, last = plan.phases.length - 1): FeederBinding[] {
+    const circuits = plan.phases.slice(first, last + 1).flatMap((group) => group.circuits);
+    return this.#bindings.filter(({ circuit }) => circuits.includes(circuit));
+  }
+
+  /** Keeps what the answer says; a fault where it is not from the model that the plan is for. */
+  #take({ signature, fields }: Telegram, words: readonly number[]): Fault | null {
+    if (signature?.words.some((word, index) => words[signature.offset + index] !== word)) {
+      this.#plan = null;
+      return { fault: 'invalidFrame', detail: `SunSpec model ${signature.words[0]} is not where it was` };
     }
+    const atMs = this.#clock.monotonicMs();
+    for (const { register, offset, scaleOffset } of fields) {
+      this.#values.set(register, { atMs, decoded: decode(words, offset, register, scaleOffset) });
+    }
+    return null;
   }
 
-  #readingOf({ feederId }: FeederBinding, decoded: DecodedCurrents | QualityReason, atMs: number): SourceReading {
-    const conductor = (name: Conductor): Given =>
-      typeof decoded === 'string' ? decoded : (decoded[name] ?? 'unavailable');
+  #readSlow(plan: ReadPlan): void {
+    const nowMs = this.#clock.monotonicMs();
+    const longestDueMs = Math.min(...this.#slowDueMs);
+    const index = this.#slowDueMs.indexOf(longestDueMs);
+    const telegram = plan.others[index];
+    this.#isReading = telegram !== undefined && longestDueMs <= nowMs;
+    if (telegram === undefined || !this.#isReading) return;
+    this.#slowDueMs[index] = nowMs + SLOW_EVERY_MS;
+    this.#read([telegram], (answer) => {
+      this.#isReading = false;
+      if ('words' in answer) this.#take(telegram, answer.words);
+      else
+        for (const { register } of telegram.fields) this.#values.set(register, { atMs: nowMs, decoded: answer.fault });
+    });
+  }
+
+  #deliver(bindings: readonly FeederBinding[], fault: Fault | null): void {
+    const atMs = this.#clock.monotonicMs();
+    this.#events.readings(bindings.map((binding) => this.#readingOf(binding, fault, atMs)));
+    const isAnswering = fault === null;
+    if (isAnswering === this.#isAnswering) return;
+    this.#isAnswering = isAnswering;
+    if (isAnswering === false) this.#forgetRefusals();
+    this.#events.sourceChanged(this.#settings.id, isAnswering, fault?.detail ?? 'answers');
+  }
+
+  #readingOf({ feederId, circuit, estimatesNeutral }: FeederBinding, fault: Fault | null, atMs: number): SourceReading {
+    const phase = (name: Phase): Given => fault?.fault ?? this.#currentOf(name, circuit);
+    const [L1, L2, L3] = [phase('L1'), phase('L2'), phase('L3')];
+    const measured = this.#slow('current', circuit, 'N', atMs);
+    const neutral = measured ?? (estimatesNeutral ? estimateNeutral(L1, L2, L3) : 'unavailable');
+    const liveness = this.#slow('counter', null, undefined, atMs) ?? this.#slow('frequency', null, undefined, atMs);
+    const powerW: { -readonly [P in Phase]?: number } = {};
+    for (const name of PHASES) {
+      const watts = this.#slow('power', circuit, name, atMs);
+      if (typeof watts === 'number') powerW[name] = watts;
+    }
     return {
       feederId,
       sourceId: this.#settings.id,
       atMs,
-      L1: conductor('L1'),
-      L2: conductor('L2'),
-      L3: conductor('L3'),
-      N: this.#plan.neutral === null ? conductor('N') : this.#latestNeutral(atMs),
+      L1,
+      L2,
+      L3,
+      N: neutral,
+      powerW: powerW satisfies PerPhase<number>,
+      ...(typeof liveness === 'number' && { liveness }),
     };
   }
 
-  #latestNeutral(atMs: number): Given {
-    const { pollMs, timeoutMs } = this.#settings;
-    // Three of its reads, as for the phases; it is read no more often than they are.
-    const staleMs = 3 * Math.max(NEUTRAL_EVERY_MS, pollMs) + timeoutMs;
-    if (this.#neutral === null || atMs - this.#neutral.atMs > staleMs) return 'unavailable';
-    return this.#neutral.decoded;
-  }
-
-  #readNeutral(): void {
-    const telegram = this.#plan.neutral;
-    const nowMs = this.#clock.monotonicMs();
-    if (telegram === null || nowMs < this.#neutralDueMs) return;
-    this.#neutralDueMs = nowMs + NEUTRAL_EVERY_MS;
-    this.#reading = true;
-    this.#read(telegram, (answer) => {
-      this.#reading = false;
-      const decoded = 'words' in answer ? (decodeAll(telegram, answer.words).N ?? 'unavailable') : answer.fault;
-      this.#neutral = { atMs: this.#clock.monotonicMs(), decoded };
+  /** As it came with the latest answer: where the meter gives none, from apparent power and voltage. */
+  #currentOf(phase: Phase, circuit: number): Given {
+    const current = this.#register('current', circuit, phase);
+    if (current !== undefined) return this.#values.get(current)?.decoded ?? 'unavailable';
+    const [powerVA, voltageV] = (['apparentPower', 'voltage'] as const).map((quantity) => {
+      const register = this.#register(quantity, circuit, phase);
+      return register === undefined ? 'unavailable' : (this.#values.get(register)?.decoded ?? 'unavailable');
     });
+    if (typeof powerVA !== 'number') return powerVA ?? 'unavailable';
+    if (typeof voltageV !== 'number') return voltageV ?? 'unavailable';
+    return voltageV > 0 ? { value: powerVA / voltageV, doubt: 'derived' } : 'notANumber';
+  }
+
+  /** The latest value of what may be read at a slow pace; undefined where the map has none, a reason where it is old. */
+  #slow(
+    quantity: Register['quantity'],
+    circuit: number | null,
+    conductor: string | undefined,
+    atMs: number,
+  ): Decoded | undefined {
+    const register = this.#register(quantity, circuit, conductor);
+    if (register === undefined) return undefined;
+    const { pollMs, timeoutMs } = this.#settings;
+    // Three of its reads, as for the phases; one slow telegram is read behind a poll at most.
+    const everyMs = Math.max(SLOW_EVERY_MS, pollMs * this.#slowDueMs.length);
+    const staleMs = 3 * everyMs + timeoutMs;
+    const value = this.#values.get(register);
+    return value === undefined || atMs - value.atMs > staleMs ? 'unavailable' : value.decoded;
+  }
+
+  #register(
+    quantity: Register['quantity'],
+    circuit: number | null,
+    conductor: string | undefined,
+  ): Register | undefined {
+    return this.#registers.find(
+      (one) =>
+        one.quantity === quantity &&
+        (circuit === null || circuitOf(one) === circuit) &&
+        (circuit === null || one.conductor === conductor),
+    );
   }
 }
 
-type DecodedCurrents = { [C in Conductor]?: number | QualityReason };
-
-function decodeAll(telegram: Telegram, words: readonly number[]): DecodedCurrents {
-  const decoded: DecodedCurrents = {};
-  for (const { conductor, register, offset } of telegram.currents) decoded[conductor] = decode(words, offset, register);
-  return decoded;
-}
-
-/** Names every conductor that a plan gives, for people. */
-export function conductorsOf(plan: ReadPlan): Conductor[] {
-  const given = new Set(
-    [...plan.phases.currents, ...(plan.neutral?.currents ?? [])].map((current) => current.conductor),
-  );
-  return CONDUCTORS.filter((conductor) => given.has(conductor));
+/** Three currents 120° apart at equal power factors; what they leave of third harmonics comes on top, so it is never good. */
+function estimateNeutral(...phases: readonly Given[]): Given {
+  const [a, b, c] = phases.map((given) => (typeof given === 'object' ? given.value : given));
+  if (typeof a !== 'number' || typeof b !== 'number' || typeof c !== 'number') return 'unavailable';
+  return { value: Math.sqrt(Math.max(0, a * a + b * b + c * c - a * b - b * c - c * a)), doubt: 'estimated' };
 }

@@ -21,8 +21,10 @@ export function judgeCurrent(given: Given, plausibility: Plausibility): Conducto
   if (!Number.isFinite(value)) return bad('notANumber');
   const { ctRangeA, impossibleA } = plausibility;
   if (!Number.isFinite(currentA) || (impossibleA !== null && currentA > impossibleA)) return bad('beyondRegister');
-  if (typeof given !== 'number') return { currentA, quality: 'uncertain', reason: given.doubt };
+  const doubt = typeof given === 'number' ? null : given.doubt;
+  if (doubt !== null && doubt !== 'derived') return { currentA, quality: 'uncertain', reason: doubt };
   if (ctRangeA !== null && currentA >= ctRangeA) return { currentA, quality: 'uncertain', reason: 'overCtRange' };
+  if (doubt !== null) return { currentA, quality: 'good', reason: doubt };
   return { currentA, quality: 'good', reason: null };
 }
 

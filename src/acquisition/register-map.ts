@@ -1,55 +1,118 @@
 // A meter as data: which register holds which quantity, in what form, and what its maker uses for "no value". The
 // maps in hardware/meters and an engineer's own are both read here; nothing in the code knows a meter by name.
 import { z } from 'zod';
-import { CONDUCTORS } from '../feeder.ts';
+import { CONDUCTORS, PHASES } from '../feeder.ts';
 import { readYamlFile, type YamlFile } from '../yaml-file.ts';
 
 /** Words that each type takes in the telegram. */
 export const WORDS_OF = { int16: 1, uint16: 1, int32: 2, uint32: 2, float32: 2, float64: 4 } as const;
 
+const address = z.int().min(0).max(65_535);
+const functionCode = z.union([z.literal(3), z.literal(4)]);
+const word = z.int().min(0).max(65_535);
+
 const register = z.strictObject({
-  quantity: z.enum(['current', 'voltage', 'power', 'frequency']),
+  quantity: z
+    .enum(['current', 'voltage', 'power', 'apparentPower', 'frequency', 'counter'])
+    .describe('apparentPower with voltage gives a current where the meter has none; counter: anything that counts up'),
   conductor: z.enum(CONDUCTORS).optional().describe('absent for what belongs to no single conductor'),
-  functionCode: z.union([z.literal(3), z.literal(4)]).describe('3 holding registers, 4 input registers: the only ones'),
-  address: z.int().min(0).max(65_535).describe('as on the wire, from 0'),
+  circuit: z.int().min(1).max(1_000).optional().describe('which feeder of a meter that measures several; absent: 1'),
+  functionCode: functionCode.describe('3 holding registers, 4 input registers: the only ones'),
+  address: address.describe('as on the wire, from 0; in a SunSpec model from its ID register'),
   type: z.enum(['int16', 'uint16', 'int32', 'uint32', 'float32', 'float64']),
   order: z
     .enum(['ABCD', 'CDAB', 'BADC', 'DCBA'])
     .default('ABCD')
     .describe('ABCD: high word and high byte first; CDAB: low word first; BADC and DCBA: the same with bytes swapped'),
   scale: z.number().default(1).describe('value = register × scale, in unit'),
-  unit: z.enum(['A', 'V', 'W', 'Hz']),
+  scaleRegister: address
+    .optional()
+    .describe('an int16 register of the same function code that holds a power of ten, read in the same telegram'),
+  unit: z.enum(['A', 'V', 'W', 'VA', 'Hz', 'Wh']),
   sentinels: z.array(z.number()).default([]).describe('register values, before scale, that mean "no value"'),
 });
 
-const registerMap = z.strictObject({
-  maker: z.string(),
-  model: z.string(),
-  source: z.string().describe('the document or code that the addresses are from, with page or line'),
-  verified: z.string().describe('who confirmed it on which meter and when; "not yet" is an honest answer'),
-  longestReadWords: z.int().min(1).max(125).describe('the most words that one telegram may ask for'),
-  registers: z.array(register).min(1).superRefine(everyPhaseOnce),
+const registers = z.array(register).superRefine(everyPhaseOnce);
+
+const identity = z.strictObject({
+  functionCode,
+  address,
+  words: z.array(word).min(1).max(16).describe('what stands there in this meter and in no other'),
 });
 
+const registerMap = z
+  .strictObject({
+    maker: z.string(),
+    model: z.string(),
+    source: z.string().describe('the document or code that the addresses are from, with page or line'),
+    verified: z.string().describe('who confirmed it on which meter and when; "not yet" is an honest answer'),
+    longestReadWords: z.int().min(1).max(125).describe('the most words that one telegram may ask for'),
+    unreadable: z
+      .array(z.strictObject({ functionCode, from: address, to: address }))
+      .optional()
+      .describe('addresses that no telegram may touch, the last one included'),
+    identity: identity.optional().describe('how the model is known on the wire, for meter --identify'),
+    registers: registers.default([]),
+    sunspec: z
+      .array(
+        z.strictObject({
+          models: z.array(word).min(1).describe('model ids with this layout'),
+          lengthWords: z.int().min(1).max(65_535).describe('what the model says of its own length'),
+          registers,
+        }),
+      )
+      .min(1)
+      .optional()
+      .describe('in place of registers: layouts of SunSpec models, which are found by walking the model chain'),
+  })
+  .refine(({ registers, sunspec }) => (registers.length === 0) !== (sunspec === undefined), {
+    path: ['registers'],
+    message: 'registers, or in their place sunspec',
+  });
+
 export type RegisterMap = z.output<typeof registerMap>;
-export type Register = RegisterMap['registers'][number];
+export type Register = z.output<typeof register>;
+/** What the read plan needs of a map, or of one SunSpec model found in a meter. */
+export type Registers = Pick<RegisterMap, 'longestReadWords' | 'unreadable'> & { readonly registers: Register[] };
 
 /** Reads and checks one map; the three phase currents must be there, and no quantity twice. */
 export function readRegisterMap(file: string): YamlFile<RegisterMap> {
   return readYamlFile(file, registerMap);
 }
 
-function everyPhaseOnce(
-  registers: readonly { quantity: string; conductor?: string | undefined }[],
-  context: z.RefinementCtx,
-): void {
+/** The layouts of a map: one, or for SunSpec one per kind of model, with addresses from the model's ID register. */
+export function layoutsOf(map: RegisterMap): Registers[] {
+  return (map.sunspec ?? [map]).map(({ registers }) => ({ ...map, registers }));
+}
+
+export function circuitOf({ circuit = 1 }: Pick<Register, 'circuit'>): number {
+  return circuit;
+}
+
+interface Place {
+  readonly quantity: string;
+  readonly conductor?: string | undefined;
+  readonly circuit?: number | undefined;
+}
+
+/** Every circuit has three phase currents, or the apparent powers and voltages that they are derived from. */
+function everyPhaseOnce(given: readonly Place[], context: z.RefinementCtx): void {
   const seen = new Set<string>();
-  for (const [index, { quantity, conductor }] of registers.entries()) {
-    const key = `${quantity} ${conductor ?? ''}`.trim();
+  const keyOf = ({ quantity, conductor = '', circuit = 1 }: Place) =>
+    `${quantity} ${conductor}`.trim() + (circuit === 1 ? '' : ` of circuit ${circuit}`);
+  for (const [index, place] of given.entries()) {
+    const key = keyOf(place);
     if (seen.has(key)) context.addIssue({ code: 'custom', path: [index], message: `${key} only once` });
     seen.add(key);
   }
-  const missing = ['L1', 'L2', 'L3'].filter((phase) => !seen.has(`current ${phase}`));
-  if (missing.length > 0)
-    context.addIssue({ code: 'custom', path: [], message: `a current of ${missing.join(', ')} too` });
+  for (const circuit of new Set(given.map(circuitOf))) {
+    const has = (quantity: string, conductor: string) => seen.has(keyOf({ quantity, conductor, circuit }));
+    const missing = PHASES.filter(
+      (phase) => !has('current', phase) && !(has('apparentPower', phase) && has('voltage', phase)),
+    );
+    if (missing.length > 0) {
+      const of = circuit === 1 ? '' : ` of circuit ${circuit}`;
+      context.addIssue({ code: 'custom', path: [], message: `a current of ${missing.join(', ')}${of} too` });
+    }
+  }
 }

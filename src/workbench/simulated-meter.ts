@@ -111,15 +111,18 @@ function presentValue(
   switch (quantity) {
     case 'frequency':
       return frequencyHz;
+    case 'counter':
+      return 0;
     case 'voltage':
       return conductor === 'N' ? 0 : voltageV;
     case 'current':
       return conductor === undefined ? Number.NaN : currents[conductor];
+    case 'apparentPower':
     case 'power': {
       if (conductor === 'N') return 0;
       const currentA =
         conductor === undefined ? PHASES.reduce((sum, phase) => sum + currents[phase], 0) : currents[conductor];
-      return voltageV * currentA * powerFactor;
+      return voltageV * currentA * (quantity === 'power' ? powerFactor : 1);
     }
   }
 }

@@ -1,8 +1,8 @@
-import { expect, test } from 'vitest';
-import { conductorsOf } from '../../src/acquisition/modbus-source.ts';
-import { planCurrents } from '../../src/acquisition/read-plan.ts';
-import type { Register, RegisterMap } from '../../src/acquisition/register-map.ts';
-import type { Conductor } from '../../src/feeder.ts';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { planReads, type Telegram } from '../../src/acquisition/read-plan.ts';
+import { type Register, type Registers, WORDS_OF } from '../../src/acquisition/register-map.ts';
+import { CONDUCTORS, type Conductor } from '../../src/feeder.ts';
 
 const FLOAT: Pick<Register, 'type' | 'order' | 'scale' | 'sentinels'> = {
   type: 'float32',
@@ -15,71 +15,169 @@ function current(conductor: Conductor, address: number, more: Partial<Register> 
   return { ...FLOAT, quantity: 'current', unit: 'A', functionCode: 4, conductor, address, ...more };
 }
 
-function meter(longestReadWords: number, ...registers: Register[]): RegisterMap {
-  return { maker: 'Maker', model: 'Model', source: 'a test', verified: 'not yet', longestReadWords, registers };
+function meter(longestReadWords: number, ...registers: Register[]): Registers {
+  return { longestReadWords, registers };
 }
 
-/** Telegrams as `function code @ address + words: conductor at its first word`. */
-function plan(map: RegisterMap): (string | null)[] | null {
-  const plan = planCurrents(map);
-  return (
-    plan &&
-    [plan.phases, plan.neutral].map((telegram) => {
-      if (telegram === null) return null;
-      const currents = telegram.currents.map(({ conductor, offset }) => `${conductor} at ${offset}`).join(', ');
-      return `${telegram.functionCode} @ ${telegram.address} + ${telegram.count}: ${currents}`;
-    })
-  );
+const show = ({ functionCode, address, count, fields }: Telegram) =>
+  `${functionCode} @ ${address} + ${count}: ${fields.map(({ register, offset }) => `${register.conductor ?? register.quantity} at ${offset}`).join(', ')}`;
+
+/** The best telegrams as `function code @ address + words: conductor at its first word`; those behind, after them. */
+function plan(map: Registers, circuits = [1]): string[] | null {
+  const plan = planReads(map, circuits);
+  return plan && [...plan.phases.flatMap(({ telegrams }) => telegrams.slice(0, 1)), ...plan.others].map(show);
 }
 
 const PHASES = [current('L1', 6), current('L2', 8), current('L3', 10)];
+const circuitAt = (circuit: number, address: number) => [
+  current('L1', address, { circuit }),
+  current('L2', address + 2, { circuit }),
+  current('L3', address + 4, { circuit }),
+];
 
-test('the three phases are read in one telegram', () => {
-  expect(plan(meter(80, ...PHASES))).toEqual(['4 @ 6 + 6: L1 at 0, L2 at 2, L3 at 4', null]);
+describe('the three phases of a feeder', () => {
+  test('are read in one telegram', () => {
+    expect(plan(meter(80, ...PHASES))).toEqual(['4 @ 6 + 6: L1 at 0, L2 at 2, L3 at 4']);
+  });
+
+  test('are found in whatever order and length they stand', () => {
+    const map = meter(20, current('L1', 9, { type: 'int16' }), current('L2', 4), current('L3', 1, { type: 'uint16' }));
+    expect(plan(map)).toEqual(['4 @ 1 + 9: L1 at 8, L2 at 3, L3 at 0']);
+  });
+
+  test('that no one telegram can hold are not readable, so their instants are never mixed', () => {
+    expect(plan(meter(5, ...PHASES))).toBeNull();
+    expect(plan(meter(80, current('L1', 0), current('L2', 2), current('L3', 4, { functionCode: 3 })))).toBeNull();
+    expect(plan(meter(80, current('L1', 0), current('L2', 2)))).toBeNull();
+  });
+
+  test('with a forbidden word between them are not readable', () => {
+    const map = meter(80, current('L1', 0), current('L2', 2), current('L3', 8));
+    const forbidden = { functionCode: 4, from: 5, to: 6 } as const;
+    expect(plan({ ...map, unreadable: [forbidden] })).toBeNull();
+    expect(plan({ ...map, unreadable: [{ ...forbidden, functionCode: 3 }] })).toHaveLength(1);
+  });
+
+  test('come with their scale factor, or not at all', () => {
+    const scaled = PHASES.map((register) => ({ ...register, scaleRegister: 20 }));
+    expect(plan(meter(80, ...scaled))).toEqual(['4 @ 6 + 15: L1 at 0, L2 at 2, L3 at 4']);
+    expect(planReads(meter(80, ...scaled), [1])?.phases[0]?.telegrams[0]?.fields[0]?.scaleOffset).toBe(14);
+    expect(plan(meter(14, ...scaled))).toBeNull();
+  });
+
+  test('are apparent power and voltage where the meter gives no current', () => {
+    const of = (quantity: 'apparentPower' | 'voltage', from: number) =>
+      (['L1', 'L2', 'L3'] as const).map((conductor, index) => current(conductor, from + 2 * index, { quantity }));
+    expect(plan(meter(80, ...of('apparentPower', 20), ...of('voltage', 0)))?.[0]).toContain('4 @ 0 + 26');
+    expect(plan(meter(20, ...of('apparentPower', 20), ...of('voltage', 0)))).toBeNull();
+  });
 });
 
-test('the neutral comes with the phases where one telegram can hold both', () => {
-  const map = meter(80, ...PHASES, current('N', 20));
-  expect(plan(map)).toEqual(['4 @ 6 + 16: L1 at 0, L2 at 2, L3 at 4, N at 14', null]);
+describe('what is wanted beside the phases', () => {
+  test('rides with them where it is near', () => {
+    expect(plan(meter(80, ...PHASES, current('N', 20)))).toEqual(['4 @ 6 + 16: L1 at 0, L2 at 2, L3 at 4, N at 14']);
+    const power = current('L1', 12, { quantity: 'power', unit: 'W' });
+    expect(plan(meter(80, ...PHASES, power))).toEqual(['4 @ 6 + 8: L1 at 0, L2 at 2, L3 at 4, L1 at 6']);
+  });
+
+  test('has a telegram of its own where the gap costs more, or where one telegram cannot hold it', () => {
+    const apart = ['4 @ 6 + 6: L1 at 0, L2 at 2, L3 at 4', '4 @ 29 + 2: N at 0'];
+    expect(plan(meter(80, ...PHASES, current('N', 29)))).toEqual(apart);
+    expect(plan(meter(22, ...PHASES, current('N', 27)))?.length).toBe(2);
+    expect(plan(meter(80, ...PHASES, current('N', 12, { functionCode: 3 })))?.[1]).toBe('3 @ 12 + 2: N at 0');
+  });
+
+  test('shares telegrams', () => {
+    const power = (['L1', 'L2', 'L3'] as const).map((conductor, index) =>
+      current(conductor, 100 + 2 * index, { quantity: 'power', unit: 'W' }),
+    );
+    const { conductor: _, ...frequency } = current('N', 110, { quantity: 'frequency', unit: 'Hz' });
+    expect(plan(meter(80, ...PHASES, ...power, frequency))?.[1]).toBe(
+      '4 @ 100 + 12: L1 at 0, L2 at 2, L3 at 4, frequency at 10',
+    );
+  });
+
+  test('is no voltage', () => {
+    const voltage = current('L1', 100, { quantity: 'voltage', unit: 'V' });
+    expect(plan(meter(80, voltage, ...PHASES))).toHaveLength(1);
+  });
 });
 
-test('a neutral that is too far away has a telegram of its own', () => {
-  expect(plan(meter(80, ...PHASES, current('N', 85)))).toEqual([
-    '4 @ 6 + 6: L1 at 0, L2 at 2, L3 at 4',
-    '4 @ 85 + 2: N at 0',
+describe('a meter of several circuits', () => {
+  test('is read in one telegram where it may be that long, else in as few as hold whole circuits', () => {
+    const registers = [1, 2, 3, 4].flatMap((circuit) => circuitAt(circuit, circuit * 10));
+    expect(plan(meter(125, ...registers), [1, 2, 3, 4])).toHaveLength(1);
+    const short = planReads(meter(16, ...registers), [1, 2, 3, 4]);
+    expect(short?.phases.map(({ circuits }) => circuits)).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+  });
+
+  test('is read for the circuits that feeders are on', () => {
+    const registers = [...circuitAt(1, 0), ...circuitAt(2, 6), ...circuitAt(3, 200)];
+    expect(plan(meter(125, ...registers), [3])).toEqual(['4 @ 200 + 6: L1 at 0, L2 at 2, L3 at 4']);
+    expect(plan(meter(125, ...registers), [4])).toBeNull();
+  });
+});
+
+test('telegrams of other lengths hold the phases too; what the map does not name is only a guess', () => {
+  const voltage = current('L1', 2, { quantity: 'voltage', unit: 'V' });
+  const telegrams = planReads(meter(12, voltage, ...PHASES), [1])?.phases[0]?.telegrams ?? [];
+  expect(telegrams.map(({ address, count, isGuess }) => [address, count, isGuess])).toEqual([
+    [6, 6, false],
+    [2, 10, false],
+    [2, 12, true],
   ]);
-  expect(plan(meter(80, ...PHASES, current('N', 84)))).toEqual([
-    '4 @ 6 + 80: L1 at 0, L2 at 2, L3 at 4, N at 78',
-    null,
-  ]);
 });
 
-test('a neutral behind another function code has a telegram of its own', () => {
-  expect(plan(meter(80, ...PHASES, current('N', 12, { functionCode: 3 })))).toEqual([
-    '4 @ 6 + 6: L1 at 0, L2 at 2, L3 at 4',
-    '3 @ 12 + 2: N at 0',
-  ]);
+test('a SunSpec model is read with its id and length before the currents', () => {
+  const place = { address: 40_070, model: 203, lengthWords: 105 };
+  const telegram = planReads(meter(100, ...PHASES), [1], place)?.phases[0]?.telegrams[0];
+  expect(telegram).toMatchObject({ address: 40_070, count: 12, signature: { offset: 0, words: [203, 105] } });
 });
 
-test('phases that stand in another order, or in words of other lengths, are found where they are', () => {
-  const map = meter(20, current('L1', 9, { type: 'int16' }), current('L2', 4), current('L3', 1, { type: 'uint16' }));
-  expect(plan(map)).toEqual(['4 @ 1 + 9: L1 at 8, L2 at 3, L3 at 0', null]);
-});
+const TYPES = Object.keys(WORDS_OF) as Register['type'][];
+/** Registers anywhere that do not overlap, some of them the phases of circuit 1. */
+const maps = fc
+  .array(fc.record({ gap: fc.nat(30), type: fc.constantFrom(...TYPES) }), { minLength: 4, maxLength: 12 })
+  .map((entries) => {
+    let address = 0;
+    return entries.map(({ gap, type }, index): Register => {
+      address += gap;
+      const conductor = CONDUCTORS[index];
+      const register = current(conductor ?? 'L1', address, {
+        type,
+        ...(conductor ? {} : { quantity: 'voltage', unit: 'V' }),
+      });
+      address += WORDS_OF[type];
+      return register;
+    });
+  });
 
-test('phases that no one telegram can hold are not readable, so their instants are never mixed', () => {
-  expect(plan(meter(5, ...PHASES))).toBeNull();
-  expect(plan(meter(80, current('L1', 0), current('L2', 2), current('L3', 4, { functionCode: 3 })))).toBeNull();
-  expect(plan(meter(80, current('L1', 0), current('L2', 2)))).toBeNull();
-});
-
-test('voltages and powers are no part of the telegram', () => {
-  const voltage: Register = { ...FLOAT, quantity: 'voltage', unit: 'V', functionCode: 4, conductor: 'L1', address: 0 };
-  expect(plan(meter(80, voltage, ...PHASES))).toEqual(['4 @ 6 + 6: L1 at 0, L2 at 2, L3 at 4', null]);
-});
-
-test('the plan tells which conductors the meter gives', () => {
-  const given = (...registers: Register[]) => conductorsOf(planCurrents(meter(80, ...registers)) ?? expect.fail());
-  expect(given(...PHASES)).toEqual(['L1', 'L2', 'L3']);
-  expect(given(...PHASES, current('N', 12))).toEqual(['L1', 'L2', 'L3', 'N']);
-  expect(given(...PHASES, current('N', 200))).toEqual(['L1', 'L2', 'L3', 'N']);
+test('of any map, a plan reads every current once and breaks no rule', () => {
+  const forbidden = fc.option(fc.nat(200), { nil: null });
+  fc.assert(
+    fc.property(maps, fc.integer({ min: 6, max: 125 }), forbidden, (registers, longest, word) => {
+      const unreadable = word === null ? [] : [{ functionCode: 4 as const, from: word, to: word }];
+      const plan = planReads({ longestReadWords: longest, registers, unreadable }, [1]);
+      if (plan === null) return;
+      const [group] = plan.phases;
+      const best = group?.telegrams[0] ?? expect.fail();
+      const carried = [best, ...plan.others].flatMap(({ fields }) => fields.map(({ register }) => register));
+      for (const register of registers.filter(({ quantity }) => quantity === 'current')) {
+        expect(carried.filter((one) => one === register)).toHaveLength(1);
+      }
+      for (const { address, count, fields, isGuess } of [...(group?.telegrams ?? []), ...plan.others]) {
+        expect(count).toBeLessThanOrEqual(longest);
+        expect(word !== null && word >= address && word < address + count).toBe(false);
+        for (const { register, offset } of fields) expect(address + offset).toBe(register.address);
+        if (isGuess !== true && plan.others.every((other) => other.address !== address))
+          for (const phase of ['L1', 'L2', 'L3'])
+            expect(fields.some(({ register }) => register.conductor === phase && register.quantity === 'current')).toBe(
+              true,
+            );
+      }
+    }),
+  );
 });

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { decode } from '../../src/acquisition/decode.ts';
-import { planCurrents } from '../../src/acquisition/read-plan.ts';
-import { readRegisterMap } from '../../src/acquisition/register-map.ts';
+import { planReads } from '../../src/acquisition/read-plan.ts';
+import { layoutsOf, readRegisterMap } from '../../src/acquisition/register-map.ts';
 import { showProblem } from '../../src/yaml-file.ts';
 import { float32 } from '../simulators/modbus-server.ts';
 
@@ -19,10 +19,65 @@ describe.each(readdirSync(METERS).filter((name) => name.endsWith('.yaml')))('the
 
   test('lets the three phases be read in one telegram', () => {
     const { value } = readRegisterMap(join(METERS, name));
-    expect(value && planCurrents(value)?.phases.currents.map((current) => current.conductor)).toEqual(
-      expect.arrayContaining(['L1', 'L2', 'L3']),
-    );
+    for (const layout of layoutsOf(value ?? expect.fail())) {
+      const carried = planReads(layout, [1])?.phases[0]?.telegrams[0]?.fields.map(({ register }) => register) ?? [];
+      const phases = carried.filter(({ quantity }) => quantity === 'current').map(({ conductor }) => conductor);
+      expect(phases).toEqual(expect.arrayContaining(['L1', 'L2', 'L3']));
+    }
   });
+
+  test('has words beside the amperes that they must give', () => {
+    expect(Object.keys(CAPTURED)).toContain(name.replace('.yaml', ''));
+  });
+});
+
+/** By map: first address, words in hexadecimal, and what they are. */
+const CAPTURED: Record<string, [number, string, Record<string, number>][]> = {
+  'eastron-sdm630': [[0x0006, '43ac8000 43484000 3f000000', { L1: 345, L2: 200.25, L3: 0.5 }]],
+  'janitza-umg96rm': [[19_012, '43ac8000 43484000 3f000000', { L1: 345, L2: 200.25, L3: 0.5 }]],
+  'janitza-umg604': [[1_325, '43ac8000 43484000 c1200000', { L1: 345, L2: 200.25, L3: -10 }]],
+  'schneider-iem3000': [[0x0bb7, '43ac8000 43484000 ffc00000', { L1: 345, L2: 200.25, L3: Number.NaN }]],
+  'schneider-pm5000': [[2_999, '43ac8000 43484000 3f000000 41480000', { L1: 345, L2: 200.25, L3: 0.5, N: 12.5 }]],
+  'siemens-pac3200': [[13, '43ac8000 43484000 3f000000', { L1: 345, L2: 200.25, L3: 0.5 }]],
+  'siemens-pac4200': [
+    [13, '43ac8000 43484000 3f000000', { L1: 345, L2: 200.25, L3: 0.5 }],
+    [295, '41480000', { N: 12.5 }],
+  ],
+  // 345000 is 0x000543A8: its low word comes first.
+  'carlo-gavazzi-em24': [[0x0c, '43a80005 0e3a0003 ffffffff', { L1: 345, L2: 200.25, L3: -0.001 }]],
+  'carlo-gavazzi-em340': [[0x0c, '43a80005 0e3a0003 ffff7fff', { L1: 345, L2: 200.25, L3: Number.NaN }]],
+  'abb-ab-series': [[0x5b0c, '000086c4 00004e39 ffffffff', { L1: 345, L2: 200.25, L3: Number.NaN }]],
+  // Model 203, length 105, total, L1, L2, L3, scale factor -2.
+  sunspec: [[0, '00cb0069 ffff86c4 4e398000 fffe0000', { L1: -310.36, L2: 200.25, L3: Number.NaN }]],
+};
+
+describe.each(Object.entries(CAPTURED))('the words of %s', (name, captured) => {
+  test('are amperes by its map', () => {
+    const map = readRegisterMap(join(METERS, `${name}.yaml`)).value ?? expect.fail();
+    const registers = layoutsOf(map)[0]?.registers ?? [];
+    for (const [first, hex, expected] of captured) {
+      const words = (hex.replaceAll(' ', '').match(/.{4}/g) ?? []).map((word) => Number.parseInt(word, 16));
+      for (const [conductor, currentA] of Object.entries(expected)) {
+        const register = registers.find((one) => one.quantity === 'current' && one.conductor === conductor);
+        const { address, scaleRegister } = register ?? expect.fail();
+        const scaleAt = scaleRegister === undefined ? null : scaleRegister - first;
+        const decoded = decode(words, address - first, register ?? expect.fail(), scaleAt);
+        if (Number.isNaN(currentA)) expect(['sentinel', 'notANumber']).toContain(decoded);
+        else expect(decoded).toBeCloseTo(currentA, 9);
+      }
+    }
+  });
+});
+
+test('the floats of a SunSpec model 213 are amperes', () => {
+  const map = readRegisterMap(join(METERS, 'sunspec.yaml')).value ?? expect.fail();
+  const registers = layoutsOf(map)[1]?.registers ?? [];
+  const words = [213, 124, 0x4454, 0, 0x43ac, 0x8000, 0x4348, 0x4000, 0x7fc0, 0];
+  const read = (conductor: string) => {
+    const register = registers.find((one) => one.quantity === 'current' && one.conductor === conductor);
+    return decode(words, register?.address ?? 0, register ?? expect.fail());
+  };
+  expect(['L1', 'L2', 'L3'].map(read)).toEqual([345, 200.25, 'notANumber']);
 });
 
 test('the words of an SDM630 are amperes, volts and hertz by its map', () => {
@@ -82,6 +137,8 @@ describe("an engineer's own map", () => {
     ['a key that nobody knows', ['6, type', '6, typ: x, type'], '7:70: registers[0].typ is an unknown key, '],
     ['a phase that is missing', [/ {2}- .*L3.*\n/, ''], '7:3: registers is '],
     ['a phase that is there twice', ['conductor: L2', 'conductor: L1'], '8:5: registers[1] is '],
+    ['a circuit that lacks a phase', ['L2, functionCode', 'L2, circuit: 2, functionCode'], '7:3: registers is '],
+    ['neither registers nor models', [/registers:(.|\n)*/, ''], '1:1: registers is missing'],
     ['an origin that is not told', ['source: the manual, page 12\n', ''], '1:1: source'],
     ['text that is no YAML', ['maker: Maker', 'maker: "Maker'], ''],
   ])('has %s shown with its line and column', (_, [from, to], expected) => {

@@ -87,7 +87,7 @@ function readingOf(meter: SimulatedMeter, map: RegisterMap): Promise<FeederReadi
       feeders: [
         {
           id: 'F1',
-          currents: { source: 'meter' },
+          currents: { source: 'meter', circuit: 1, neutral: 'measured' },
           powerSign: 'unknown',
           quality: quality.parse({}),
           settings: [{ ratingA: 1e6 }],
