@@ -6,6 +6,7 @@ import { type Configuration, configurationOrProblems, readConfiguration } from '
 import { VERSION } from './version.ts';
 import type { ExportOptions } from './workbench/export.ts';
 import type { HeadEndVerbOptions } from './workbench/headend/verb.ts';
+import type { MeterOptions } from './workbench/meter/meter-verb.ts';
 import type { ReplayOptions } from './workbench/replay/replay-verb.ts';
 import { showProblem } from './yaml-file.ts';
 
@@ -83,6 +84,7 @@ function addServiceVerbs(program: Command, set: Set): void {
 function addWorkbenchVerbs(program: Command, set: Set): void {
   addReplayVerb(program, set);
   addExportVerb(program, set);
+  addMeterVerb(program, set);
   program
     .command('trust')
     .description('show the certificate of an OPC UA server, and accept it by its fingerprint')
@@ -180,6 +182,28 @@ function addReplayVerb(program: Command, set: Set): void {
     .option('--json', 'as one JSON document')
     .action((config: string, traces: string[], options: ReplayOptions) =>
       set(import('./workbench/replay/replay-verb.ts').then(({ replayVerb }) => replayVerb(config, traces, options))),
+    );
+}
+
+function addMeterVerb(program: Command, set: Set): void {
+  program
+    .command('meter')
+    .description('for commissioning: raw words of a source beside their amperes; which meter or unit answers')
+    .argument('[config]', 'configuration file')
+    .argument('[source]', 'id of a Modbus source in it')
+    .option('--once', 'read once, not until Ctrl-C')
+    .option('--identify <host>', 'which meter answers at host or host:port (Modbus TCP)')
+    .option('--scan <line>', 'which units answer on a serial device, or at host:port of a device server')
+    .option('--unit <number>', 'unit id for --identify', wholeNumber, 1)
+    .option('--from <number>', 'first unit id for --scan', wholeNumber, 1)
+    .option('--to <number>', 'last unit id for --scan', wholeNumber, 247)
+    .option('--baud <number>', 'of the line for --scan', wholeNumber, 19_200)
+    .option('--parity <word>', 'even, odd or none', 'even')
+    .option('--stop-bits <number>', '1 or 2', wholeNumber, 1)
+    .option('--timeout <ms>', 'until a unit counts as silent', wholeNumber, 300)
+    .option('--json', 'as JSON')
+    .action((file: string | undefined, source: string | undefined, options: MeterOptions) =>
+      set(import('./workbench/meter/meter-verb.ts').then(({ meter }) => meter(file, source, options))),
     );
 }
 

@@ -37,7 +37,10 @@ const registers = z.array(register).superRefine(everyPhaseOnce);
 const identity = z.strictObject({
   functionCode,
   address,
-  words: z.array(word).min(1).max(16).describe('what stands there in this meter and in no other'),
+  anyOf: z
+    .array(z.array(word).min(1).max(16))
+    .min(1)
+    .describe('the words of which one stands there in these meters and in no others'),
 });
 
 const registerMap = z

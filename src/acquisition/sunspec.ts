@@ -15,14 +15,14 @@ const MODELS_MAX = 100;
 
 export type Read = (read: WireRead) => Promise<ReadAnswer>;
 
-interface ModelHeader {
+export interface ModelHeader {
   readonly address: number;
   readonly model: number;
   readonly lengthWords: number;
 }
 
 /** Every model of the chain, in its order; or in words why there is none. */
-async function walkModels(read: Read): Promise<ModelHeader[] | { readonly detail: string }> {
+export async function walkModels(read: Read): Promise<ModelHeader[] | { readonly detail: string }> {
   let detail = '';
   for (const base of BASES) {
     const mark = await two(read, base);

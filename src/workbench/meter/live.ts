@@ -1,0 +1,174 @@
+// `headroom meter CONFIG SOURCE`: reads one Modbus source as the controller would, with the same plan and decoding, and
+// tells register by register the raw words beside what they become, so that an engineer can hold a clamp meter's
+// amperes against them.
+import { decode } from '../../acquisition/decode.ts';
+import { ModbusLines } from '../../acquisition/modbus-lines.ts';
+import { judgeCurrent } from '../../acquisition/quality.ts';
+import { qualityRules } from '../../acquisition/quality-rules.ts';
+import { planReads, type ReadPlan, type Telegram } from '../../acquisition/read-plan.ts';
+import { circuitOf, layoutsOf, type Register, type RegisterMap, WORDS_OF } from '../../acquisition/register-map.ts';
+import { findModel } from '../../acquisition/sunspec.ts';
+import { systemClock } from '../../clock.ts';
+import type { Configuration } from '../../configuration.ts';
+import { type Quality, type QualityReason, rounded } from '../../feeder.ts';
+import type { FeederSettings } from '../../feeder-settings.ts';
+import type { ModbusSettings } from '../../source-settings.ts';
+import { type ReadUnit, reader } from './meter-wire.ts';
+
+/** One register as it was read. */
+export interface RegisterRow {
+  readonly quantity: string;
+  readonly conductor: string | null;
+  readonly circuit: number;
+  readonly functionCode: number;
+  /** As on the wire. */
+  readonly address: number;
+  /** As they came, in hexadecimal; empty where nothing came. */
+  readonly words: readonly string[];
+  /** In `unit`, as the meter gives it; null where there is no number. */
+  readonly value: number | null;
+  readonly unit: string;
+  /** Currents only: primary amperes by the CT ratio of the feeder on this circuit. */
+  readonly currentA?: number | null;
+  readonly feederId?: string;
+  readonly quality: Quality;
+  readonly reason: QualityReason | null;
+}
+
+export interface MeterRound {
+  readonly source: string;
+  readonly at: string;
+  readonly ok: boolean;
+  /** Of the telegram with the phase currents; null where it was not answered. */
+  readonly roundTripMs: number | null;
+  readonly reads: number;
+  /** How often what went wrong, since the start. */
+  readonly faults: Readonly<Record<string, number>>;
+  /** What went wrong last in this round, in words. */
+  readonly detail: string | null;
+  readonly registers: readonly RegisterRow[];
+}
+
+export class LiveMeter {
+  readonly #settings: ModbusSettings;
+  readonly #map: RegisterMap;
+  readonly #feeders: ReadonlyMap<number, FeederSettings>;
+  readonly #lines = new ModbusLines(systemClock(), Math.random);
+  readonly #read: ReadUnit;
+  readonly #faults: Record<string, number> = {};
+  #plan: ReadPlan | null = null;
+  #reads = 0;
+
+  constructor({ settings, registerMaps }: Configuration, source: ModbusSettings) {
+    const map = registerMaps.get(source.id);
+    if (map === undefined) throw new Error(`source ${source.id} has no register map`);
+    this.#settings = source;
+    this.#map = map;
+    const on = settings.feeders.filter(({ currents }) => currents.source === source.id);
+    this.#feeders = new Map(on.map((feeder) => [feeder.currents.circuit, feeder]));
+    this.#read = reader(this.#lines.of(source), source.timeoutMs, source.pauseMs);
+  }
+
+  close(): void {
+    this.#lines.close();
+  }
+
+  /** Reads everything once. */
+  async round(): Promise<MeterRound> {
+    const registers: RegisterRow[] = [];
+    let [roundTripMs, detail]: [number | null, string | null] = [null, null];
+    const plan = this.#plan ?? (await this.#find());
+    if ('detail' in plan) detail = plan.detail;
+    else {
+      this.#plan = plan;
+      const telegrams = [...plan.phases.map((group) => group.telegrams), ...plan.others.map((telegram) => [telegram])];
+      for (const [index, alternatives] of telegrams.entries()) {
+        const answer = await this.#readOne(alternatives);
+        if ('words' in answer) {
+          if (index === 0) roundTripMs = rounded(answer.tookMs, 1);
+          registers.push(...this.#rows(answer.read, answer.words));
+        } else {
+          detail = answer.detail;
+          registers.push(...this.#rows(alternatives[0] as Telegram, null, answer.fault));
+        }
+      }
+    }
+    const at = new Date(systemClock().wallMs()).toISOString();
+    const { id: source } = this.#settings;
+    return {
+      source,
+      at,
+      ok: detail === null,
+      roundTripMs,
+      reads: this.#reads,
+      faults: this.#faults,
+      detail,
+      registers,
+    };
+  }
+
+  /** In all the lengths that the meter has not refused, until one is answered. */
+  async #readOne(alternatives: readonly Telegram[]) {
+    let left = alternatives;
+    for (;;) {
+      const answer = await this.#read(this.#settings.unitId, left);
+      this.#reads += 1;
+      if ('words' in answer) return answer;
+      const refused = answer.exception?.read;
+      const others = left.filter((telegram) => telegram !== refused && telegram.isGuess !== true);
+      this.#faults[answer.fault] = (this.#faults[answer.fault] ?? 0) + 1;
+      if (refused === undefined || others.length === 0) return answer;
+      left = others;
+    }
+  }
+
+  async #find(): Promise<ReadPlan | { readonly detail: string }> {
+    const layouts = layoutsOf(this.#map);
+    if (this.#map.sunspec === undefined) return planOf(layouts[0]);
+    const found = await findModel((read) => this.#read(this.#settings.unitId, [read]), this.#map);
+    return 'detail' in found ? found : planOf(layouts[found.layout], found.place);
+  }
+
+  #rows(
+    { address, fields }: Telegram,
+    words: readonly number[] | null,
+    fault: QualityReason = 'noAnswer',
+  ): RegisterRow[] {
+    return fields.map(({ register, offset, scaleOffset }) => {
+      const decoded = words === null ? fault : decode(words, offset, register, scaleOffset);
+      const own = words?.slice(offset, offset + WORDS_OF[register.type]) ?? [];
+      return {
+        quantity: register.quantity,
+        conductor: register.conductor ?? null,
+        circuit: circuitOf(register),
+        functionCode: register.functionCode,
+        address: address + offset,
+        words: own.map((word) => `0x${word.toString(16).toUpperCase().padStart(4, '0')}`),
+        value: typeof decoded === 'number' ? decoded : null,
+        unit: register.unit,
+        ...this.#judged(register, decoded),
+      };
+    });
+  }
+
+  #judged(
+    register: Register,
+    decoded: number | QualityReason,
+  ): Pick<RegisterRow, 'quality' | 'reason' | 'currentA' | 'feederId'> {
+    const feeder = this.#feeders.get(circuitOf(register));
+    if (register.quantity !== 'current' || feeder === undefined) {
+      if (typeof decoded === 'number') return { quality: 'good', reason: null };
+      return { quality: 'bad', reason: decoded };
+    }
+    return { feederId: feeder.id, ...judgeCurrent(decoded, qualityRules(feeder, feeder.ctRatio, 0).plausibility) };
+  }
+}
+
+function planOf(
+  layout: ReturnType<typeof layoutsOf>[number] | undefined,
+  place?: Parameters<typeof planReads>[2],
+): ReadPlan | { detail: string } {
+  const circuits = layout?.registers.map(circuitOf) ?? [];
+  const plan = layout === undefined ? null : planReads(layout, circuits, place);
+  return plan ?? { detail: 'no telegram holds the phases of a circuit' };
+}
