@@ -18,8 +18,10 @@ test.each([1, 2, 3])('seed %i: everything holds', async (seed) => {
 });
 
 test('the same plan runs the same way, to the last message', async () => {
-  const [first, second] = [await new World(planOf(7, HOURS)).run(), await new World(planOf(7, HOURS)).run()];
-  expect(first.counts['requests']).toBeGreaterThan(10);
+  const { faults, ...site } = planOf(1, 2 * HOURS);
+  const plan = { ...site, feeders: 2, hours: 24, faults: faults.filter(({ atMs }) => atMs < 24 * HOUR_MS) };
+  const [first, second] = [await new World(plan).run(), await new World(plan).run()];
+  expect(first.counts['requests']).toBeGreaterThan(2);
   expect(second).toEqual(first);
 });
 
