@@ -1,5 +1,6 @@
 // The whole controller but for its meters: a clock moved by hand, a real journal, a real broker, and readings given as
 // acquisition would give them.
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +22,7 @@ import {
   statusSchema,
 } from '../src/messages.ts';
 import { settingsSchema } from '../src/settings.ts';
+import { mountable, unmount } from './journal/mounts.ts';
 import { type HandClock, handClock } from './simulators/hand-clock.ts';
 import { MqttBroker } from './simulators/mqtt-broker.ts';
 
@@ -830,6 +832,48 @@ describe('a step of the wall clock', () => {
     await site.saidCount(2);
   });
 
+  test.each([
+    ['back by a day', -86_400_000],
+    ['forward by a year', 365 * 86_400_000],
+  ])('%s in an episode: limits keep their length, delays and events their order', async (_name, stepMs) => {
+    const site = await Site.start();
+    await site.overload();
+    await site.saidCount(1);
+    site.clock.wallOffsetMs += stepMs;
+    await site.live(330, 1);
+    const [, again] = await site.saidCount(2);
+    const leftMs = Date.parse(again?.end ?? '') - site.clock.wallMs();
+    expect(leftMs).toBeGreaterThan((LEASE_S - 3) * 1000);
+    expect(leftMs).toBeLessThanOrEqual(LEASE_S * 1000);
+    await site.live(330, REFRESH_S + 1);
+    await site.saidCount(3);
+    await site.live(200, 6);
+    expect((await site.saidCount(4)).map(({ action }) => action)).toEqual(['limit', 'refresh', 'refresh', 'release']);
+    const sequences = (await site.saidCount(4)).map(({ sequence }) => sequence);
+    expect(sequences).toEqual(sequences.toSorted((a, b) => a - b));
+    expect(site.events.filter(({ alarm }) => alarm === 'clockStep')).toHaveLength(1);
+    expect(verifyEvents(site.folder).broken).toBeNull();
+  });
+
+  test('from 1970, where there is no clock at the start, to the present: all the same', async () => {
+    const clock = siteClock();
+    clock.wallOffsetMs = 60_000 - clock.monotonicMs();
+    clock.isSynchronised = false;
+    const site = await Site.start({ clock });
+    await site.overload();
+    const [limit] = await site.saidCount(1);
+    expect(limit).toMatchObject({ action: 'limit', clock: { synchronised: false }, durationS: LEASE_S });
+    expect(limit?.issuedAt.startsWith('1970-01-01T00:01')).toBe(true);
+    clock.wallOffsetMs = START_MS - clock.monotonicMs();
+    clock.isSynchronised = true;
+    await site.live(330, 1);
+    const [, again] = await site.saidCount(2);
+    expect(again).toMatchObject({ action: 'refresh', clock: { synchronised: true } });
+    expect(again?.sequence).toBeGreaterThan(limit?.sequence ?? Number.POSITIVE_INFINITY);
+    expect(Date.parse(again?.end ?? '')).toBeGreaterThan(START_MS);
+    expect(site.events.find(({ alarm }) => alarm === 'clockStep')).toBeDefined();
+  });
+
   test('of less than two seconds changes nothing', async () => {
     const site = await Site.start();
     await site.overload();
@@ -1021,4 +1065,46 @@ describe('a command of the head end', () => {
     expect(await order(site, { action: 'release', immediate: true })).toMatchObject({ status: 'accepted' });
     expect(await order(site, { action: 'block' })).toMatchObject({ status: 'accepted' });
   });
+});
+
+describe('a full file system', () => {
+  test.skipIf(!mountable())(
+    'a file system that is full under an episode: the limit goes out, and all is kept later',
+    async () => {
+      const disk = mkdtempSync(join(scratch, 'disk-'));
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'none', disk]);
+      opened.push(() => unmount(disk));
+      const site = await Site.start({ folder: join(disk, 'journal') });
+      const filler = join(disk, 'filler');
+      execFileSync('sh', ['-c', 'head -c 64M /dev/zero > "$0" 2>/dev/null; true', filler]);
+      // What the WAL has of its own takes some hundred commits more.
+      const isFull = () => site.statuses().at(-1)?.health?.alarms.includes('journal/undurable');
+      for (let n = 0; n < 2_000 && !isFull(); n++) {
+        const reason = 'x'.repeat(900);
+        site.controller.measurementAlarm({ feederId: 'F1', phase: null, alarm: `odd${n}`, standing: true, reason });
+        site.controller.measurementAlarm({ feederId: 'F1', phase: null, alarm: `odd${n}`, standing: false, reason });
+        await turn();
+        if (n % 50 === 0) await site.live(100, 1);
+      }
+      await until(isFull);
+      await site.overload();
+      const [limit] = await site.saidCount(1);
+      expect(limit?.action).toBe('limit');
+      rmSync(filler);
+      await site.live(330, 2);
+      await site.live(200, 6);
+      await site.saidCount(2);
+      await until(() => site.statuses().at(-1)?.health?.state === 'ok');
+      await until(() => site.saidEvents().some(({ type }) => type === 'release'));
+      const told = site.saidEvents().filter(({ alarm }) => alarm === 'undurable');
+      // On the brink a smaller batch may still find room.
+      expect(told.map(({ type }) => type)).toEqual(told.map((_, n) => (n % 2 === 0 ? 'alarm' : 'alarmEnd')));
+      expect(told.at(-1)?.type).toBe('alarmEnd');
+      const numbers = site.saidEvents().map(({ sequence }) => sequence);
+      expect(numbers).toEqual(numbers.map((_, n) => n + 1));
+      expect(site.journal.latestRequests()).toMatchObject([{ sequence: START_MS + 1, withheld: null }]);
+      expect(verifyEvents(site.folder).broken).toBeNull();
+      await site.stop();
+    },
+  );
 });

@@ -15,6 +15,8 @@ export interface MosquittoOptions {
   /** TLS with certificates from both ends, by which clients are known. */
   readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string };
   readonly aclFile?: string;
+  /** Nothing is dropped for a subscriber that is slower than the publisher. */
+  readonly unlimitedQueue?: boolean;
 }
 
 const START_TIMEOUT_MS = 5_000;
@@ -70,6 +72,7 @@ export class Mosquitto {
       `user ${userInfo().username}`,
       `persistence ${options.persistence === true}`,
       `persistence_location ${folder}/`,
+      ...(options.unlimitedQueue === true ? ['max_queued_messages 0'] : []),
       'log_type error',
       'log_dest stderr',
     ];
