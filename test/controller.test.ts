@@ -1081,8 +1081,20 @@ describe('a full file system', () => {
       const isFull = () => site.statuses().at(-1)?.health?.alarms.includes('journal/undurable');
       for (let n = 0; n < 2_000 && !isFull(); n++) {
         const reason = 'x'.repeat(900);
-        site.controller.measurementAlarm({ feederId: 'F1', phase: null, alarm: `odd${n}`, standing: true, reason });
-        site.controller.measurementAlarm({ feederId: 'F1', phase: null, alarm: `odd${n}`, standing: false, reason });
+        site.controller.measurementAlarm({
+          feederId: `X${n}`,
+          phase: null,
+          alarm: 'certificateExpiry',
+          standing: true,
+          reason,
+        });
+        site.controller.measurementAlarm({
+          feederId: `X${n}`,
+          phase: null,
+          alarm: 'certificateExpiry',
+          standing: false,
+          reason,
+        });
         await turn();
         if (n % 50 === 0) await site.live(100, 1);
       }
