@@ -1081,20 +1081,9 @@ describe('a full file system', () => {
       const isFull = () => site.statuses().at(-1)?.health?.alarms.includes('journal/undurable');
       for (let n = 0; n < 2_000 && !isFull(); n++) {
         const reason = 'x'.repeat(900);
-        site.controller.measurementAlarm({
-          feederId: `X${n}`,
-          phase: null,
-          alarm: 'certificateExpiry',
-          standing: true,
-          reason,
-        });
-        site.controller.measurementAlarm({
-          feederId: `X${n}`,
-          phase: null,
-          alarm: 'certificateExpiry',
-          standing: false,
-          reason,
-        });
+        const odd = { feederId: `X${n}`, sourceId: 'meter', phase: null, alarm: 'frozen', reason } as const;
+        site.controller.measurementAlarm({ ...odd, standing: true });
+        site.controller.measurementAlarm({ ...odd, standing: false });
         await turn();
         if (n % 50 === 0) await site.live(100, 1);
       }
