@@ -299,13 +299,13 @@ describe('the thermal element', () => {
 
   test('starts cold, and operates its lead time before 100 %, between two samples', async () => {
     const result = await desk.replay(desk.configuration(heated), desk.file('heat.csv', nativeTrace(rows)));
-    expect(told(result)[1]).toBe('292.672 operate thermal L1');
+    expect(told(result)[1]).toMatch(/^292\.67\d* operate thermal L1/);
     expect(result.feeders[0]?.peakThermalPercent).toBeCloseTo(225 * (1 - Math.exp(-1140 / 600)), 1);
   });
 
   test('starts as hot as it is told', async () => {
     const trace = desk.file('heat.csv', nativeTrace(rows));
     const result = await desk.replay(desk.configuration(heated), trace, { initialThermalPercent: 50 });
-    expect(told(result)[1]).toBe('141.883 operate thermal L1');
+    expect(told(result)[1]).toMatch(/^141\.88\d* operate thermal L1/);
   });
 });
