@@ -3,7 +3,12 @@ import type { ControlSettings, ElementSettings } from './control/types.ts';
 import { type FeederSettings, type SettingsGroup, targetOf } from './feeder-settings.ts';
 
 /** `staleAfterMs` is that of the feeder's source. */
-export function controlSettings(feeder: FeederSettings, group: SettingsGroup, staleAfterMs: number): ControlSettings {
+export function controlSettings(
+  feeder: FeederSettings,
+  group: SettingsGroup,
+  staleAfterMs: number,
+  feedersAtOnce: number,
+): ControlSettings {
   const target = targetOf(feeder, group);
   return {
     group: group.name,
@@ -13,7 +18,7 @@ export function controlSettings(feeder: FeederSettings, group: SettingsGroup, st
     neutral: group.neutral,
     curtailment: group.curtailment,
     budget: group.budget,
-    caps: group.caps,
+    caps: { ...group.caps, feedersAtOnce },
     controllableA: feeder.controllableA ?? null,
     staleAfterMs,
     target: target && `${target.id} ${target.version}`,

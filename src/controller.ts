@@ -14,6 +14,7 @@ import { nextDueMs, stepAck, stepClock, stepReading, stepTime } from './control/
 import { resumeState } from './control/resume.ts';
 import type { ControlRequest, EventAction, FeederState } from './control/types.ts';
 import { type FeederReading, rounded } from './feeder.ts';
+import { HarmCaps } from './harm-caps.ts';
 import { drawAhead, newId } from './ids.ts';
 import { JoinedAlarms } from './joined-alarms.ts';
 import type { AnsweredCommand, Batch, Journal, JournalNews, NewEvent } from './journal/journal.ts';
@@ -37,6 +38,7 @@ import {
   stateWord,
   storedRequest,
   telemetryFeeder,
+  tellOthers,
   type WatchedFeeder,
   watchedFeeder,
 } from './watched-feeder.ts';
@@ -87,6 +89,7 @@ export class Controller {
   readonly #uplink: Uplink;
   readonly #newId: () => string;
   readonly #drafts: EventDraft[] = [];
+  readonly #harmCaps: HarmCaps;
   readonly #joined = new JoinedAlarms<EventDraft>();
   readonly #commands: Commands;
   readonly #telemetry: TelemetryIntervals;
@@ -125,7 +128,11 @@ export class Controller {
     this.#nextSequence = Math.max((this.#journal.lastSequence() ?? 0) + 1, Math.floor(this.#clock.wallMs()));
     const { settings, hash } = input.configuration;
     for (const feeder of settings.feeders)
-      this.#feeders.set(feeder.id, watchedFeeder(feeder, settings.sources, this.#clock.wallMs()));
+      this.#feeders.set(
+        feeder.id,
+        watchedFeeder(feeder, settings.sources, this.#clock.wallMs(), settings.caps.feedersAtOnce),
+      );
+    this.#harmCaps = new HarmCaps(settings.caps.feedersAtOnce);
     if (input.rehearse !== false) this.#rehearse();
     this.#tellOfJournal();
     this.#draft(null, 'restart', `version ${VERSION}, settings ${hash}`);
@@ -167,6 +174,7 @@ export class Controller {
     for (const reading of readings) {
       const feeder = this.#feeders.get(reading.feederId);
       if (feeder === undefined) continue;
+      tellOthers(feeder, this.#feeders.values());
       stepReading(feeder.state, feeder.control, reading, feeder.actions);
       decided ||= feeder.actions.length > 0;
       this.#telemetry.take(reading);
@@ -261,7 +269,10 @@ export class Controller {
 
   #stepTimers(): void {
     const nowMs = this.#clock.monotonicMs();
-    for (const { state, control, actions } of this.#feeders.values()) stepTime(state, control, nowMs, actions);
+    for (const feeder of this.#feeders.values()) {
+      tellOthers(feeder, this.#feeders.values());
+      stepTime(feeder.state, feeder.control, nowMs, feeder.actions);
+    }
     this.#settleSoon();
   }
 
@@ -292,7 +303,7 @@ export class Controller {
       changed.push(feeder);
       for (const action of feeder.actions.splice(0)) {
         if (action.kind === 'event') this.#draftAction(feeder, action);
-        else requests.push(this.#prepare(feeder, action));
+        else requests.push(...this.#passCaps(feeder, action));
       }
     }
     const nowMs = stopping ? Number.POSITIVE_INFINITY : this.#clock.monotonicMs();
@@ -336,6 +347,14 @@ export class Controller {
     const standing = this.#standing();
     if (standing !== this.#saidStanding) this.#uplink.sayStatus('changed');
     this.#saidStanding = standing;
+  }
+
+  /** What control decides is bounded once more; what goes beyond a cap is told of and not said. */
+  #passCaps(feeder: WatchedFeeder, request: ControlRequest): { request: OutgoingRequest; say: boolean }[] {
+    const passed = this.#harmCaps.pass(feeder.settings.id, feeder.group.caps, request);
+    if (typeof passed !== 'string') return [this.#prepare(feeder, passed)];
+    this.#draft(feeder.settings.id, 'alarm', `a ${request.action} was not said: ${passed}`, { alarm: 'harmCap' });
+    return [];
   }
 
   /** Makes the message, and settles what becomes of the request before it. */
@@ -800,6 +819,7 @@ export class Controller {
       const resumed = resumeState(state as FeederState, stamp, now);
       feeder.state = resumed.state;
       this.#resumeGroup(feeder);
+      this.#harmCaps.resume(feederId, resumed.state);
       if (resumed.state.episode !== null && feeder.latest !== null) {
         feeder.episodeId = feeder.latest.message.episodeId;
         feeder.episodeSince = feeder.latest.message.sequence;

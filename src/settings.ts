@@ -3,7 +3,7 @@
 // the judge-….ts files; configuration.ts reads the file.
 import { z } from 'zod';
 import { feeder } from './feeder-settings.ts';
-import { id } from './setting-units.ts';
+import { count, id } from './setting-units.ts';
 import { source } from './source-settings.ts';
 import { uplink } from './uplink-settings.ts';
 import { watchdog } from './watchdog-settings.ts';
@@ -21,12 +21,19 @@ const journal = z
   })
   .prefault({});
 
+const caps = z
+  .strictObject({
+    feedersAtOnce: count.default(0).describe('feeders of the substation with a limit at once; 0: no cap'),
+  })
+  .prefault({});
+
 export const settingsSchema = z
   .strictObject({
     substation: z.strictObject({ id, name: z.string().max(200).optional() }),
     uplink,
     sources: z.array(source).min(1).max(64),
     feeders: z.array(feeder).min(1).max(200),
+    caps: caps.describe('of the substation; those of a feeder are in its settings groups'),
     journal,
     watchdog,
   })

@@ -38,15 +38,23 @@ export interface WatchedFeeder {
 }
 
 /** With the group that is in force at `wallMs`. Throws when the feeder has no group or its source is not among `sources`, which the configuration's checks rule out. */
-export function watchedFeeder(settings: FeederSettings, sources: readonly SourceSettings[], wallMs = 0): WatchedFeeder {
+export function watchedFeeder(
+  settings: FeederSettings,
+  sources: readonly SourceSettings[],
+  wallMs = 0,
+  feedersAtOnce = 0,
+): WatchedFeeder {
   const source = sources.find(({ id }) => id === settings.currents.source);
   if (source === undefined) throw new Error(`feeder ${settings.id} has no source`);
   const group = groupByCalendar(settings.settings, wallMs);
-  const control = controlSettings(settings, group, staleAfterMs(source));
+  const control = controlSettings(settings, group, staleAfterMs(source), feedersAtOnce);
   const groups = new Map(
     settings.settings.map((one) => [
       one.name,
-      { group: one, control: one === group ? control : controlSettings(settings, one, staleAfterMs(source)) },
+      {
+        group: one,
+        control: one === group ? control : controlSettings(settings, one, staleAfterMs(source), feedersAtOnce),
+      },
     ]),
   );
   const state = newFeederState();
@@ -74,6 +82,14 @@ export function putInForce(feeder: WatchedFeeder, name: string, reason: string, 
   stepSettings(feeder.state, feeder.control, control, reason, nowMs, feeder.actions);
   feeder.group = next.group;
   feeder.control = control;
+}
+
+/** Tells control how many others have a limit, where the substation has a cap on that. */
+export function tellOthers(feeder: WatchedFeeder, all: Iterable<WatchedFeeder>): void {
+  if (feeder.control.caps.feedersAtOnce === 0) return;
+  let count = 0;
+  for (const other of all) if (other !== feeder && other.state.episode !== null) count += 1;
+  feeder.state.othersLimited = count;
 }
 
 /** The state of control in a word, for people. */

@@ -22,6 +22,7 @@ const WIRING = [
   'src/watched-feeder.ts',
   'src/control-settings.ts',
   'src/kept-heat.ts',
+  'src/harm-caps.ts',
   'src/headroom.js',
 ];
 /** What a shared noun may import of a folder, each with the reason in that file's head. */

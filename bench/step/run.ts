@@ -22,7 +22,7 @@ const PLAIN: ControlSettings = {
     minOffS: 0,
   },
   budget: { episodesPerYear: 4, minutesPerYear: 40, refuseBeyond: false },
-  caps: { operationsPerDay: 0, requestsPerHour: 60, deepestLevelPercent: 0, longestLeaseS: 7200 },
+  caps: { operationsPerDay: 0, requestsPerHour: 60, deepestLevelPercent: 0, longestLeaseS: 7200, feedersAtOnce: 0 },
   controllableA: { L1: 96, L2: 128, L3: 96 },
   staleAfterMs: 1100,
   target: 'TG-1 1',

@@ -8,7 +8,7 @@
 import { PHASES, type Phase } from '../feeder.ts';
 import { resetElement } from './definite-time.ts';
 import { eachElement, isAsked, isBlocked, isUrgent } from './elements.ts';
-import { JUDGED_MAX, judgeDueMs, judgeEffects, reachSource } from './reach.ts';
+import { isClosedLoop, JUDGED_MAX, judgeDueMs, judgeEffects, reachSource } from './reach.ts';
 import { deliveredA, returnA } from './relief.ts';
 import { alarm, endAlarm, limitedPhases, sayLimit, sayRelease } from './requests.ts';
 import { hasDeadPhase } from './supervision.ts';
@@ -84,6 +84,7 @@ function deepen(state: FeederState, settings: ControlSettings, nowMs: number, ou
     endAlarm(state, 'noTarget', nowMs, out);
     endAlarm(state, 'requestCap', nowMs, out);
     endAlarm(state, 'operationCap', nowMs, out);
+    endAlarm(state, 'feederCap', nowMs, out);
     return;
   }
   if (!settings.mayRequest)
@@ -133,7 +134,7 @@ function setLevels(state: FeederState, settings: ControlSettings, wants: readonl
     phase.goneA = Math.min(phase.goneA, phase.deliveredA);
     phase.atLimitA = phase.currentA + phase.goneA;
     // A test moves nothing, so there is nothing to judge.
-    const isMoving = responseTimeS > 0 && state.testUntilMs === null;
+    const isMoving = isClosedLoop(settings) && state.testUntilMs === null;
     phase.reach.judgeMs = isMoving ? nowMs + responseTimeS * 1000 : null;
   }
 }
@@ -161,16 +162,19 @@ function isCapped(
   nowMs: number,
   out: Action[],
 ): boolean {
-  const { operationsPerDay, requestsPerHour } = settings.caps;
+  const { operationsPerDay, requestsPerHour, feedersAtOnce } = settings.caps;
   const requests = nowMs < requestCapUntilMs(state, settings);
   const operations = nowMs < operationCapUntilMs(state, settings, element);
+  const feeders = feedersAtOnce > 0 && state.episode === null && state.othersLimited >= feedersAtOnce;
   // What holds it back for the budget is said by the alarm of the budget.
   const budget = !isUrgent(element) && nowMs < budgetUntilMs(state, settings, nowMs);
   if (requests) alarm(state, 'requestCap', `${requestsPerHour} requests in an hour`, nowMs, out);
   else endAlarm(state, 'requestCap', nowMs, out);
   if (operations) alarm(state, 'operationCap', `${operationsPerDay} new limits in 24 h`, nowMs, out);
   else endAlarm(state, 'operationCap', nowMs, out);
-  return requests || operations || budget;
+  if (feeders) alarm(state, 'feederCap', `${feedersAtOnce} feeders at once`, nowMs, out);
+  else endAlarm(state, 'feederCap', nowMs, out);
+  return requests || operations || feeders || budget;
 }
 
 function lengthCapMs(episode: Episode, settings: ControlSettings): number {
@@ -247,7 +251,7 @@ function releaseDueMs(state: FeederState, settings: ControlSettings): number {
 
 /** Room on every limited phase for what the step brings back: it lands under dropout, or it would be asked for again. */
 function hasHeadroom(state: FeederState, settings: ControlSettings): boolean {
-  if (settings.curtailment.responseTimeS === 0) return true;
+  if (!isClosedLoop(settings)) return true;
   const underA = isBlocked(state, 'atRisk') ? (settings.emergency?.dropoutA ?? NEVER) : settings.atRisk.dropoutA;
   for (const name of PHASES) {
     const phase = state[name];
@@ -341,7 +345,7 @@ function awaitReturn(
   const { responseTimeS } = settings.curtailment;
   phase.reach.raisedAtA = phase.currentA;
   phase.reach.raisedPercent = byPercent;
-  phase.reach.judgeMs = responseTimeS > 0 && !isTest ? nowMs + responseTimeS * 1000 : null;
+  phase.reach.judgeMs = isClosedLoop(settings) && !isTest ? nowMs + responseTimeS * 1000 : null;
 }
 
 function freePhase(phase: PhaseState, atMs: number): void {

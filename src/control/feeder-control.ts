@@ -75,6 +75,7 @@ export function newFeederState(): FeederState {
     group: null,
     groupByCommand: false,
     groupUntilMs: null,
+    othersLimited: 0,
     alarms: [],
     blocks: [],
     testUntilMs: null,

@@ -47,6 +47,11 @@ export function newReach(): Reach {
   };
 }
 
+/** Whether the current is expected to answer to requests: not on the bench, and not in a recording. */
+export function isClosedLoop({ curtailment, isOpenLoop }: ControlSettings): boolean {
+  return curtailment.responseTimeS > 0 && isOpenLoop !== true;
+}
+
 /** Where the amperes come from, for people; null where nobody knows any. */
 export type ReachSource = 'set' | 'acknowledged' | 'measured' | null;
 
@@ -54,13 +59,13 @@ export type ReachSource = 'set' | 'acknowledged' | 'measured' | null;
 export function movableA({ reach }: PhaseState, settings: ControlSettings, name: Phase): number | null {
   const { ackA, learnedA, learnedAtAckA } = reach;
   const saidA = ackA ?? settings.controllableA?.[name] ?? null;
-  if (learnedA === null || settings.curtailment.responseTimeS === 0) return bounded(settings, saidA);
+  if (learnedA === null || !isClosedLoop(settings)) return bounded(settings, saidA);
   if (ackA === null) return bounded(settings, learnedA);
   return bounded(settings, learnedAtAckA ? (learnedA * ackA) / learnedAtAckA : Math.min(learnedA, ackA));
 }
 
 export function reachSource({ reach }: PhaseState, settings: ControlSettings, name: Phase): ReachSource {
-  if (reach.learnedA !== null && settings.curtailment.responseTimeS > 0) return 'measured';
+  if (reach.learnedA !== null && isClosedLoop(settings)) return 'measured';
   if (reach.ackA !== null) return 'acknowledged';
   return settings.controllableA?.[name] ? 'set' : null;
 }

@@ -2,7 +2,7 @@
 // delay), so what earlier requests still owe counts as coming; a level is what the wanted relief leaves of what
 // requests can move. All amperes are per phase.
 import type { Phase } from '../feeder.ts';
-import { movableA } from './reach.ts';
+import { isClosedLoop, movableA } from './reach.ts';
 import type { ControlSettings, PhaseState } from './types.ts';
 
 /**
@@ -31,7 +31,7 @@ export function promisedA(phase: PhaseState, settings: ControlSettings, name: Ph
 export function deliveredA(phase: PhaseState, settings: ControlSettings, name: Phase, nowMs: number): number {
   const { responseTimeS } = settings.curtailment;
   // With the closed loop off a recorded or injected current does not fall when asked.
-  if (responseTimeS === 0) return 0;
+  if (!isClosedLoop(settings)) return 0;
   if (phase.isJudged) return phase.deliveredA;
   const share = Math.min(1, Math.max(0, nowMs - phase.deliveredSinceMs) / (responseTimeS * 1000));
   const wholeA = promisedA(phase, settings, name);
@@ -64,7 +64,7 @@ export function levelFor(settings: ControlSettings, controllableA: number | null
  * for as long as the energy that it has held back lasts. Cars that would have finished by now have not.
  */
 export function returnA(phase: PhaseState, settings: ControlSettings, name: Phase, levelPercent: number): number {
-  if (settings.curtailment.responseTimeS === 0 || levelPercent <= phase.levelPercent) return 0;
+  if (!isClosedLoop(settings) || levelPercent <= phase.levelPercent) return 0;
   const canA = movableA(phase, settings, name);
   const { returnedA } = phase.reach;
   if (canA !== null || returnedA !== null)

@@ -39,6 +39,8 @@ interface CapSettings {
   readonly requestsPerHour: number;
   readonly deepestLevelPercent: number;
   readonly longestLeaseS: number;
+  /** Of the whole substation. */
+  readonly feedersAtOnce: number;
 }
 
 /**
@@ -90,6 +92,8 @@ export interface ControlSettings extends ElementSettings {
   readonly staleAfterMs: number;
   /** The chargers that requests of this group reach, in a word; null for none. */
   readonly target?: string | null;
+  /** The current does not answer to requests, as in a recording: no effect is judged, learned or expected. */
+  readonly isOpenLoop?: boolean;
   /** False where the feeder has no target group: it alarms, and asks for nothing. */
   readonly mayRequest: boolean;
 }
@@ -246,6 +250,8 @@ export interface FeederState {
   group: string | null;
   groupByCommand: boolean;
   groupUntilMs: number | null;
+  /** How many other feeders of the substation have a limit: for whoever steps several feeders to say. */
+  othersLimited: number;
   /** Alarms that are standing. */
   alarms: AlarmName[];
   /** What an operator has blocked, each until its own end. */
@@ -281,8 +287,8 @@ export type ControlCommand =
 
 /**
  * `reinforce`: an episode reached its longest time. `lapsed`: a limit ended because it could not be refreshed.
- * `requestCap`, `operationCap`: a limit is wanted and a cap holds it back. `noTarget`: an element operated on a feeder
- * that has nobody to ask. `noEffect`: a limit moved nothing and was released. `budgetNear`, `budget`: customers' minutes
+ * `requestCap`, `operationCap`, `feederCap`: a limit is wanted and a cap holds it back. `noTarget`: an element operated
+ * on a feeder that has nobody to ask. `noEffect`: a limit moved nothing and was released. `budgetNear`, `budget`: customers' minutes
  * or episodes of the year are nearly or wholly spent. `thermalAlarm`: the heat of a phase is at or above `alarmPercent`.
  */
 export type AlarmName =
@@ -293,6 +299,7 @@ export type AlarmName =
   | 'lapsed'
   | 'requestCap'
   | 'operationCap'
+  | 'feederCap'
   | 'noTarget'
   | 'thermalAlarm'
   | 'phaseDead'

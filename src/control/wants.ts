@@ -3,7 +3,7 @@
 // lets one go is known beforehand, so the outcome does not depend on when anybody looks.
 import { type Element, PHASES, type Phase } from '../feeder.ts';
 import { type Ask, askOf, byUrgency, isUrgent } from './elements.ts';
-import { JUDGED_MAX, movableA } from './reach.ts';
+import { isClosedLoop, JUDGED_MAX, movableA } from './reach.ts';
 import { deepestPercent, deliveredA, levelFor, permittedLevel, promisedA } from './relief.ts';
 import { HOUR_MS } from './requests.ts';
 import type { ControlSettings, FeederState, PhaseState } from './types.ts';
@@ -24,14 +24,13 @@ export function wantOf(state: FeederState, settings: ControlSettings, name: Phas
   const phase = state[name];
   const ask = openAsk(state, settings, name);
   if (ask === null || nowMs < askDueMs(phase, settings, name, ask)) return null;
-  const { responseTimeS } = settings.curtailment;
   const neededA = deliveredA(phase, settings, name, nowMs) + ask.overDropoutA;
   let reductionA = Math.max(phase.reductionA, neededA);
   const canA = movableA(phase, settings, name);
   let levelPercent = levelFor(settings, canA, reductionA);
   const leastPercent = leastDeeper(state, settings, phase);
   // Where nobody knows what can be moved, a pickup in a release goes back one step instead of all the way.
-  const oneStep = !isUrgent(ask.element) && !canA && responseTimeS > 0 && isReleasing(state);
+  const oneStep = !isUrgent(ask.element) && !canA && isClosedLoop(settings) && isReleasing(state);
   const isMore = neededA > phase.reductionA || isReleasing(state);
   if ((isMore && leastPercent < levelPercent) || (oneStep && phase.levelPercent < 100)) {
     reductionA = Math.max(reductionA, (phase.reductionA * (100 - leastPercent)) / (100 - phase.levelPercent));
@@ -117,7 +116,7 @@ function openAsk(state: FeederState, settings: ControlSettings, name: Phase): As
  */
 function askDueMs(phase: PhaseState, settings: ControlSettings, name: Phase, ask: Ask): number {
   const responseMs = settings.curtailment.responseTimeS * 1000;
-  if (phase.levelPercent === 100 || responseMs === 0 || phase.isJudged) return AT_ONCE;
+  if (phase.levelPercent === 100 || !isClosedLoop(settings) || phase.isJudged) return AT_ONCE;
   const wholeA = promisedA(phase, settings, name);
   if (wholeA < phase.reductionA) return AT_ONCE;
   const isNew = ask.urgentSinceMs !== null && ask.urgentSinceMs > phase.deliveredSinceMs;
@@ -131,9 +130,9 @@ function askDueMs(phase: PhaseState, settings: ControlSettings, name: Phase, ask
 
 /** The least change that is worth a request: one percent, or in a release the last step back. */
 function leastDeeper(state: FeederState, settings: ControlSettings, phase: PhaseState): number {
-  const { responseTimeS, releaseStepPercent } = settings.curtailment;
+  const { releaseStepPercent } = settings.curtailment;
   // With the closed loop off no effect is judged, so what the current calls for is all there is to say.
-  if (responseTimeS === 0) return 100;
+  if (!isClosedLoop(settings)) return 100;
   const stepPercent = isReleasing(state) && phase.levelPercent < 100 ? releaseStepPercent : 1;
   return permittedLevel(settings, phase.levelPercent - stepPercent);
 }

@@ -5,12 +5,15 @@
 // may be given per phase (`good,bad,good`). `does` lists the actions in order, each with its own time where that is
 // not the row's (`refresh@35`). A column `N_A` may follow L3_A. With `-` for the currents the quality may also be a
 // command: `block:600`, `block:600:now`, `block:600:atRisk`, `unblock`, `release`, `release:now`, `test:600`, `test:off`,
-// `group:other` (the group whose settings begin with `other`). After a quality `+L1+L2` names the phases that feed back. A trace that fails is printed whole, as it really went, in the same form.
+// `group:other` (the group whose settings begin with `other`). After a quality `+L1+L2` names the phases that feed back.
+// Or an acknowledgement: `ack:dispatched`, `ack:partial:6of10` (devices), `ack:dispatched:60A` (on every phase). A trace that fails is printed whole, as it really went, in the same form.
 import { readFileSync } from 'node:fs';
+import type { ControlAck } from '../../src/control/acks.ts';
 import { eachElement } from '../../src/control/elements.ts';
 import {
   newFeederState,
   nextDueMs,
+  stepAck,
   stepClock,
   stepCommand,
   stepReading,
@@ -74,6 +77,7 @@ const DEFAULTS = {
   requestsPerHour: '0',
   deepestLevelPercent: '0',
   longestLeaseS: '7200',
+  feedersAtOnce: '0',
   /** One number for every phase, `96/128/96`, or `unknown`. */
   controllableA: 'unknown',
   staleAfterS: '60',
@@ -92,7 +96,15 @@ const WITH_NEUTRAL = ['t_s', 'L1_A', 'L2_A', 'L3_A', 'N_A', 'quality', 'state', 
 interface Row {
   readonly cells: readonly string[];
   readonly atMs: number;
-  readonly input: ControlReading | ControlCommand | 'time' | 'clock' | 'restart' | 'group:other' | 'group:test';
+  readonly input:
+    | ControlReading
+    | ControlCommand
+    | ControlAck
+    | 'time'
+    | 'clock'
+    | 'restart'
+    | 'group:other'
+    | 'group:test';
 }
 
 export interface Trace {
@@ -161,6 +173,7 @@ export function runTrace(
     state = between(state, settings, atMs, out);
     if (input === 'clock') stepClock(state, settings, atMs, out);
     else if (input === 'time' || input === 'restart') stepTime(state, settings, atMs, out);
+    else if (typeof input === 'object' && 'status' in input) stepAck(state, settings, input, atMs, out);
     else if (input === 'group:other' || input === 'group:test') {
       const after = input === 'group:other' ? other : first;
       stepSettings(state, settings, after, 'by command', atMs, out);
@@ -237,7 +250,10 @@ function readRow(line: string, columns: readonly string[], file: string): Row {
   if (cells.length !== columns.length || Number.isNaN(atMs)) throw new Error(`${file}: row "${line}"`);
   if (L1 === '-' && L2 === '-' && L3 === '-' && quality !== 'bad') {
     if (quality === 'group:other' || quality === 'group:test') return { cells, atMs, input: quality };
-    const input = quality === 'clock' || quality === 'restart' ? quality : (command(quality, atMs) ?? 'time');
+    const input =
+      quality === 'clock' || quality === 'restart'
+        ? quality
+        : (command(quality, atMs) ?? acknowledgement(quality) ?? 'time');
     return { cells, atMs, input };
   }
   const [qualities = '', ...exporting] = quality.split('+');
@@ -258,6 +274,15 @@ function command(text: string, atMs: number): ControlCommand | null {
   if (action === 'release') return { action, immediate };
   if (action === 'test') return { action: 'testMode', untilMs: words.includes('off') ? null : untilMs };
   return null;
+}
+
+function acknowledgement(text: string): ControlAck | null {
+  const [word, status = '', more = ''] = text.split(':');
+  if (word !== 'ack') return null;
+  const devices = /^(\d+)of(\d+)$/.exec(more);
+  if (devices !== null) return { status, devices: { targeted: Number(devices[2]), acknowledged: Number(devices[1]) } };
+  const currentA = Number(more.replace('A', ''));
+  return more === '' ? { status } : { status, controllableA: { L1: currentA, L2: currentA, L3: currentA } };
 }
 
 function input(currentText: string, quality: string): ConductorInput {
@@ -341,6 +366,7 @@ function settingsOf(values: Record<SettingName, string>, file: string): ControlS
       requestsPerHour: number('requestsPerHour'),
       deepestLevelPercent: number('deepestLevelPercent'),
       longestLeaseS: number('longestLeaseS'),
+      feedersAtOnce: number('feedersAtOnce'),
     },
     controllableA: values.controllableA === 'unknown' ? null : { L1: c1, L2: c2, L3: c3 },
     staleAfterMs: number('staleAfterS') * 1000,
