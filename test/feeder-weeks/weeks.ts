@@ -107,7 +107,7 @@ export function runWeek({ name, rows, peakA }: Week, ratingPercent: number): Wee
     limitedMinutes: limitedMinutes(actions),
     overMinutes,
     changes: requests.filter(({ action }) => action !== 'refresh').length,
-    opposite: oppositeChanges(requests),
+    opposite: oppositeChanges(actions),
   };
 }
 
@@ -130,11 +130,16 @@ function limitedMinutes(actions: readonly Action[]): number {
   return total;
 }
 
-function oppositeChanges(requests: readonly ControlRequest[]): number {
+function oppositeChanges(actions: readonly Action[]): number {
   let count = 0;
   let levels: ControlRequest['levelPercent'] = {};
   let last: { readonly atMs: number; readonly up: boolean } | null = null;
-  for (const request of requests) {
+  for (const request of actions) {
+    if (request.kind === 'event') {
+      // What has lapsed stands no longer; a new limit is no change of the old one.
+      if (request.type === 'alarm' && request.alarm === 'lapsed') levels = {};
+      continue;
+    }
     const next = request.action === 'release' ? {} : request.levelPercent;
     const deeper = PHASES.some((phase) => (next[phase] ?? 100) < (levels[phase] ?? 100));
     const shallower = PHASES.some((phase) => (next[phase] ?? 100) > (levels[phase] ?? 100));
