@@ -9,12 +9,10 @@ import { decodeBatch, encodeBatch, type WrittenBatch } from './written-batch.ts'
 
 /**
  * The row never changes its length (migrations.ts makes it), so SQLite overwrites in place and only the pages whose
- * content is new. A request takes some 5 kB; a turn that decides more than fits goes into the tables directly.
+ * content is new. A request takes some 7 kB; a turn that decides more than fits goes into the tables directly.
  */
 const ROW_BYTES = 16_000;
 const LENGTH_BYTES = 4;
-/** A character takes at most this many bytes in UTF-8. */
-const BYTES_PER_CHARACTER = 3;
 
 export class Ahead {
   readonly #put: Database.Statement;
@@ -34,7 +32,7 @@ export class Ahead {
   /** One transaction, on stable storage when it returns true; false when the batch is too long. */
   write(batch: WrittenBatch): boolean {
     const text = encodeBatch(batch);
-    if (text.length * BYTES_PER_CHARACTER > ROW_BYTES - LENGTH_BYTES) return false;
+    if (Buffer.byteLength(text) > ROW_BYTES - LENGTH_BYTES) return false;
     this.#row.writeUInt32BE(this.#row.write(text, LENGTH_BYTES), 0);
     this.#put.run(this.#row);
     return true;
@@ -47,7 +45,8 @@ export class Ahead {
   }
 }
 
-function readAhead(db: Database.Database): WrittenBatch | null {
+/** The batch in the row of `db`; null where there is none. */
+export function readAhead(db: Database.Database): WrittenBatch | null {
   const row = db.prepare('SELECT body FROM ahead').pluck().get() as Buffer;
   const length = row.readUInt32BE(0);
   return length === 0 ? null : decodeBatch(row.toString('utf8', LENGTH_BYTES, LENGTH_BYTES + length));

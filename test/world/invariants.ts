@@ -2,6 +2,7 @@
 // handed to the broker's connection, against the journal as a connection of its own reads it from the disk.
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { readAhead } from '../../src/journal/ahead.ts';
 import type { Batch, StoredEvent } from '../../src/journal/journal.ts';
 import { verifyEvents } from '../../src/journal/reader.ts';
 import { type Ack, type Curtailment, curtailmentSchema, type Event, eventSchema } from '../../src/messages.ts';
@@ -54,11 +55,13 @@ export class Invariants {
     this.#db = db;
     this.#select = prepare(db);
     for (const requestId of this.#kept) {
-      if (this.#select.request.get(requestId) === undefined)
+      if (this.#request(requestId) === undefined)
         throw new Breach(`lost in a crash: request ${requestId} was committed`);
     }
     const { last } = this.#select.lastEvent.get() as { last: number | null };
-    if ((last ?? 0) < this.#keptEvent) throw new Breach(`lost in a crash: event ${this.#keptEvent} was committed`);
+    const ahead = readAhead(db)?.events.at(-1)?.sequence ?? 0;
+    if (Math.max(last ?? 0, ahead) < this.#keptEvent)
+      throw new Breach(`lost in a crash: event ${this.#keptEvent} was committed`);
     this.#kept = [];
     const { broken } = verifyEvents(folder);
     if (broken !== null) throw new Breach(`the chain of events is broken at ${broken}`);
@@ -101,7 +104,7 @@ export class Invariants {
   confirmed({ topic, payload }: Message, { isFailing }: Moment): void {
     if (!topic.endsWith('/ack') || isFailing) return;
     const { requestId, sequence, status } = JSON.parse(payload) as Ack;
-    if (this.#sql().request.get(requestId) === undefined) return;
+    if (this.#request(requestId) === undefined) return;
     const isKept = this.#sql().ack.get(requestId, sequence, status) !== undefined;
     if (!isKept) throw new Breach(`confirmed and not kept: ${payload}`);
   }
@@ -133,7 +136,7 @@ export class Invariants {
 
   /** A request is on the disk, as it is said and as said, before it is said. */
   #durable(message: Curtailment, payload: string, isUndurable: boolean): void {
-    const row = this.#sql().request.get(message.requestId) as RequestRow | undefined;
+    const row = this.#request(message.requestId);
     if (isUndurable) return;
     if (row === undefined) {
       if (this.undurable.has(message.requestId)) return;
@@ -213,6 +216,14 @@ export class Invariants {
   /** How many there were, for the summary. */
   counts() {
     return { requests: this.#bodies.size, events: this.#nextEvent - 1, episodes: this.#limited.size };
+  }
+
+  /** As the tables have it, or the row that waits to be brought into them. */
+  #request(requestId: string): RequestRow | undefined {
+    const row = this.#sql().request.get(requestId) as RequestRow | undefined;
+    if (row !== undefined || this.#db === null) return row;
+    const ahead = readAhead(this.#db)?.requests.find((request) => request.requestId === requestId);
+    return ahead && { body: ahead.body, offered: ahead.offered ? 1 : 0, withheld: ahead.withheld };
   }
 
   #sql(): ReturnType<typeof prepare> {
