@@ -297,7 +297,7 @@ function waysOf(actions: readonly Action[]): { request: ControlRequest; way: Way
   return ways;
 }
 
-const isAsked = ({ reason }: ControlRequest) => / on L\d($|;)/.test(reason);
+const isAsked = ({ reason }: ControlRequest) => / on (?:L\d|N)($|;)/.test(reason);
 const isClock = (request: ControlRequest) => request.reason === 'the wall clock was stepped';
 
 test('no limit without a usable reading over dropout behind it, and none on a feeder without a target group', () => {
