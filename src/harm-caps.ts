@@ -61,8 +61,10 @@ export class HarmCaps {
       const broken = this.#broken(feederId, caps, request, asked, isFirst);
       if (broken !== null) return broken;
     }
-    if (!isRepeat) asked.requestTimesMs = [...asked.requestTimesMs.filter((thenMs) => atMs < thenMs + HOUR_MS), atMs];
-    if (isFirst) asked.operationTimesMs = [...asked.operationTimesMs.filter((thenMs) => atMs < thenMs + DAY_MS), atMs];
+    if (!isRepeat && caps.requestsPerHour > 0)
+      asked.requestTimesMs = [...asked.requestTimesMs.filter((thenMs) => atMs < thenMs + HOUR_MS), atMs];
+    if (isFirst && caps.operationsPerDay > 0)
+      asked.operationTimesMs = [...asked.operationTimesMs.filter((thenMs) => atMs < thenMs + DAY_MS), atMs];
     asked.levelPercent = request.levelPercent;
     asked.endMs = request.endMs;
     return request;

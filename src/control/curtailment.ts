@@ -95,7 +95,7 @@ function deepen(state: FeederState, settings: ControlSettings, nowMs: number, ou
   const { element, conductor, pickupA, pickedUpMs } = worst.ask;
   const trigger: Trigger = { element, phase: conductor, pickupA, pickedUpMs };
   if (state.episode === null) {
-    countOperation(state, nowMs);
+    countOperation(state, settings, nowMs);
     state.episode = beginEpisode(trigger, worst.ask.operatedMs, nowMs);
   }
   const { episode } = state;

@@ -93,8 +93,9 @@ export function operationCapUntilMs(state: FeederState, settings: ControlSetting
   return oldestMs === undefined ? AT_ONCE : oldestMs + DAY_MS;
 }
 
-/** Notes a first limit for the daily cap, which needs no more than the last day's. */
-export function countOperation(state: FeederState, nowMs: number): void {
+/** Notes a first limit for the daily cap, which needs no more than the last day's; without the cap nothing grows. */
+export function countOperation(state: FeederState, { caps }: ControlSettings, nowMs: number): void {
+  if (caps.operationsPerDay === 0) return;
   state.operationTimesMs = [...state.operationTimesMs.filter((thenMs) => nowMs < thenMs + DAY_MS), nowMs];
 }
 
