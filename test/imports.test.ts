@@ -23,6 +23,12 @@ const WIRING = [
   'src/control-settings.ts',
   'src/kept-heat.ts',
   'src/harm-caps.ts',
+  'src/event-book.ts',
+  'src/requests.ts',
+  'src/acknowledgements.ts',
+  'src/group-in-force.ts',
+  'src/resume-feeders.ts',
+  'src/status-report.ts',
   'src/headroom.js',
 ];
 /** What a shared noun may import of a folder, each with the reason in that file's head. */

@@ -1,0 +1,99 @@
+// What becomes of the head end's acknowledgements: kept before the broker is told that they were taken, judged against
+// the request in force, handed to control, and an alarm where the head end says no, contradicts itself or says nothing.
+import { AckWatch } from './ack-watch.ts';
+import type { Clock } from './clock.ts';
+import { stepAck } from './control/feeder-control.ts';
+import type { EventBook } from './event-book.ts';
+import type { Keeper } from './keeper.ts';
+import type { Log } from './log.ts';
+import type { Ack, Curtailment } from './messages.ts';
+import type { StandingAlarms } from './standing-alarms.ts';
+import type { WatchedFeeder } from './watched-feeder.ts';
+
+type AckAlarm = 'noAck' | 'rejected' | 'failed' | 'notApplied';
+
+export interface AcknowledgementsInput {
+  readonly feeders: ReadonlyMap<string, WatchedFeeder>;
+  readonly keeper: Keeper;
+  readonly book: EventBook;
+  readonly alarms: StandingAlarms;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Something is to be kept and said. */
+  readonly changed: () => void;
+  readonly taken: (ack: Ack) => void;
+}
+
+export class Acknowledgements {
+  readonly #input: AcknowledgementsInput;
+  readonly #watch = new AckWatch();
+  /** What is wrong with a feeder's acknowledgements, until a better one comes. */
+  readonly #standing = new Map<string, AckAlarm>();
+
+  constructor(input: AcknowledgementsInput) {
+    this.#input = input;
+  }
+
+  take(ack: Ack, feederId: string): void {
+    const { feeders, keeper, book, clock, log, changed, taken } = this.#input;
+    const { requestId, sequence, status, reason } = ack;
+    const body = JSON.stringify(ack);
+    const outcome = keeper.keep((journal) =>
+      journal.keepAck({ feederId, requestId, sequence, status, body }, clock.wallMs()),
+    );
+    if (outcome === 'repeated') return;
+    if (outcome === 'unknown')
+      return log.warn({ feederId, requestId, status }, 'acknowledgement of an unknown request');
+    const feeder = feeders.get(feederId);
+    const verdict = this.#watch.judge(feederId, feeder?.latest?.message ?? null, ack);
+    if (verdict === 'contradicts') {
+      book.add(feederId, 'alarm', `${status} after an end`, { alarm: 'contradictoryAck', requestId });
+      changed();
+    } else if (verdict === 'good') this.#judged(feederId, status, requestId, reason ?? 'no reason given');
+    if (verdict !== 'contradicts' && feeder?.episodeId != null && sequence >= feeder.episodeSince) {
+      stepAck(feeder.state, feeder.control, ack, clock.monotonicMs(), feeder.actions);
+      changed();
+    }
+    log.info({ feederId, requestId, status }, 'ack');
+    taken(ack);
+  }
+
+  /** After every repeat. */
+  missing({ feederId, requestId, episodeId }: Curtailment): void {
+    this.#raise(feederId, 'noAck', 'no acknowledgement after three repeats', { requestId, episodeId });
+  }
+
+  /** Once a second: limits that were taken on and have not been applied in their time. */
+  watch(): void {
+    for (const [feederId, { latest, group }] of this.#input.feeders) {
+      const { responseTimeS } = group.curtailment;
+      const wallMs = this.#input.clock.wallMs();
+      if (latest === null || !this.#watch.isOverdue(feederId, latest.message, responseTimeS, wallMs)) continue;
+      const { requestId, episodeId } = latest.message;
+      this.#raise(feederId, 'notApplied', `not applied within responseTimeS ${responseTimeS}`, {
+        requestId,
+        episodeId,
+      });
+    }
+  }
+
+  /** A bad one raises an alarm, a better one ends it; that something was taken on does not mean that it was done. */
+  #judged(feederId: string, status: Ack['status'], requestId: string, reason: string): void {
+    const standing = this.#standing.get(feederId);
+    if (status === 'rejected' || status === 'failed') return this.#raise(feederId, status, reason, { requestId });
+    if (standing === undefined || (standing === 'notApplied' && status === 'dispatched')) return;
+    const { book, alarms, changed } = this.#input;
+    this.#standing.delete(feederId);
+    alarms.set('acks', feederId, null);
+    book.add(feederId, 'alarmEnd', `acknowledged as ${status}`, { alarm: standing, requestId });
+    changed();
+  }
+
+  #raise(feederId: string, alarm: AckAlarm, reason: string, about: { requestId: string; episodeId?: string }): void {
+    const { book, alarms, changed } = this.#input;
+    this.#standing.set(feederId, alarm);
+    alarms.set('acks', feederId, `${feederId}/${alarm}`);
+    book.add(feederId, 'alarm', reason, { alarm, ...about });
+    changed();
+  }
+}

@@ -1,0 +1,145 @@
+// From a decision of control to the message that the head end gets: bounded by the caps once more, numbered, bound to
+// its episode and to the request before it. A request that no broker was ever given and never will be is told of as
+// an event, so that the head end knows every number.
+import type { Clock } from './clock.ts';
+import type { ControlRequest } from './control/types.ts';
+import type { EventBook } from './event-book.ts';
+import { rounded } from './feeder.ts';
+import type { HarmCaps } from './harm-caps.ts';
+import type { Curtailment } from './messages.ts';
+import { expiresWallMs, requestMessage } from './request-message.ts';
+import type { OutgoingRequest } from './uplink/delivery.ts';
+import type { WatchedFeeder } from './watched-feeder.ts';
+
+export interface RequestsInput {
+  readonly substationId: string;
+  readonly settingsHash: string;
+  readonly firstSequence: number;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  readonly harmCaps: HarmCaps;
+  readonly book: EventBook;
+  /** Whether a broker can be given something now. */
+  readonly isUp: () => boolean;
+  /** The uplink is not to say what it has of this feeder. */
+  readonly withhold: (feederId: string) => void;
+}
+
+/** `say` is false for a request that is born withheld. */
+export interface MadeRequest {
+  readonly request: OutgoingRequest;
+  readonly say: boolean;
+}
+
+export class Requests {
+  readonly #input: RequestsInput;
+  readonly #withheld: { requestId: string; why: 'superseded' | 'expired' }[] = [];
+  #nextSequence: number;
+
+  constructor(input: RequestsInput) {
+    this.#input = input;
+    this.#nextSequence = input.firstSequence;
+  }
+
+  /** What control decides is bounded once more; what goes beyond a cap is told of, and gives null. */
+  make(feeder: WatchedFeeder, decided: ControlRequest): MadeRequest | null {
+    const { harmCaps, book } = this.#input;
+    const passed = harmCaps.pass(feeder.settings.id, feeder.group.caps, decided);
+    if (typeof passed !== 'string') return this.#prepare(feeder, passed);
+    book.add(feeder.settings.id, 'alarm', `a ${decided.action} was not said: ${passed}`, { alarm: 'harmCap' });
+    return null;
+  }
+
+  /** A request that was never given to a broker and never will be is still told of, as an event. */
+  withhold(feeder: WatchedFeeder, request: OutgoingRequest, why: 'superseded' | 'expired'): void {
+    const { message } = request;
+    this.#withheld.push({ requestId: message.requestId, why });
+    if (feeder.latest === request) feeder.latest = null;
+    this.#input.book.add(feeder.settings.id, message.action, `${why} before it could be sent`, {
+      levelPercent: message.levelPercent,
+      requestId: message.requestId,
+      episodeId: message.episodeId,
+      historical: true,
+      request: message,
+    });
+  }
+
+  get hasWithheld(): boolean {
+    return this.#withheld.length > 0;
+  }
+
+  /** Those withheld since the last time, for the journal. */
+  takeWithheld(): { requestId: string; why: 'superseded' | 'expired' }[] {
+    return this.#withheld.splice(0);
+  }
+
+  /** Everything from now on is newer than `sequence`; false where it is already. */
+  passBy(sequence: number): boolean {
+    if (sequence < this.#nextSequence) return false;
+    this.#nextSequence = sequence + 1;
+    return true;
+  }
+
+  /** Makes the message, and settles what becomes of the request before it. */
+  #prepare(feeder: WatchedFeeder, request: ControlRequest): MadeRequest {
+    const { substationId, settingsHash, clock, newId, isUp } = this.#input;
+    const { latest } = feeder;
+    const nowMs = clock.monotonicMs();
+    if (feeder.episodeId === null) {
+      feeder.episodeId = newId();
+      feeder.episodeSince = this.#nextSequence;
+    }
+    const { episodeId } = feeder;
+    if (latest !== null && !latest.offered) {
+      this.withhold(feeder, latest, 'superseded');
+      this.#input.withhold(feeder.settings.id);
+    }
+    // A head end that never heard of this episode is told of it as a limit, and of its end not at all.
+    const heard = feeder.lastOffered !== null;
+    const action = request.action === 'refresh' && (!heard || feeder.isLimitUnsure) ? 'limit' : request.action;
+    const say = request.action !== 'release' || heard;
+    const message = requestMessage(
+      { ...request, action },
+      {
+        substationId,
+        feeder: feeder.settings,
+        group: feeder.groups.get(request.group)?.group ?? feeder.group,
+        settingsHash,
+        requestId: newId(),
+        sequence: this.#nextSequence++,
+        episodeId,
+        supersedes: feeder.lastOffered,
+        wallOffsetMs: clock.wallMs() - nowMs,
+        nowMs,
+        clockSynchronised: clock.synchronised(),
+      },
+    );
+    const offered = say && isUp();
+    const outgoing = { message, payload: JSON.stringify(message), expiresWallMs: expiresWallMs(message), offered };
+    // A request that is born withheld is told of by its event, and by nothing else.
+    feeder.latest = say ? outgoing : null;
+    if (offered) feeder.lastOffered = message.requestId;
+    this.#tell(feeder, message, request.reason, say);
+    if (request.action === 'release') endEpisode(feeder);
+    return { request: outgoing, say };
+  }
+
+  #tell(feeder: WatchedFeeder, message: Curtailment, reason: string, say: boolean): void {
+    const { element, phase } = message.trigger;
+    this.#input.book.add(feeder.settings.id, message.action, reason, {
+      element,
+      phase,
+      currentA: rounded(feeder.state[phase].currentA),
+      levelPercent: message.levelPercent,
+      requestId: message.requestId,
+      episodeId: message.episodeId,
+      ...(!say && { historical: true, request: message }),
+    });
+  }
+}
+
+/** The next request begins an episode of its own. */
+export function endEpisode(feeder: WatchedFeeder): void {
+  feeder.episodeId = null;
+  feeder.lastOffered = null;
+}

@@ -1,0 +1,56 @@
+// Puts the feeders back where the journal ends: state with the time away, heat, settings group, episode and the
+// request that stood.
+import { resumeState } from './control/resume.ts';
+import type { FeederState } from './control/types.ts';
+import type { EventBook } from './event-book.ts';
+import { resumeGroup } from './group-in-force.ts';
+import type { HarmCaps } from './harm-caps.ts';
+import type { Journal } from './journal/journal.ts';
+import type { Keeper } from './keeper.ts';
+import { takeHeat } from './kept-heat.ts';
+import type { Requests } from './requests.ts';
+import { outgoingRequest, type WatchedFeeder } from './watched-feeder.ts';
+
+export interface ResumeInput {
+  readonly feeders: ReadonlyMap<string, WatchedFeeder>;
+  readonly journal: Journal;
+  readonly keeper: Keeper;
+  readonly harmCaps: HarmCaps;
+  readonly requests: Requests;
+  readonly book: EventBook;
+}
+
+/** Gives the ids of the requests that have been acknowledged. */
+export function resumeFeeders({ feeders, journal, keeper, harmCaps, requests, book }: ResumeInput): Set<string> {
+  const acked = new Set<string>();
+  const now = keeper.stamp();
+  for (const stored of journal.latestRequests()) {
+    const feeder = feeders.get(stored.feederId);
+    if (stored.ackStatus !== null) acked.add(stored.requestId);
+    if (feeder !== undefined && stored.withheld === null) feeder.latest = outgoingRequest(stored);
+  }
+  const heat = keeper.attempt((kept) => kept.heat()) ?? null;
+  for (const { feederId, state, stamp } of journal.states()) {
+    const feeder = feeders.get(feederId);
+    if (feeder === undefined) continue;
+    takeHeat(state as FeederState, feederId, stamp, heat);
+    const resumed = resumeState(state as FeederState, stamp, now);
+    feeder.state = resumed.state;
+    resumeGroup(feeder, now.monotonicMs);
+    harmCaps.resume(feederId, resumed.state);
+    if (resumed.state.episode !== null && feeder.latest !== null) {
+      const { requestId, supersedes, episodeId, sequence, action } = feeder.latest.message;
+      feeder.episodeId = episodeId;
+      feeder.episodeSince = sequence;
+      feeder.lastOffered = feeder.latest.offered ? requestId : supersedes;
+      feeder.isLimitUnsure = action === 'limit' && !acked.has(requestId);
+    }
+    if (resumed.lost !== null) book.add(feederId, 'restart', resumed.lost);
+    // A limit that is over, by time or because nobody knows how long the stop was, is not said again.
+    if (resumed.state.episode === null && feeder.latest !== null && feeder.latest.message.action !== 'release') {
+      if (!feeder.latest.offered) requests.withhold(feeder, feeder.latest, 'expired');
+      feeder.latest = null;
+    }
+  }
+  return acked;
+}
