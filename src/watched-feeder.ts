@@ -1,7 +1,7 @@
 // One feeder as the controller carries it: its settings in the form that control takes, the state of control, and
 // where the conversation about it stands.
 import { isoTime } from './clock.ts';
-import { eachElement } from './control/elements.ts';
+import { someElement } from './control/elements.ts';
 import { newFeederState, stepSettings } from './control/feeder-control.ts';
 import type { Action, ControlSettings, FeederState } from './control/types.ts';
 import { controlSettings } from './control-settings.ts';
@@ -95,10 +95,8 @@ export function tellOthers(feeder: WatchedFeeder, all: Iterable<WatchedFeeder>):
 /** The state of control in a word, for people. */
 export function stateWord(state: FeederState): string {
   if (state.blind) return 'blind';
-  const statuses: string[] = [];
-  eachElement(state, ({ status }) => statuses.push(status));
-  if (state.episode !== null) return statuses.includes('operated') ? 'curtailing' : 'droppingOut';
-  return statuses.includes('pickedUp') ? 'pickingUp' : 'normal';
+  if (state.episode !== null) return someElement(state, 'operated') ? 'curtailing' : 'droppingOut';
+  return someElement(state, 'pickedUp') ? 'pickingUp' : 'normal';
 }
 
 /** What the retained status says of a feeder; `wallOffsetMs` is wall time minus monotonic time. */

@@ -92,6 +92,30 @@ export function eachElement(
   for (const element of NEUTRAL_ELEMENTS) call(state.N[element], state.N, element);
 }
 
+/** Whether any element of any conductor has that status. By name and without a loop: most scans ask this, of nothing. */
+export function someElement({ L1, L2, L3, N }: FeederState, status: ElementState['status']): boolean {
+  return (
+    someOfPhase(L1, status) ||
+    someOfPhase(L2, status) ||
+    someOfPhase(L3, status) ||
+    N.atRisk.status === status ||
+    N.emergency.status === status
+  );
+}
+
+function someOfPhase(
+  { atRisk, emergency, inverse, thermal, transformer }: PhaseState,
+  status: ElementState['status'],
+): boolean {
+  return (
+    atRisk.status === status ||
+    emergency.status === status ||
+    inverse.status === status ||
+    thermal.status === status ||
+    transformer.status === status
+  );
+}
+
 function asks({ status, locked }: ElementState): boolean {
   return status === 'operated' && !locked;
 }

@@ -11,6 +11,7 @@ import { modesDueMs, runModes, takeCommand } from './commands.ts';
 import { conductorDueMs, newConductor, readConductor, runConductor } from './conductor.ts';
 import { limitDueMs, releaseAtOnce, stepLimit } from './curtailment.ts';
 import { newElement, resetElement } from './definite-time.ts';
+import { someElement } from './elements.ts';
 import { countInverse } from './inverse-time.ts';
 import { newReach } from './reach.ts';
 import { returnA } from './relief.ts';
@@ -25,7 +26,6 @@ import type {
   ControlReading,
   ControlSettings,
   ElementSettings,
-  ElementState,
   FeederState,
   PhaseState,
   ThermalSettings,
@@ -221,19 +221,10 @@ function expectedA(phase: PhaseState, settings: ControlSettings, name: Phase): n
 }
 
 /** Nothing has operated and nothing is asked: by far the most scans. */
-function isQuiet({ L1, L2, L3, N, episode, alarms, blocks, testUntilMs }: FeederState): boolean {
+function isQuiet(state: FeederState): boolean {
+  const { episode, alarms, blocks, testUntilMs } = state;
   if (episode !== null || alarms.length > 0 || blocks.length > 0 || testUntilMs !== null) return false;
-  return !(hasOperated(L1) || hasOperated(L2) || hasOperated(L3) || isOperated(N.atRisk) || isOperated(N.emergency));
-}
-
-function hasOperated({ atRisk, emergency, inverse, thermal, transformer }: PhaseState): boolean {
-  return (
-    isOperated(atRisk) || isOperated(emergency) || isOperated(inverse) || isOperated(thermal) || isOperated(transformer)
-  );
-}
-
-function isOperated({ status }: ElementState): boolean {
-  return status === 'operated';
+  return !someElement(state, 'operated');
 }
 
 /** The neutral may need a telegram of its own, so it has a reading of its own; it matters only where an element has it. */

@@ -104,8 +104,7 @@ export function memoryFile(): JournalFile {
 /** Somebody has moved the file away or put another in its place: what is written now is in no journal. */
 export function isReplaced({ fileId }: JournalFile, folder: string): boolean {
   if (fileId === null) return false;
-  const path = join(folder, JOURNAL_FILE);
-  return !existsSync(path) || statSync(path).ino !== fileId;
+  return statSync(join(folder, JOURNAL_FILE), { throwIfNoEntry: false })?.ino !== fileId;
 }
 
 /** Renames the damaged file with its WAL; gives the name that it has now. */

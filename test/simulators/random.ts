@@ -1,4 +1,6 @@
-// Random numbers that a seed repeats (mulberry32). Only what the bench decides is repeated, not the machine's timing.
+// What the simulators draw, of random numbers that a seed repeats. Only what a run decides is repeated, not the
+// machine's timing.
+import { seededRandom } from '../../src/workbench/seeded-random.ts';
 
 export interface Random {
   /** At least `from`, less than `to`. */
@@ -9,13 +11,7 @@ export interface Random {
 }
 
 export function seeded(seed: number): Random {
-  let state = seed >>> 0;
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
+  const next = seededRandom(seed);
   return {
     between: (from, to) => from + next() * (to - from),
     whole: (from, to) => from + Math.floor(next() * (to - from + 1)),
