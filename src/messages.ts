@@ -146,6 +146,10 @@ export const eventSchema = z
     clockSynchronised: z.boolean(),
     historical: z.literal(true).optional().describe('a request that was never published as curtailment, and why'),
     request: curtailmentSchema.optional(),
+    shortened: z
+      .literal(true)
+      .optional()
+      .describe('said without its request and with its reason cut: the broker takes no larger packet'),
   })
   .describe('One entry of the sequence of events');
 export type Event = z.output<typeof eventSchema>;

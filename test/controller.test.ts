@@ -789,7 +789,8 @@ describe('a restart', () => {
     const clock = siteClock();
     clock.wallOffsetMs -= 86_400_000;
     const second = await Site.start({ broker: first.broker, clock });
-    await until(() => second.broker.pubacks.length === 1);
+    // The retained status of before, and the retained request.
+    await until(() => second.broker.pubacks.length === 2);
     await second.overload();
     expect((await second.saidCount(2))[1]?.sequence).toBe(START_MS + 1);
   });

@@ -36,8 +36,10 @@ export class BrokerList {
     this.#spoken.set(this.url, version);
   }
 
-  next(): void {
+  /** True where every broker of the list has been tried: the next is the first again. */
+  next(): boolean {
     this.#index = (this.#index + 1) % this.#brokers.length;
+    return this.#index === 0;
   }
 
   /** A link had stood: what is best is tried first again. */

@@ -49,10 +49,12 @@ export interface Publication {
 
 const HUNG_UP = 'the connection closed';
 const CONNECT_TIMEOUT_MS = 10_000;
-/** Full jitter up to here, so that ten thousand substations do not come back in the same second. */
+/** Waits are drawn between nothing and these, so that ten thousand substations do not come back in the same second. */
 const RECONNECT_LONGEST_MS = 60_000;
 const RECONNECT_LONGEST_URGENT_MS = 5_000;
 const RECONNECT_FIRST_MS = 500;
+/** A link that stood and broke may have broken for everybody at once: a twentieth of them a second is what a broker takes. */
+const RECONNECT_SPREAD_MS = 20_000;
 /** Only a link that has stood this long counts as recovered. */
 const STABLE_MS = 60_000;
 /** A PUBACK that takes longer than this belongs to a dead link: MQTT.js may never settle it. */
@@ -60,6 +62,8 @@ const PUBACK_TIMEOUT_MS = 15_000;
 /** Even where the broker allows more: what is in flight is what has to be said again. */
 const IN_FLIGHT_MAX = 8;
 const SESSION_EXPIRY_S = 7 * 24 * 3600;
+/** A link that comes back within this was never offline to others. */
+const WILL_DELAY_S = 30;
 const PACKET_BYTES_MAX = 65_536;
 /** What topic, properties and header of a packet come to at most, beside its payload. */
 const PROPERTIES_BYTES = 512;
@@ -83,7 +87,12 @@ export class Link {
   /** 3.1.1 is tried for the one reason that the broker hung up. */
   #guessedOlder = false;
   #closed = false;
-  #failures = 0;
+  /** How often the whole list has been tried in vain. */
+  #rounds = 0;
+  /** A link has stood since the program began. */
+  #stood = false;
+  /** That there is no link has been said. */
+  #saidDown = false;
   #upSinceMs = 0;
   #timer: Timer | null = null;
   #retryDueMs = 0;
@@ -127,6 +136,18 @@ export class Link {
     return this.#up ? this.#inFlightMax - this.#inFlight : 0;
   }
 
+  /** Whether the broker would take a message of this size; it ends the connection for a larger one. */
+  fits({ payload }: Publication): boolean {
+    return Buffer.byteLength(payload) + PROPERTIES_BYTES <= this.#packetBytesMax;
+  }
+
+  /** Raises the alarm for a message that does not fit, and gives its words. */
+  tooLarge({ topic, payload }: Publication): string {
+    const words = `${Buffer.byteLength(payload)} bytes are more than the packets of ${this.#packetBytesMax} bytes that the broker takes`;
+    this.#raise('tooLarge', `${this.#brokers.url}: ${topic}: ${words}`);
+    return words;
+  }
+
   /**
    * Sends one message at QoS 1, at once. `done` is called at most once, with null when the broker took it or the reason
    * when it refused; when the link breaks it is not called, `down` is.
@@ -134,9 +155,7 @@ export class Link {
   publish(publication: Publication, done: (refused: string | null) => void): void {
     const client = this.#client;
     if (client === null || !this.#up) return;
-    const bytes = Buffer.byteLength(publication.payload) + PROPERTIES_BYTES;
-    if (bytes > this.#packetBytesMax)
-      return this.#input.clock.afterTurn(() => done(`larger than the ${this.#packetBytesMax} bytes of the broker`));
+    if (!this.fits(publication)) return this.#input.clock.afterTurn(() => done(this.tooLarge(publication)));
     this.#inFlight += 1;
     const deadline = this.#after(PUBACK_TIMEOUT_MS, () => this.#lost(client, 'no PUBACK in time'));
     const { topic, payload, retain } = publication;
@@ -202,7 +221,7 @@ export class Link {
       credentials = readCredentials(this.#input.settings);
     } catch (error) {
       this.#raise('credentials', (error as Error).message);
-      return this.#retry((error as Error).message);
+      return this.#retry((error as Error).message, true);
     }
     this.#raise('credentials', null);
     this.#believe(credentials);
@@ -235,7 +254,9 @@ export class Link {
   /** The link is up when the acknowledgements can come in as well. */
   #subscribe(client: MqttClient): void {
     const deadline = this.#after(CONNECT_TIMEOUT_MS, () => this.#lost(client, 'no SUBACK in time'));
-    client.subscribe([...this.#input.subscriptions], { qos: 1 }, (error, granted) => {
+    // What we say ourselves is not to come back to us.
+    const noLocal = this.#brokers.version === 5 && { nl: true };
+    client.subscribe([...this.#input.subscriptions], { qos: 1, ...noLocal }, (error, granted) => {
       deadline.cancel();
       if (client !== this.#client) return;
       const refused = granted?.find((grant) => grant.qos >= 0x80);
@@ -249,8 +270,11 @@ export class Link {
         );
       }
       this.#up = true;
+      this.#stood = true;
+      this.#saidDown = false;
       this.#upSinceMs = this.#input.clock.monotonicMs();
-      for (const alarm of ['notTrusted', 'sessionTakenOver', 'notAuthorised'] as const) this.#raise(alarm, null);
+      for (const alarm of ['notTrusted', 'sessionTakenOver', 'notAuthorised', 'tooLarge'] as const)
+        this.#raise(alarm, null);
       this.#returnLater(client);
       this.#input.events.up();
     });
@@ -268,12 +292,12 @@ export class Link {
     const alarm = alarmOf(code);
     if (alarm !== null) this.#raise(alarm, told);
     const older = this.#tryOlder(code, reason === HUNG_UP);
-    if (wasUp && this.#input.clock.monotonicMs() - this.#upSinceMs > STABLE_MS) this.#failures = 0;
+    if (wasUp && this.#input.clock.monotonicMs() - this.#upSinceMs > STABLE_MS) this.#rounds = 0;
     if (wasUp) this.#brokers.restart();
-    else if (older === 'no') this.#brokers.next();
-    if (wasUp) this.#input.events.down(reason);
+    const roundOver = wasUp || (older === 'no' && this.#brokers.next());
+    if (wasUp) this.#sayDown(reason);
     if (older === 'now') this.#connect();
-    else this.#retry(told, wasUp, code === TAKEN_OVER ? TAKEN_OVER_WAIT_MS : 0);
+    else this.#retry(told, roundOver, code === TAKEN_OVER ? TAKEN_OVER_WAIT_MS : 0);
   }
 
   /**
@@ -291,14 +315,25 @@ export class Link {
     return this.#guessedOlder ? 'later' : 'now';
   }
 
-  #retry(reason: string, told = false, leastMs = 0): void {
+  /** The brokers of the list are tried one soon after the other; before the list is begun again comes the long wait. */
+  #retry(reason: string, roundOver: boolean, leastMs = 0): void {
     if (this.#closed) return;
-    if (this.#failures === 0 && !told) this.#input.events.down(reason);
-    const longestMs = this.#input.urgent() ? RECONNECT_LONGEST_URGENT_MS : RECONNECT_LONGEST_MS;
-    const waitMs = this.#input.random() * Math.min(longestMs, RECONNECT_FIRST_MS * 2 ** Math.min(this.#failures, 10));
-    this.#failures += 1;
+    this.#sayDown(reason);
     this.#notBeforeMs = this.#input.clock.monotonicMs() + leastMs;
-    this.#connectAfter(leastMs + waitMs);
+    this.#connectAfter(leastMs + this.#input.random() * (roundOver ? this.#longestWaitMs() : RECONNECT_FIRST_MS));
+    if (roundOver) this.#rounds += 1;
+  }
+
+  /** Once for each time without a link, with its first reason. */
+  #sayDown(reason: string): void {
+    if (!this.#saidDown) this.#input.events.down(reason);
+    this.#saidDown = true;
+  }
+
+  #longestWaitMs(): number {
+    const grownMs = RECONNECT_FIRST_MS * 2 ** Math.min(this.#rounds, 10);
+    const wantedMs = this.#stood ? Math.max(RECONNECT_SPREAD_MS, grownMs) : grownMs;
+    return Math.min(this.#input.urgent() ? RECONNECT_LONGEST_URGENT_MS : RECONNECT_LONGEST_MS, wantedMs);
   }
 
   /** Something urgent has come: if a long wait is under way, make it a short one. */
@@ -376,7 +411,7 @@ export class Link {
     if (client === null) return;
     this.#client = null;
     this.#up = false;
-    this.#input.events.down(reason);
+    this.#sayDown(reason);
     let gone = false;
     const go = () => {
       if (gone || this.#closed) return;
@@ -439,7 +474,13 @@ export class Link {
       connectTimeout: CONNECT_TIMEOUT_MS,
       queueQoSZero: false,
       resubscribe: false,
-      will: { topic: will.topic, payload: Buffer.from(will.payload()), qos: 1, retain: true },
+      will: {
+        topic: will.topic,
+        payload: Buffer.from(will.payload()),
+        qos: 1,
+        retain: true,
+        ...(five && { properties: { willDelayInterval: WILL_DELAY_S } }),
+      },
       ...(username !== undefined && password !== undefined && { username, password }),
       ...tls,
       rejectUnauthorized: true,

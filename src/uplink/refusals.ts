@@ -2,7 +2,13 @@
 // MQTT 5's, or a return code of 3.1.1 where it is under 6.
 
 /** Alarms of the link: each ends when a link stands, but for those of the certificates, which end when they are good. */
-export type LinkAlarm = 'notAuthorised' | 'notTrusted' | 'sessionTakenOver' | 'credentials' | 'certificateExpiry';
+export type LinkAlarm =
+  | 'notAuthorised'
+  | 'notTrusted'
+  | 'sessionTakenOver'
+  | 'tooLarge'
+  | 'credentials'
+  | 'certificateExpiry';
 
 const WORDS: { readonly [code: number]: string } = {
   1: 'unacceptable protocol version',

@@ -8,8 +8,10 @@ import {
   ackSchema,
   type Curtailment,
   curtailmentSchema,
+  type Event,
   parseMessage,
   type Status,
+  statusSchema,
   topicsOf,
 } from '../messages.ts';
 import type { Telemetry } from '../telemetry-message.ts';
@@ -73,6 +75,9 @@ const GLANCE_MS = 2_000;
 /** After a refusal by the broker, before anything is tried again. */
 const REFUSED_WAIT_MS = 5_000;
 
+/** Characters that are left of the reason of an event that is too large for the broker. */
+const SHORT_REASON = 100;
+
 interface WaitingTelemetry {
   readonly message: Telemetry;
   readonly endMs: number;
@@ -111,7 +116,7 @@ export class Uplink {
       settings,
       clientId: `headroom-${substationId}`,
       will: { topic: this.#topics.status, payload: () => JSON.stringify(port.status('offline', 'connectionLost')) },
-      subscriptions: [this.#topics.everyAck, this.#topics.command],
+      subscriptions: [this.#topics.everyAck, this.#topics.command, this.#topics.status],
       clock,
       random,
       connect,
@@ -292,12 +297,31 @@ export class Uplink {
       this.#eventsReadTo = event.sequence;
       this.#eventsInFlight.push(event.sequence);
       const topic = this.#topics.event(event.feederId);
-      this.#link.publish({ topic, payload: event.body, retain: false }, (refused) => {
+      const publication = this.#fitting(topic, event.body);
+      if (publication === null) {
+        this.#eventTaken(event.sequence);
+        continue;
+      }
+      this.#link.publish(publication, (refused) => {
         if (refused === null) this.#eventTaken(event.sequence);
         else this.#eventRefused(topic, refused);
         this.#pump();
       });
     }
+  }
+
+  /**
+   * An event that the broker would take for too large is said without what is long about it. One that is too large even
+   * then is passed over, because those behind it would wait for ever: null. Either way an alarm says so.
+   */
+  #fitting(topic: string, body: string): Publication | null {
+    const whole = { topic, payload: body, retain: false };
+    if (this.#link.fits(whole)) return whole;
+    this.#link.tooLarge(whole);
+    const { request: _, reason, ...rest }: Event = JSON.parse(body);
+    const short: Event = { ...rest, reason: reason.slice(0, SHORT_REASON), shortened: true };
+    const cut = { ...whole, payload: JSON.stringify(short) };
+    return this.#link.fits(cut) ? cut : null;
   }
 
   /** Behind everything else, at the pace of the backlog. */
@@ -348,6 +372,16 @@ export class Uplink {
     this.#timer = Number.isFinite(dueMs) ? this.#input.clock.at(dueMs, () => this.#pump()) : null;
   }
 
+  /**
+   * The last will of a session on another broker of the same cluster may come after our birth on this one, and would
+   * stand as retained: it is answered with the truth.
+   */
+  #heardStatus(payload: Uint8Array, retained: boolean): void {
+    if (retained) return;
+    const status = parseMessage(statusSchema, payload);
+    if (typeof status !== 'string' && status.state === 'offline') this.sayStatus('connected');
+  }
+
   #message(topic: string, payload: Uint8Array, retained: boolean, done: () => void): void {
     const feederId = topic.split('/')[4] ?? '';
     const { port } = this.#input;
@@ -364,6 +398,8 @@ export class Uplink {
       }
     } else if (topic === this.#topics.command) {
       port.command(payload, retained);
+    } else if (topic === this.#topics.status) {
+      this.#heardStatus(payload, retained);
     } else {
       port.trouble(topic, 'a topic that was not subscribed');
     }

@@ -67,7 +67,7 @@ test('Q9: a session that another client takes over is left to it for five minute
   link.hurry();
   await settled();
   expect(connected(broker)).toBe(1);
-  clock.advance(2_000);
+  clock.advance(6_000);
   await until(() => link.isUp);
   expect(words).toContain('end of sessionTakenOver');
 });
@@ -159,10 +159,16 @@ test('a topic is sent in full once and by its alias after that, as far as the br
 test('a message that the broker would end the connection for is not sent', async () => {
   const broker = await startBroker();
   broker.maximumPacketSize = 2_000;
-  const { link } = linked([{ url: broker.url }]);
+  const { link, words, live } = linked([{ url: broker.url }]);
   await until(() => link.isUp);
-  expect(await said(link, { payload: 'x'.repeat(2_000) })).toMatch(/larger than the 2000 bytes/);
+  expect(await said(link, { payload: 'x'.repeat(2_000) })).toMatch(/^2000 bytes are more than the packets of 2000/);
   expect(await said(link, { payload: 'x'.repeat(1_000) })).toBeNull();
   expect(link.isUp).toBe(true);
   expect(broker.publishes()).toHaveLength(1);
+  expect(words.at(-1)).toMatch(/^tooLarge: .*: a\/long\/topic.*: 2000 bytes/);
+  broker.maximumPacketSize = null;
+  broker.cut();
+  await until(() => !link.isUp);
+  await live(() => link.isUp);
+  expect(words).toContain('end of tooLarge');
 });

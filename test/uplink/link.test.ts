@@ -161,17 +161,19 @@ describe('Q8: waiting', () => {
     await until(() => one.link.isUp && other.link.isUp);
     broker.cut();
     await until(() => !one.link.isUp && !other.link.isUp);
-    clock.advance(100);
+    clock.advance(4_000);
     await until(() => one.link.isUp);
+    clock.advance(9_999);
     await settled();
     expect(other.link.isUp).toBe(false);
-    clock.advance(250);
+    clock.advance(1);
     await until(() => other.link.isUp);
   });
 
   test('a link that stands a moment only has not recovered; one that stands a minute has', async () => {
     const { broker, clock, link } = await linked({ random: () => 1 });
-    for (const expectedMs of [500, 1_000, 2_000]) {
+    // A link that has stood gives the others their time: from 20 s on.
+    for (const expectedMs of [20_000, 20_000, 20_000, 20_000, 20_000, 20_000, 32_000, 60_000, 60_000]) {
       await until(() => link.isUp);
       clock.advance(STABLE_MS / 2);
       broker.cut();
@@ -182,7 +184,7 @@ describe('Q8: waiting', () => {
     clock.advance(STABLE_MS + 1);
     broker.cut();
     await until(() => !link.isUp);
-    await waitBeforeAttempt(broker, clock, 500);
+    await waitBeforeAttempt(broker, clock, 20_000);
   });
 
   test('is at most five seconds while something urgent waits', async () => {
@@ -275,7 +277,7 @@ describe('Q6: silence', () => {
     broker.disconnect(0x8b);
     await until(() => !link.isUp);
     expect(downs[0]).toContain('139');
-    clock.advance(250);
+    clock.advance(10_000);
     await until(() => link.isUp);
   });
 });
@@ -287,7 +289,7 @@ describe('Q11: every connect', () => {
     const messageIds = () => broker.subscribes.map(({ messageId }) => messageId);
     broker.cut();
     await until(() => !link.isUp);
-    clock.advance(500);
+    clock.advance(10_000);
     await until(() => link.isUp);
     expect(broker.connects.map(({ clientId, clean }) => [clientId, clean])).toEqual([
       ['headroom-SUB-1', false],
@@ -308,9 +310,58 @@ describe('Q11: every connect', () => {
     await first.resume();
     second.cut();
     await until(() => !link.isUp);
-    clock.advance(1_000);
+    clock.advance(10_000);
     await until(() => link.isUp);
     expect(first.connects).toHaveLength(1);
+  });
+});
+
+describe('Q10: keep-alive', () => {
+  /** Lets the client's own timers run on by `seconds` while sockets take their turns. */
+  async function pass(seconds: number): Promise<void> {
+    for (let tenth = 0; tenth < seconds * 10; tenth++) {
+      await vi.advanceTimersByTimeAsync(100);
+      for (let turns = 0; turns < 4; turns++) await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  async function standing(broker: MqttBroker, harm: (link: Link) => Promise<void>) {
+    const made = await linked({ broker });
+    await until(() => made.link.isUp);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+    try {
+      // The client that is looked at has to have its timers from the fake ones.
+      broker.cut();
+      while (made.link.isUp) await new Promise((resolve) => setImmediate(resolve));
+      made.clock.advance(10_000);
+      while (!made.link.isUp) await new Promise((resolve) => setImmediate(resolve));
+      await harm(made.link);
+    } finally {
+      vi.useRealTimers();
+    }
+    return made;
+  }
+
+  test('a broker that falls silent with nothing on its way is given up within one and a half keep-alives', async () => {
+    const broker = await startBroker();
+    const { downs } = await standing(broker, async () => {
+      broker.blackHole = true;
+      await pass(31);
+    });
+    expect(downs).toHaveLength(2);
+    expect(downs[1]).toContain('Keepalive timeout');
+  });
+
+  test('one that answers is never given up: quiet for ten minutes, then with messages at awkward times', async () => {
+    const broker = await startBroker();
+    const { downs, link } = await standing(broker, async (link) => {
+      await pass(600);
+      for (const seconds of [19, 20, 21, 29, 30, 31]) {
+        link.publish({ topic: 'a', payload: '{}', retain: false }, () => {});
+        await pass(seconds);
+      }
+    });
+    expect(downs).toHaveLength(1);
+    expect(link.isUp).toBe(true);
   });
 });
 

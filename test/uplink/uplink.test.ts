@@ -1,7 +1,7 @@
 // The uplink against brokers that behave and brokers that do not: what is said, in which order, how often, and what an
 // acknowledgement does.
 import { describe, expect, test } from 'vitest';
-import { statusSchema } from '../../src/messages.ts';
+import { type Event, eventSchema, statusSchema } from '../../src/messages.ts';
 import {
   ACK_TIMEOUT_MS,
   ackOf,
@@ -73,6 +73,8 @@ describe('what is said', () => {
     await until(() => broker.publishes(`${ROOT}/status`).length === 1);
     const will = broker.connects[0]?.will;
     expect(will).toMatchObject({ topic: `${ROOT}/status`, retain: true, qos: 1 });
+    // A link that comes back soon was never offline to others.
+    expect(will?.properties).toEqual({ willDelayInterval: 30 });
     expect(statusSchema.parse(JSON.parse(String(will?.payload)))).toMatchObject({
       state: 'offline',
       reason: 'connectionLost',
@@ -95,6 +97,66 @@ describe('what is said', () => {
     uplink.sayStatus('changed');
     await until(() => broker.publishes(`${ROOT}/status`).length === 2);
     expect(JSON.parse(broker.retained.get(`${ROOT}/status`)?.text ?? '')).toMatchObject({ reason: 'changed' });
+  });
+});
+
+test('an offline that comes behind our birth, from another broker of the cluster, is answered with the truth', async () => {
+  const { broker } = await connected();
+  await until(() => broker.publishes(`${ROOT}/status`).length === 1);
+  const will = JSON.parse(String(broker.connects[0]?.will?.payload));
+  broker.publish(`${ROOT}/status`, { ...will, state: 'online' });
+  await settled();
+  expect(broker.publishes(`${ROOT}/status`)).toHaveLength(1);
+  broker.publish(`${ROOT}/status`, will);
+  await until(() => broker.publishes(`${ROOT}/status`).length === 2);
+  await settled();
+  const said = broker.publishes(`${ROOT}/status`).map(({ text }) => JSON.parse(text).state);
+  expect(said).toEqual(['online', 'online']);
+});
+
+describe('an event that is larger than the broker takes', () => {
+  const eventOf = (sequence: number, more: Partial<Event> = {}) => {
+    const whole: Event = {
+      schema: 'headroom/v1/event',
+      sequence,
+      at: new Date(START_MS).toISOString(),
+      substationId: 'SUB-1',
+      feederId: 'F1',
+      type: 'limit',
+      reason: 'superseded before it could be sent',
+      clockSynchronised: true,
+      ...more,
+    };
+    return { sequence, feederId: 'F1', body: JSON.stringify(eventSchema.parse(whole)) };
+  };
+  const historical = { historical: true, request: request('F1', 7).message, reason: 'é'.repeat(900) } as const;
+
+  test('is said in its place without its request and with its reason cut, and those behind it follow', async () => {
+    const broker = await startBroker();
+    broker.maximumPacketSize = 1_200;
+    const events = [eventOf(1), eventOf(2, historical), eventOf(3)];
+    const { notes } = await connected({ broker, events });
+    await until(() => notes.eventsSent === 3);
+    const said = broker.publishes(EVENT).map(({ text }) => eventSchema.parse(JSON.parse(text)));
+    expect(said.map(({ sequence, shortened }) => [sequence, shortened])).toEqual([
+      [1, undefined],
+      [2, true],
+      [3, undefined],
+    ]);
+    expect(said[1]).toMatchObject({ type: 'limit', historical: true, reason: 'é'.repeat(100) });
+    expect(said[1]).not.toHaveProperty('request');
+    expect(notes.alarms).toHaveLength(1);
+    expect(notes.alarms[0]).toMatch(/^tooLarge: .*\/event: \d+ bytes are more than the packets of 1200 bytes/);
+  });
+
+  test('even so, it is passed over, with the alarm', async () => {
+    const broker = await startBroker();
+    broker.maximumPacketSize = 800;
+    const events = [eventOf(1), eventOf(2, { alarm: 'a'.repeat(64), reason: 'r'.repeat(900) }), eventOf(3)];
+    const { notes } = await connected({ broker, events });
+    await until(() => notes.eventsSent === 3);
+    expect(sequences(broker.publishes(EVENT))).toEqual([1, 3]);
+    expect(notes.alarms[0]).toMatch(/^tooLarge/);
   });
 });
 
@@ -287,7 +349,7 @@ test('a request that was in flight when the link broke makes the way back short'
   await until(() => broker.publishes(F1).length === 1);
   broker.cut();
   await until(() => !uplink.isUp);
-  for (const [failures, waitMs] of [500, 1_000, 2_000, 4_000, 5_000].entries()) {
+  for (const [failures, waitMs] of [5_000, 5_000, 5_000, 5_000, 5_000].entries()) {
     clock.advance(waitMs);
     await until(() => broker.connects.length === failures + 2);
     await settled();
