@@ -474,6 +474,8 @@ export class Link {
       connectTimeout: CONNECT_TIMEOUT_MS,
       queueQoSZero: false,
       resubscribe: false,
+      // It would be a buffer for each of 65,536 numbers: 14 MB for what two bytes cost to write (measured).
+      writeCache: false,
       will: {
         topic: will.topic,
         payload: Buffer.from(will.payload()),

@@ -19,6 +19,8 @@ export interface ModbusRequest {
 interface Piece {
   readonly delayMs?: number;
   readonly bytes: Uint8Array;
+  /** Ends the connection behind them. */
+  readonly closes?: boolean;
 }
 
 /** `close` ends the connection without an answer. */
@@ -36,7 +38,11 @@ export interface Framing {
 const MBAP: Framing = { requestBytes: 12, parse };
 
 export class ModbusServer {
+  /** What came so far; a long run switches it off. */
   readonly requests: ModbusRequest[] = [];
+  keepsRequests = true;
+  /** How many came so far. */
+  requestCount = 0;
   /** Connections accepted so far. */
   connections = 0;
   /** Sent to every new connection, before any request. */
@@ -89,8 +95,8 @@ export class ModbusServer {
       received = Buffer.concat([received, chunk]);
       const { requestBytes } = this.#framing;
       for (; received.length >= requestBytes; received = received.subarray(requestBytes)) {
-        const request = this.#framing.parse(received, this.requests.length);
-        this.requests.push(request);
+        const request = this.#framing.parse(received, this.requestCount++);
+        if (this.keepsRequests) this.requests.push(request);
         void this.#reply(socket, request);
       }
     });
@@ -107,9 +113,11 @@ export class ModbusServer {
       socket.destroy();
       return;
     }
-    for (const { delayMs, bytes } of reply) {
+    for (const { delayMs, bytes, closes } of reply) {
       if (delayMs !== undefined) await sleep(delayMs);
-      if (!socket.destroyed) socket.write(bytes);
+      if (socket.destroyed) return;
+      socket.write(bytes);
+      if (closes === true) socket.destroySoon();
     }
   }
 }
