@@ -125,14 +125,14 @@ function addWorkbenchVerbs(program: Command, set: Set): void {
   program
     .command('play')
     .description('serve a recorded trace as a Modbus TCP meter')
-    .argument('<trace>', 'CSV, plain or gzipped')
-    .option('--substation <id>', 'which substation of the trace')
+    .argument('<trace>', 'native CSV or COMTRADE (.cfg, .cff); any other CSV with --mapping')
+    .option('--mapping <file>', 'how another CSV, or the channels of a record, become amperes of feeders')
     .option('--feeder <id>', 'which feeder of the trace')
     .option('--host <address>', 'where to listen', '127.0.0.1')
     .option('--port <number>', 'where to listen; 0: any free port', wholeNumber, 0)
     .option('--speed <factor>', 'seconds of the trace per second', positive, 1)
-    .option('--voltage <volts>', 'for traces in kW', positive, 240)
-    .option('--power-factor <factor>', 'for traces in kW', positive, 0.98)
+    .option('--voltage <volts>', 'that the meter shows', positive, 240)
+    .option('--power-factor <factor>', 'of the watts that the meter shows', positive, 0.98)
     .option('--scale <factor>', 'multiply every current', positive, 1)
     .option('--from <time>', 'ISO 8601, or seconds')
     .option('--to <time>', 'ISO 8601, or seconds')
@@ -159,7 +159,7 @@ function addExportVerb(program: Command, set: Set): void {
       set(
         import('./workbench/export.ts').then(({ exportVerb }) => {
           const folder = journalFolder(path);
-          return folder === null ? WRONG_USE : exportVerb(folder, 'Headroom', options);
+          return folder === null ? WRONG_USE : exportVerb(folder, options);
         }),
       ),
     );

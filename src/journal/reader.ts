@@ -90,6 +90,17 @@ export function readEvents(folder: string, count: number): unknown[] {
   }
 }
 
+/** Id of the substation whose journal it is; null before the first event. */
+export function readSubstation(folder: string): string | null {
+  const db = open(folder);
+  try {
+    const body = db.prepare(`SELECT body FROM event WHERE body <> '' ORDER BY sequence DESC LIMIT 1`).pluck().get();
+    return typeof body === 'string' ? (JSON.parse(body) as { substationId: string }).substationId : null;
+  } finally {
+    db.close();
+  }
+}
+
 /** Walks the hash chain; one second for some 100,000 events. */
 export function verifyEvents(folder: string): Proof {
   const seal = readSeal(folder);

@@ -4,6 +4,7 @@
 import { writeFileSync } from 'node:fs';
 import { CONDUCTORS, rounded } from '../feeder.ts';
 import { disturbanceSamples, disturbances, historyFeeders, historySpans } from '../journal/history-reader.ts';
+import { readSubstation } from '../journal/reader.ts';
 import type { DataFormat } from './comtrade/record.ts';
 import { combined, type NewRecord, writeRecord } from './comtrade/write-record.ts';
 
@@ -29,7 +30,7 @@ const FORMATS: readonly DataFormat[] = ['ASCII', 'BINARY', 'BINARY32', 'FLOAT32'
 const DECIMALS = 3;
 
 /** The exit code: 0, 1 where there is nothing of that kind, 2 for wrong use. */
-export function exportVerb(folder: string, station: string, options: ExportOptions): number {
+export function exportVerb(folder: string, options: ExportOptions): number {
   const { out, format = 'ASCII' } = options;
   if (out === undefined) return list(folder, options.json === true);
   const dataFormat = FORMATS.find((known) => known === format.toUpperCase());
@@ -39,7 +40,7 @@ export function exportVerb(folder: string, station: string, options: ExportOptio
   const series = options.record === undefined ? minutes(folder, options.feeder) : record(folder, options.record);
   if (typeof series === 'string') return tell(series, 1);
   if (out.endsWith('.csv')) writeFileSync(out, nativeCsv(series));
-  else writeComtrade(out, comtradeRecord(series, station), dataFormat);
+  else writeComtrade(out, comtradeRecord(series, readSubstation(folder) ?? 'Headroom'), dataFormat);
   process.stdout.write(`${out}: ${series.rows.length} readings of ${series.feederId}, ${series.title}\n`);
   return 0;
 }
