@@ -4,7 +4,7 @@ import { type Clock, isoTime } from './clock.ts';
 import type { EventAction } from './control/types.ts';
 import { rounded } from './feeder.ts';
 import { JoinedAlarms } from './joined-alarms.ts';
-import type { NewEvent } from './journal/journal.ts';
+import type { NewEvent } from './journal/records.ts';
 import type { Event } from './messages.ts';
 import type { WatchedFeeder } from './watched-feeder.ts';
 

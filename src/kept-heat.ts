@@ -3,7 +3,7 @@
 // kept at the last decision.
 import type { FeederState } from './control/types.ts';
 import { PHASES } from './feeder.ts';
-import type { Stamp } from './journal/journal.ts';
+import type { Stamp } from './journal/records.ts';
 
 export const KEEP_HEAT_EVERY_MS = 60_000;
 

@@ -7,7 +7,7 @@ import type { Action, ControlSettings, FeederState } from './control/types.ts';
 import { controlSettings } from './control-settings.ts';
 import { PHASES } from './feeder.ts';
 import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
-import type { StoredRequest } from './journal/journal.ts';
+import type { StoredRequest } from './journal/records.ts';
 import { curtailmentSchema, type Status } from './messages.ts';
 import { expiresWallMs } from './request-message.ts';
 import { groupByCalendar } from './settings-groups.ts';

@@ -8,8 +8,9 @@ import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { type CommandAck, commandAckSchema } from '../src/command-message.ts';
 import { Controller } from '../src/controller.ts';
 import type { FeederReading } from '../src/feeder.ts';
-import { type Batch, Journal } from '../src/journal/journal.ts';
+import { Journal } from '../src/journal/journal.ts';
 import { readEvents, readStatus, verifyEvents } from '../src/journal/reader.ts';
+import type { Batch } from '../src/journal/records.ts';
 import { silentLog } from '../src/log.ts';
 import {
   type Ack,
