@@ -4,9 +4,10 @@ import { AckWatch } from './ack-watch.ts';
 import type { Clock } from './clock.ts';
 import { stepAck } from './control/feeder-control.ts';
 import type { EventBook } from './event-book.ts';
+import type { Journal } from './journal/journal.ts';
 import type { Keeper } from './keeper.ts';
 import type { Log } from './log.ts';
-import type { Ack, Curtailment } from './messages.ts';
+import { type Ack, ackSchema, type Curtailment } from './messages.ts';
 import type { StandingAlarms } from './standing-alarms.ts';
 import type { WatchedFeeder } from './watched-feeder.ts';
 
@@ -32,6 +33,18 @@ export class Acknowledgements {
 
   constructor(input: AcknowledgementsInput) {
     this.#input = input;
+  }
+
+  /** What was heard of the requests that stand, as if it were heard again; nothing of it is told again. */
+  resume(journal: Journal): void {
+    for (const [feederId, { latest }] of this.#input.feeders) {
+      for (const body of latest === null ? [] : journal.acksOf(latest.message.requestId)) {
+        const ack = ackSchema.parse(JSON.parse(body));
+        if (this.#watch.judge(feederId, latest?.message ?? null, ack) !== 'good') continue;
+        const { status } = ack;
+        this.#stands(feederId, status === 'rejected' || status === 'failed' ? status : null);
+      }
+    }
   }
 
   take(ack: Ack, feederId: string): void {
@@ -82,18 +95,22 @@ export class Acknowledgements {
     const standing = this.#standing.get(feederId);
     if (status === 'rejected' || status === 'failed') return this.#raise(feederId, status, reason, { requestId });
     if (standing === undefined || (standing === 'notApplied' && status === 'dispatched')) return;
-    const { book, alarms, changed } = this.#input;
-    this.#standing.delete(feederId);
-    alarms.set('acks', feederId, null);
+    const { book, changed } = this.#input;
+    this.#stands(feederId, null);
     book.add(feederId, 'alarmEnd', `acknowledged as ${status}`, { alarm: standing, requestId });
     changed();
   }
 
   #raise(feederId: string, alarm: AckAlarm, reason: string, about: { requestId: string; episodeId?: string }): void {
-    const { book, alarms, changed } = this.#input;
-    this.#standing.set(feederId, alarm);
-    alarms.set('acks', feederId, `${feederId}/${alarm}`);
+    const { book, changed } = this.#input;
+    this.#stands(feederId, alarm);
     book.add(feederId, 'alarm', reason, { alarm, ...about });
     changed();
+  }
+
+  #stands(feederId: string, alarm: AckAlarm | null): void {
+    if (alarm === null) this.#standing.delete(feederId);
+    else this.#standing.set(feederId, alarm);
+    this.#input.alarms.set('acks', feederId, alarm === null ? null : `${feederId}/${alarm}`);
   }
 }

@@ -23,7 +23,7 @@ import { heatToKeep, KEEP_HEAT_EVERY_MS } from './kept-heat.ts';
 import type { Log } from './log.ts';
 import type { Ack, Curtailment, Event } from './messages.ts';
 import { rehearse } from './rehearsal.ts';
-import { endEpisode, type MadeRequest, Requests } from './requests.ts';
+import { type MadeRequest, Requests } from './requests.ts';
 import { resumeFeeders } from './resume-feeders.ts';
 import { groupsByCommand } from './settings-groups.ts';
 import { staleAfterMs } from './source-settings.ts';
@@ -94,6 +94,8 @@ export class Controller {
   readonly #telemetry: TelemetryIntervals;
   readonly #status: StatusInput;
   readonly #answered: AnsweredCommand[] = [];
+  /** Made beside the decisions of control. */
+  readonly #releases: MadeRequest[] = [];
   #settling = false;
   #timer: Timer | null = null;
   #housekeeping: Timer | null = null;
@@ -153,6 +155,7 @@ export class Controller {
       changed: () => this.#settleSoon(),
       taken: (ack) => input.observer?.ack?.(ack),
     });
+    this.#acknowledgements.resume(this.#journal);
     this.#commands = new Commands(settings.uplink.commandsPerMinute, this.#clock, this.#commandsPort());
     this.#status = {
       substationId: settings.substation.id,
@@ -320,7 +323,7 @@ export class Controller {
   }
 
   #settle(stopping = false): void {
-    const requests: MadeRequest[] = [];
+    const requests = this.#releases.splice(0);
     const changed: WatchedFeeder[] = [];
     for (const feeder of this.#feeders.values()) {
       if (feeder.actions.length === 0) continue;
@@ -328,7 +331,7 @@ export class Controller {
       this.#drain(feeder, requests);
     }
     const drafts = this.#book.take(stopping ? Number.POSITIVE_INFINITY : this.#clock.monotonicMs());
-    if (changed.length === 0 && drafts.length === 0 && !this.#requests.hasWithheld) return this.#armTimer();
+    if (changed.length + drafts.length + requests.length === 0 && !this.#requests.hasWithheld) return this.#armTimer();
     const withheld = this.#requests.takeWithheld();
     const events: Event[] = [];
     this.#keeper.commit({
@@ -353,8 +356,7 @@ export class Controller {
     for (const action of feeder.actions.splice(0)) {
       if (action.kind === 'event') {
         this.#book.addAction(feeder, action);
-        // A lapse ends the episode without a message: the devices have ended it by themselves.
-        if (action.type === 'alarm' && action.alarm === 'lapsed') endEpisode(feeder);
+        if (action.type === 'alarm' && action.alarm === 'lapsed') this.#requests.lapse(feeder);
       } else {
         const made = this.#requests.make(feeder, action);
         if (made !== null) requests.push(made);
@@ -484,6 +486,7 @@ export class Controller {
       this.#wallOffsetMs = offsetMs;
       this.#sayLimitsAgain();
     }
+    this.#releaseLapsed();
     this.#followCalendars(nowMs);
     if (this.#book.isDue(nowMs)) this.#settleSoon();
     this.#keeper.retry();
@@ -498,6 +501,16 @@ export class Controller {
     }
     this.#tellOfJournal();
     this.#housekeeping = this.#clock.at(nowMs + HOUSEKEEPING_MS, () => this.#housekeep());
+  }
+
+  /** A lapsed limit must not stand on the broker with an end to come, whatever has become of the wall clock. */
+  #releaseLapsed(): void {
+    for (const feeder of this.#feeders.values()) {
+      const made = feeder.lapsed === null ? null : this.#requests.releaseLapsed(feeder);
+      if (made === null) continue;
+      this.#releases.push(made);
+      this.#settleSoon();
+    }
   }
 
   #followCalendars(monotonicMs: number): void {

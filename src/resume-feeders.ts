@@ -9,7 +9,8 @@ import type { Journal } from './journal/journal.ts';
 import type { Keeper } from './keeper.ts';
 import { takeHeat } from './kept-heat.ts';
 import type { Requests } from './requests.ts';
-import { outgoingRequest, type WatchedFeeder } from './watched-feeder.ts';
+import type { OutgoingRequest } from './uplink/delivery.ts';
+import { type LapsedLimit, outgoingRequest, type WatchedFeeder } from './watched-feeder.ts';
 
 export interface ResumeInput {
   readonly feeders: ReadonlyMap<string, WatchedFeeder>;
@@ -48,9 +49,17 @@ export function resumeFeeders({ feeders, journal, keeper, harmCaps, requests, bo
     if (resumed.lost !== null) book.add(feederId, 'restart', resumed.lost);
     // A limit that is over, by time or because nobody knows how long the stop was, is not said again.
     if (resumed.state.episode === null && feeder.latest !== null && feeder.latest.message.action !== 'release') {
+      const wasOver = (state as FeederState).episode === null || resumed.lost === null;
+      feeder.lapsed = lapsedLimit(feeder.latest, now.monotonicMs, wasOver);
       if (!feeder.latest.offered) requests.withhold(feeder, feeder.latest, 'expired');
       feeder.latest = null;
     }
   }
   return acked;
+}
+
+/** Where the time away is unknown, a limit is over for certain once all of its duration has passed again. */
+function lapsedLimit({ message, offered }: OutgoingRequest, nowMs: number, isOver: boolean): LapsedLimit | null {
+  const heardId = offered ? message.requestId : message.supersedes;
+  return heardId === null ? null : { message, heardId, sureMs: isOver ? nowMs : nowMs + message.durationS * 1000 };
 }

@@ -8,7 +8,7 @@ import { controlSettings } from './control-settings.ts';
 import { PHASES } from './feeder.ts';
 import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
 import type { StoredRequest } from './journal/records.ts';
-import { curtailmentSchema, type Status } from './messages.ts';
+import { type Curtailment, curtailmentSchema, type Status } from './messages.ts';
 import { expiresWallMs } from './request-message.ts';
 import { groupByCalendar } from './settings-groups.ts';
 import { type SourceSettings, staleAfterMs } from './source-settings.ts';
@@ -35,6 +35,17 @@ export interface WatchedFeeder {
   lastOffered: string | null;
   /** A crash may have come before anybody heard of the limit that the journal ends with; until the link is up. */
   isLimitUnsure: boolean;
+  /** The limit that lapsed last, until the next request. */
+  lapsed: LapsedLimit | null;
+}
+
+/** A limit that came to its end without a release, as whoever heard of it knows it. */
+export interface LapsedLimit {
+  readonly message: Curtailment;
+  /** The newest request of its episode that a broker was or may have been given. */
+  readonly heardId: string;
+  /** Monotonic: over for certain from here on. */
+  readonly sureMs: number;
 }
 
 /** With the group that is in force at `wallMs`. Throws when the feeder has no group or its source is not among `sources`, which the configuration's checks rule out. */
@@ -71,6 +82,7 @@ export function watchedFeeder(
     latest: null,
     lastOffered: null,
     isLimitUnsure: false,
+    lapsed: null,
   };
 }
 

@@ -32,6 +32,7 @@ const ROOT = 'headroom/v1/SUB-1';
 const LEASE_S = 1800;
 const REFRESH_S = 600;
 const DELAY_S = 5;
+const DAY_MS = 86_400_000;
 
 const scratch = mkdtempSync(join(tmpdir(), 'headroom-controller-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -558,6 +559,22 @@ describe('acknowledgements', () => {
     expect(ended).toMatchObject({ type: 'alarmEnd', alarm: 'rejected', requestId: release.requestId });
   });
 
+  test('heard before a restart are known after it: the alarm stands, and what contradicts is told', async () => {
+    const first = await Site.start();
+    await first.overload();
+    const [limit] = await first.saidCount(1);
+    if (limit === undefined) return expect.fail();
+    for (const status of ['accepted', 'rejected'] as const) first.broker.publish(ackTopic, ackOf(limit, { status }));
+    await until(() => first.acks.length === 2);
+    await first.die();
+    const clock = siteClock(first.clock.monotonicMs() + 1_000);
+    const second = await Site.start({ broker: first.broker, folder: first.folder, clock });
+    expect(second.statuses().at(-1)?.health?.alarms).toContain('F1/rejected');
+    second.broker.publish(ackTopic, ackOf(limit, { status: 'applied' }));
+    await until(() => second.events.some(({ alarm }) => alarm === 'contradictoryAck'));
+    expect(second.events.filter(({ alarm }) => alarm === 'rejected')).toEqual([]);
+  });
+
   test('one of an unknown request, and one on the wrong feeder, change nothing', async () => {
     const site = await Site.start({ feeders: [{ id: 'F1' }, { id: 'F2' }] });
     await site.overload();
@@ -683,6 +700,8 @@ describe('while the broker is away', () => {
       await turn();
     }
     await site.broker.resume();
+    // Nothing urgent waits any more, so the broker is looked for only once a minute.
+    site.clock.advance(60_000);
     await site.reconnect(() => site.saidEvents().some(({ historical }) => historical));
     await site.overload();
     await site.saidCount(1);
@@ -874,6 +893,74 @@ describe('a step of the wall clock', () => {
     expect(again?.sequence).toBeGreaterThan(limit?.sequence ?? Number.POSITIVE_INFINITY);
     expect(Date.parse(again?.end ?? '')).toBeGreaterThan(START_MS);
     expect(site.events.find(({ alarm }) => alarm === 'clockStep')).toBeDefined();
+  });
+
+  /** A limit that lapses for want of readings, on a clock that is a day ahead. */
+  async function lapsedAhead(): Promise<{ site: Site; limit: Curtailment }> {
+    const clock = siteClock();
+    clock.wallOffsetMs += DAY_MS;
+    const site = await Site.start({ clock });
+    await site.overload();
+    const [limit] = await site.saidCount(1);
+    if (limit === undefined) return expect.fail();
+    for (let minute = 0; minute <= LEASE_S / 60; minute++) {
+      clock.advance(60_000);
+      await turn();
+    }
+    await until(() => site.events.some(({ alarm }) => alarm === 'lapsed'));
+    await site.saidCount(1);
+    return { site, limit };
+  }
+  const released = ({ requestId, episodeId }: Curtailment, wallMs: number) => ({
+    action: 'release',
+    supersedes: requestId,
+    episodeId,
+    levelPercent: 100,
+    durationS: 0,
+    end: new Date(wallMs).toISOString(),
+  });
+
+  test('back, after a limit has lapsed: what is retained says release, and nothing more is said', async () => {
+    const { site, limit } = await lapsedAhead();
+    site.clock.wallOffsetMs -= DAY_MS;
+    await site.live(200, 1);
+    const [, release] = await site.saidCount(2);
+    expect(release).toMatchObject(released(limit, site.clock.wallMs()));
+    expect(Object.keys(release ?? {})).toEqual(Object.keys(limit));
+    expect(site.events.find(({ type }) => type === 'release')?.requestId).toBe(release?.requestId);
+    await site.live(200, 5);
+    site.broker.cut();
+    await site.reconnect(() => site.said().length === 3);
+    expect((await site.saidCount(3))[2]).toEqual(release);
+    await site.overload();
+    expect((await site.saidCount(4))[3]).toMatchObject({ action: 'limit', supersedes: null });
+  });
+
+  test('back, after a limit has lapsed, while the program is away: released at the start', async () => {
+    const { site, limit } = await lapsedAhead();
+    await site.die();
+    const clock = siteClock(site.clock.monotonicMs() + 30_000);
+    const later = await Site.start({ broker: site.broker, folder: site.folder, clock });
+    await later.live(200, 1);
+    const [, release] = await later.saidCount(2);
+    expect(release).toMatchObject({ action: 'release', supersedes: limit.requestId });
+    expect(Date.parse(release?.end ?? '')).toBeLessThanOrEqual(clock.wallMs());
+  });
+
+  test('back, with a limit of which nobody knows whether it has lapsed: released once it is over for certain', async () => {
+    const clock = siteClock();
+    clock.wallOffsetMs += DAY_MS;
+    const first = await Site.start({ clock });
+    await first.overload();
+    await first.saidCount(1);
+    await first.die();
+    const unsure = siteClock(5_000, 'boot-2');
+    unsure.isSynchronised = false;
+    const second = await Site.start({ broker: first.broker, folder: first.folder, clock: unsure });
+    await second.live(200, LEASE_S - 2);
+    await second.saidCount(1);
+    await second.live(200, 4);
+    expect((await second.saidCount(2))[1]).toMatchObject({ action: 'release' });
   });
 
   test('of less than two seconds changes nothing', async () => {

@@ -218,6 +218,11 @@ export class Journal {
     return 'kept';
   }
 
+  /** What was acknowledged of a request, oldest first. */
+  acksOf(requestId: string): string[] {
+    return this.#file.statements.acksOf.all(requestId) as string[];
+  }
+
   /** The answer that a command has had; null for one that was never taken. */
   answerTo(commandId: string): string | null {
     this.#bringIn();

@@ -50,6 +50,7 @@ export function prepare(db: Database.Database) {
     lastSequence: db.prepare('SELECT max(sequence) AS sequence FROM request'),
     requestExists: db.prepare('SELECT 1 FROM request WHERE request_id = ? AND sequence = ? AND feeder_id = ?'),
     ackExists: db.prepare('SELECT 1 FROM ack WHERE request_id = ? AND body = ?'),
+    acksOf: db.prepare('SELECT body FROM ack WHERE request_id = ? ORDER BY id').pluck(),
     putAck: db.prepare('INSERT INTO ack (request_id, sequence, status, body, wall_ms) VALUES (?, ?, ?, ?, ?)'),
     setAckStatus: db.prepare('UPDATE request SET ack_status = ? WHERE request_id = ?'),
     putCommand: db.prepare('INSERT INTO command (command_id, answer, wall_ms) VALUES (?, ?, ?)'),
