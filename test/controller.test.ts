@@ -930,6 +930,8 @@ describe('a step of the wall clock', () => {
     expect(site.events.find(({ type }) => type === 'release')?.requestId).toBe(release?.requestId);
     await site.live(200, 5);
     site.broker.cut();
+    await settled();
+    site.clock.advance(60_000);
     await site.reconnect(() => site.said().length === 3);
     expect((await site.saidCount(3))[2]).toEqual(release);
     await site.overload();
