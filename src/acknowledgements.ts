@@ -2,7 +2,7 @@
 // the request in force, handed to control, and an alarm where the head end says no, contradicts itself or says nothing.
 import { AckWatch } from './ack-watch.ts';
 import type { Clock } from './clock.ts';
-import { stepAck } from './control/feeder-control.ts';
+import { takeInput } from './control-input.ts';
 import type { EventBook } from './event-book.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Keeper } from './keeper.ts';
@@ -64,7 +64,8 @@ export class Acknowledgements {
       changed();
     } else if (verdict === 'good') this.#judged(feederId, status, requestId, reason ?? 'no reason given');
     if (verdict !== 'contradicts' && feeder?.episodeId != null && sequence >= feeder.episodeSince) {
-      stepAck(feeder.state, feeder.control, ack, clock.monotonicMs(), feeder.actions);
+      const { controllableA, devices } = ack;
+      takeInput(feeder, { kind: 'ack', ack: { status, controllableA, devices }, atMs: clock.monotonicMs() });
       changed();
     }
     log.info({ feederId, requestId, status }, 'ack');

@@ -4,7 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { systemClock } from './clock.ts';
 import { type Configuration, configurationOrProblems, readConfiguration } from './configuration.ts';
 import { VERSION } from './version.ts';
-import type { ExportOptions } from './workbench/export.ts';
+import type { ExportOptions } from './workbench/export/export-verb.ts';
 import type { HeadEndVerbOptions } from './workbench/headend/verb.ts';
 import type { MeterOptions } from './workbench/meter/meter-verb.ts';
 import type { ReplayOptions } from './workbench/replay/replay-verb.ts';
@@ -150,14 +150,14 @@ function addExportVerb(program: Command, set: Set): void {
     .command('export')
     .description('what a controller saw: disturbance records and history, as native CSV or COMTRADE 2013')
     .argument('<path>', 'configuration file or journal folder')
-    .option('--record <number>', 'a disturbance record; else the history by the minute', wholeNumber)
+    .option('--record <numbers>', 'a disturbance record, or several in a row, as 3-5; else the history by the minute')
     .option('--feeder <id>', 'whose history')
     .option('--out <file>', '.csv, .cfg (with .dat and .hdr) or .cff; without it a list of what there is')
     .option('--format <name>', 'of COMTRADE data: ASCII, BINARY, BINARY32 or FLOAT32', 'ASCII')
     .option('--json', 'the list as one JSON document')
     .action((path: string, options: ExportOptions) =>
       set(
-        import('./workbench/export.ts').then(({ exportVerb }) => {
+        import('./workbench/export/export-verb.ts').then(({ exportVerb }) => {
           const folder = journalFolder(path);
           return folder === null ? WRONG_USE : exportVerb(folder, options);
         }),

@@ -10,12 +10,14 @@ import type { Moment } from './command-desk.ts';
 import type { Command } from './command-message.ts';
 import { Commands, type CommandsPort } from './commands.ts';
 import type { Configuration } from './configuration.ts';
-import { nextDueMs, stepClock, stepReading, stepTime } from './control/feeder-control.ts';
+import { nextDueMs, stepReading } from './control/feeder-control.ts';
+import { type ControlInput, takeInput } from './control-input.ts';
 import { EventBook } from './event-book.ts';
 import type { FeederReading } from './feeder.ts';
 import { followCalendar, selectGroup } from './group-in-force.ts';
 import { HarmCaps } from './harm-caps.ts';
 import { drawAhead, newId } from './ids.ts';
+import type { ControlNow } from './journal/history.ts';
 import type { Journal } from './journal/journal.ts';
 import type { AnsweredCommand, Batch, JournalNews } from './journal/records.ts';
 import { Keeper } from './keeper.ts';
@@ -34,18 +36,14 @@ import type { OutgoingRequest } from './uplink/delivery.ts';
 import type { Connect } from './uplink/link.ts';
 import { Uplink, type UplinkPort } from './uplink/uplink.ts';
 import { VERSION } from './version.ts';
-import {
-  stateWord,
-  storedRequest,
-  telemetryFeeder,
-  tellOthers,
-  type WatchedFeeder,
-  watchedFeeder,
-} from './watched-feeder.ts';
+import { stateWord, storedRequest, telemetryFeeder, type WatchedFeeder, watchedFeeder } from './watched-feeder.ts';
 
 /** Looks over the controller's shoulder: the demo's screen, and tests. */
 export interface Observer {
+  /** Before control is given it. */
   reading?(reading: FeederReading): void;
+  /** What else control is given, likewise. */
+  input?(feederId: string, input: ControlInput): void;
   event?(event: Event): void;
   request?(message: Curtailment): void;
   ack?(ack: Ack): void;
@@ -114,11 +112,11 @@ export class Controller {
     this.#wallOffsetMs = this.#clock.wallMs() - this.#clock.monotonicMs();
     this.#keeper = new Keeper(input.journal, input.clock, input.log);
     const { settings, hash } = input.configuration;
-    for (const feeder of settings.feeders)
-      this.#feeders.set(
-        feeder.id,
-        watchedFeeder(feeder, settings.sources, this.#clock.wallMs(), settings.caps.feedersAtOnce),
-      );
+    for (const one of settings.feeders) {
+      const feeder = watchedFeeder(one, settings.sources, this.#clock.wallMs(), settings.caps.feedersAtOnce);
+      feeder.recorded = (given) => input.observer?.input?.(one.id, given);
+      this.#feeders.set(one.id, feeder);
+    }
     this.#book = new EventBook(settings.substation.id, this.#clock);
     this.#harmCaps = new HarmCaps(settings.caps.feedersAtOnce);
     this.#requests = new Requests({
@@ -202,11 +200,11 @@ export class Controller {
     for (const reading of readings) {
       const feeder = this.#feeders.get(reading.feederId);
       if (feeder === undefined) continue;
-      tellOthers(feeder, this.#feeders.values());
+      this.#tellOthers(feeder);
+      this.#input.observer?.reading?.(reading);
       stepReading(feeder.state, feeder.control, reading, feeder.actions);
       decided ||= feeder.actions.length > 0;
       this.#telemetry.take(reading);
-      this.#input.observer?.reading?.(reading);
     }
     if (decided) this.#settleSoon();
     else this.#armTimer();
@@ -242,7 +240,7 @@ export class Controller {
     const feeder = this.#feeders.get(feederId);
     const source = this.#input.configuration.settings.sources.find(({ id }) => id === sourceId);
     if (this.#stopped || feeder === undefined || source === undefined) return;
-    feeder.control = { ...feeder.control, staleAfterMs: staleAfterMs(source) };
+    takeInput(feeder, { kind: 'source', staleAfterMs: staleAfterMs(source), atMs: this.#clock.monotonicMs() });
     const onBackup = sourceId !== feeder.settings.currents.source;
     this.#alarms.set('measurement', `backup of ${feederId}`, onBackup ? `${feederId}/onBackup` : null);
     this.#book.add(feederId, 'source', reason, { sourceId });
@@ -273,6 +271,15 @@ export class Controller {
     return [...this.#feeders.values()].every(({ state }) => ['normal', 'blind'].includes(stateWord(state)));
   }
 
+  /** All that the next decision about a feeder rests on, as it is now; null where there is no such feeder. */
+  controlNow(feederId: string): ControlNow | null {
+    const feeder = this.#feeders.get(feederId);
+    if (feeder === undefined) return null;
+    const { state, control, group } = feeder;
+    const { hash } = this.#input.configuration;
+    return { settingsHash: hash, group: group.name, staleAfterMs: control.staleAfterMs, state };
+  }
+
   /** State of one feeder in a word, for the screen. */
   stateOf(feederId: string): string {
     const state = this.#feeders.get(feederId)?.state;
@@ -297,10 +304,20 @@ export class Controller {
   #stepTimers(): void {
     const nowMs = this.#clock.monotonicMs();
     for (const feeder of this.#feeders.values()) {
-      tellOthers(feeder, this.#feeders.values());
-      stepTime(feeder.state, feeder.control, nowMs, feeder.actions);
+      this.#tellOthers(feeder);
+      if (nextDueMs(feeder.state, feeder.control) <= nowMs) takeInput(feeder, { kind: 'time', atMs: nowMs });
     }
     this.#settleSoon();
+  }
+
+  /** How many others have a limit, where the substation has a cap on that. */
+  #tellOthers(feeder: WatchedFeeder): void {
+    const { control, state } = feeder;
+    if (control.caps.feedersAtOnce === 0) return;
+    let limited = 0;
+    for (const other of this.#feeders.values()) if (other !== feeder && other.state.episode !== null) limited += 1;
+    if (limited !== state.othersLimited)
+      takeInput(feeder, { kind: 'others', limited, atMs: this.#clock.monotonicMs() });
   }
 
   #armTimer(): void {
@@ -556,8 +573,7 @@ export class Controller {
   }
 
   #sayLimitsAgain(): void {
-    for (const { state, control, actions } of this.#feeders.values())
-      stepClock(state, control, this.#clock.monotonicMs(), actions);
+    for (const feeder of this.#feeders.values()) takeInput(feeder, { kind: 'clock', atMs: this.#clock.monotonicMs() });
     this.#settleSoon();
   }
 }

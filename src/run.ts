@@ -40,6 +40,8 @@ export function startController(
     clock,
     log,
     isQuiet: () => controller.isQuiet,
+    controlNow: (feederId) => controller.controlNow(feederId),
+    isFeederQuiet: (feederId) => ['normal', 'blind'].includes(controller.stateOf(feederId)),
     trouble: (reason) => controller.historyTrouble(reason),
   });
   const controller = new Controller({
@@ -54,6 +56,7 @@ export function startController(
         historian.reading(reading);
         observer.reading?.(reading);
       },
+      input: (feederId, input) => historian.input(feederId, input),
       event(event) {
         historian.event(event);
         observer.event?.(event);

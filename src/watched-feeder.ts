@@ -2,8 +2,9 @@
 // where the conversation about it stands.
 import { isoTime } from './clock.ts';
 import { someElement } from './control/elements.ts';
-import { newFeederState, stepSettings } from './control/feeder-control.ts';
+import { newFeederState } from './control/feeder-control.ts';
 import type { Action, ControlSettings, FeederState } from './control/types.ts';
+import type { ControlInput } from './control-input.ts';
 import { controlSettings } from './control-settings.ts';
 import { PHASES } from './feeder.ts';
 import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
@@ -26,6 +27,8 @@ export interface WatchedFeeder {
   state: FeederState;
   /** Actions of this turn. */
   readonly actions: Action[];
+  /** Hears of everything but readings that control is given, before it is. */
+  recorded: (input: ControlInput) => void;
   episodeId: string | null;
   /** Sequence of its first request: an acknowledgement from there on belongs to this episode. */
   episodeSince: number;
@@ -77,6 +80,7 @@ export function watchedFeeder(
     groups,
     state,
     actions: [],
+    recorded: () => {},
     episodeId: null,
     episodeSince: 0,
     latest: null,
@@ -84,24 +88,6 @@ export function watchedFeeder(
     isLimitUnsure: false,
     lapsed: null,
   };
-}
-
-/** Puts a group in force, unless it is; `reason` says by what. */
-export function putInForce(feeder: WatchedFeeder, name: string, reason: string, nowMs: number): void {
-  const next = feeder.groups.get(name);
-  if (next === undefined || next.group === feeder.group) return;
-  const control = { ...next.control, staleAfterMs: feeder.control.staleAfterMs };
-  stepSettings(feeder.state, feeder.control, control, reason, nowMs, feeder.actions);
-  feeder.group = next.group;
-  feeder.control = control;
-}
-
-/** Tells control how many others have a limit, where the substation has a cap on that. */
-export function tellOthers(feeder: WatchedFeeder, all: Iterable<WatchedFeeder>): void {
-  if (feeder.control.caps.feedersAtOnce === 0) return;
-  let count = 0;
-  for (const other of all) if (other !== feeder && other.state.episode !== null) count += 1;
-  feeder.state.othersLimited = count;
 }
 
 /** The state of control in a word, for people. */

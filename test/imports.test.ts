@@ -20,6 +20,8 @@ const WIRING = [
   'src/commands.ts',
   'src/carry-out.ts',
   'src/watched-feeder.ts',
+  'src/control-input.ts',
+  'src/control-trail.ts',
   'src/control-settings.ts',
   'src/kept-heat.ts',
   'src/harm-caps.ts',

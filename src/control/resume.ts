@@ -51,11 +51,15 @@ function forgotten(kept: FeederState, byMs: number): FeederState {
 }
 
 /**
- * Every time in a state has a name that ends in `Ms` (or `TimesMs`, for a list), and nothing else has. What an older
- * program did not keep has its value of a new state.
+ * The same state on a clock that is `byMs` ahead. Every time in a state has a name that ends in `Ms` (or `TimesMs`, for
+ * a list), and nothing else has. What an older program did not keep has its value of a new state.
  */
+export function onClockAhead(kept: FeederState, byMs: number): FeederState {
+  return moved(structuredClone(kept), newFeederState(), byMs, false) as FeederState;
+}
+
 function shift(kept: FeederState, byMs: number): FeederState {
-  const state = moved(structuredClone(kept), newFeederState(), byMs, false) as FeederState;
+  const state = onClockAhead(kept, byMs);
   // Until the next reading nothing is seen; whether the gap counts is for that reading to say.
   for (const name of CONDUCTORS) state[name].fresh = false;
   return state;
