@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import crc16 from 'modbus-serial/utils/crc16.js';
 import { type Framing, type ModbusRequest, ModbusServer, type Registers, type Script } from './modbus-server.ts';
 
-const RTU: Framing = {
+export const RTU: Framing = {
   requestBytes: 8,
   parse: (frame, number) => ({
     number,
