@@ -87,8 +87,11 @@ describe('a meter that misbehaves once gives a fault and no value, and is read r
     ['no answer in time (M3)', silent, 'noAnswer', SHORT_MS],
     ['an answer after its time (M1)', late(WORDS, 3 * SHORT_MS), 'noAnswer', SHORT_MS],
     ['a closed connection, at once and not at the deadline (M5)', closing, 'disconnected'],
-    ['exception 2, illegal address', exception(2), 'exception'],
-    ['exception 11, the gateway got no answer', exception(11), 'exception'],
+    ...Array.from({ length: 11 }, (_, index): [string, Script, 'exception'] => [
+      `exception ${index + 1}`,
+      exception(index + 1),
+      'exception',
+    ]),
     ['the answer of another unit (M8)', falsified({ unitId: 2 }), 'invalidFrame'],
     ['the answer to another transaction (M2)', falsified({ transactionId: 4_711 }), 'invalidFrame'],
     ['another protocol id (M6)', falsified({ protocolId: 0xdead }), 'invalidFrame'],
@@ -114,6 +117,11 @@ describe('a meter that misbehaves once gives a fault and no value, and is read r
     await readUntilGood(connection, 200);
     for (const address of [300, 400, 500]) expect(faultOf(await read(connection, address))).toBeNull();
     expect(server.connections).toBe(fault === 'exception' ? 1 : 2);
+  });
+
+  test.each(Array.from({ length: 11 }, (_, index) => index + 1))('exception %i by its code', async (code) => {
+    const connection = connectTo((await serve(exception(code))).port);
+    expect(await read(connection, 100)).toMatchObject({ exception: { code, read: { address: 100 } } });
   });
 });
 

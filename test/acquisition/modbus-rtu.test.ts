@@ -1,11 +1,12 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { serialWire, tcpWire } from '../../src/acquisition/byte-wires.ts';
 import type { ModbusConnection, ReadAnswer } from '../../src/acquisition/modbus-connection.ts';
-import { rtuConnection } from '../../src/acquisition/modbus-lines.ts';
+import { ModbusLines, rtuConnection } from '../../src/acquisition/modbus-lines.ts';
 import type { WireRead } from '../../src/acquisition/modbus-port.ts';
 import { ModbusRtuPort } from '../../src/acquisition/modbus-rtu-port.ts';
 import { OwedAnswers } from '../../src/acquisition/owed-answers.ts';
 import { type Clock, systemClock } from '../../src/clock.ts';
+import { source as sourceSettings } from '../../src/source-settings.ts';
 import { handClock } from '../simulators/hand-clock.ts';
 import {
   closing,
@@ -118,6 +119,25 @@ describe('a meter on a serial line that misbehaves once gives a fault and no val
     for (const address of [300, 400, 500]) expect(faultOf(await read(connection, address))).toBeNull();
     expect(server.connections).toBe(fault === 'disconnected' ? 2 : 1);
   });
+});
+
+test.each(Array.from({ length: 11 }, (_, index) => index + 1))('exception %i by its code', async (code) => {
+  const connection = connectTo((await serve(rtuException(code))).port);
+  const answer = await read(connection, 100, { counts: [2] });
+  expect(answer).toMatchObject({ exception: { code, read: { address: 100 } } });
+});
+
+test('M10: a source of RTU over TCP sends the bytes of a serial line, without a header of Modbus TCP', async () => {
+  const server = await serve(good);
+  const lines = new ModbusLines(systemClock(), () => 0.05);
+  opened.push(lines);
+  const settings = sourceSettings.parse({
+    ...{ id: 'meter', type: 'modbus-rtu-over-tcp', host: '127.0.0.1', port: server.port },
+    ...{ unitId: 7, profile: 'eastron-sdm630' },
+  });
+  if (settings.type === 'opcua') throw new Error('another type');
+  expect(faultOf(await read(lines.of(settings), 100, { unitId: 7 }))).toBeNull();
+  expect(server.requests).toMatchObject([{ unitId: 7, functionCode: 4, address: 100, count: 2 }]);
 });
 
 describe('a late answer on a serial line', () => {

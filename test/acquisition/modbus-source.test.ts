@@ -158,7 +158,7 @@ describe('the phases of a feeder', () => {
     ['noAnswer', silent],
     ['disconnected', closing],
     ['invalidFrame', answering(meter(CURRENTS), { unitId: 9 })],
-  ] as const)('are bad with the reason %s, and good again afterwards', async (reason, odd) => {
+  ] as const)('M7: are bad with the reason %s, never the last ones, and good again afterwards', async (reason, odd) => {
     const { server, scans, reading } = await site(GOOD, { timeoutMs: TIMEOUT_MS });
     await reading(phasesGood);
     server.script = odd;

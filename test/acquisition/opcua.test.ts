@@ -243,11 +243,16 @@ test('O5: a wall clock that is stepped by an hour ends no session and no reading
   await next(good);
   const before = readings.length;
   stepMs = 3_600_000;
-  const { L1 } = await next((reading) => reading.L1.reason === 'sourceTime');
+  const stepped = await next((reading) => reading.L1.reason === 'sourceTime');
+  const { L1 } = stepped;
+  expect(Math.abs(stepped.atMs - real.monotonicMs())).toBeLessThan(600_000);
   expect(L1).toEqual({ currentA: 101.5, quality: 'uncertain', reason: 'sourceTime' });
   stepMs = 0;
   await next(good);
   expect(readings.slice(before).every((reading) => reading.L1.currentA === 101.5)).toBe(true);
+  // Age is counted by arrival on the clock that does not step.
+  const spanMs = (readings.at(-1)?.atMs ?? 0) - (readings[before - 1]?.atMs ?? 0);
+  expect(spanMs).toBeLessThan(600_000);
   expect(told).toHaveLength(1);
   expect(alarms.map(({ alarm }) => alarm)).toEqual(['sourceTime']);
 });
