@@ -2,11 +2,12 @@
 // the request in force, handed to control, and an alarm where the head end says no, contradicts itself or says nothing.
 import { AckWatch } from './ack-watch.ts';
 import type { Clock } from './clock.ts';
-import { stepAck } from './control/feeder-control.ts';
+import { takeInput } from './control-input.ts';
 import type { EventBook } from './event-book.ts';
+import type { Journal } from './journal/journal.ts';
 import type { Keeper } from './keeper.ts';
 import type { Log } from './log.ts';
-import type { Ack, Curtailment } from './messages.ts';
+import { type Ack, ackSchema, type Curtailment } from './messages.ts';
 import type { StandingAlarms } from './standing-alarms.ts';
 import type { WatchedFeeder } from './watched-feeder.ts';
 
@@ -34,6 +35,18 @@ export class Acknowledgements {
     this.#input = input;
   }
 
+  /** What was heard of the requests that stand, as if it were heard again; nothing of it is told again. */
+  resume(journal: Journal): void {
+    for (const [feederId, { latest }] of this.#input.feeders) {
+      for (const body of latest === null ? [] : journal.acksOf(latest.message.requestId)) {
+        const ack = ackSchema.parse(JSON.parse(body));
+        if (this.#watch.judge(feederId, latest?.message ?? null, ack) !== 'good') continue;
+        const { status } = ack;
+        this.#stands(feederId, status === 'rejected' || status === 'failed' ? status : null);
+      }
+    }
+  }
+
   take(ack: Ack, feederId: string): void {
     const { feeders, keeper, book, clock, log, changed, taken } = this.#input;
     const { requestId, sequence, status, reason } = ack;
@@ -51,7 +64,8 @@ export class Acknowledgements {
       changed();
     } else if (verdict === 'good') this.#judged(feederId, status, requestId, reason ?? 'no reason given');
     if (verdict !== 'contradicts' && feeder?.episodeId != null && sequence >= feeder.episodeSince) {
-      stepAck(feeder.state, feeder.control, ack, clock.monotonicMs(), feeder.actions);
+      const { controllableA, devices } = ack;
+      takeInput(feeder, { kind: 'ack', ack: { status, controllableA, devices }, atMs: clock.monotonicMs() });
       changed();
     }
     log.info({ feederId, requestId, status }, 'ack');
@@ -82,18 +96,22 @@ export class Acknowledgements {
     const standing = this.#standing.get(feederId);
     if (status === 'rejected' || status === 'failed') return this.#raise(feederId, status, reason, { requestId });
     if (standing === undefined || (standing === 'notApplied' && status === 'dispatched')) return;
-    const { book, alarms, changed } = this.#input;
-    this.#standing.delete(feederId);
-    alarms.set('acks', feederId, null);
+    const { book, changed } = this.#input;
+    this.#stands(feederId, null);
     book.add(feederId, 'alarmEnd', `acknowledged as ${status}`, { alarm: standing, requestId });
     changed();
   }
 
   #raise(feederId: string, alarm: AckAlarm, reason: string, about: { requestId: string; episodeId?: string }): void {
-    const { book, alarms, changed } = this.#input;
-    this.#standing.set(feederId, alarm);
-    alarms.set('acks', feederId, `${feederId}/${alarm}`);
+    const { book, changed } = this.#input;
+    this.#stands(feederId, alarm);
     book.add(feederId, 'alarm', reason, { alarm, ...about });
     changed();
+  }
+
+  #stands(feederId: string, alarm: AckAlarm | null): void {
+    if (alarm === null) this.#standing.delete(feederId);
+    else this.#standing.set(feederId, alarm);
+    this.#input.alarms.set('acks', feederId, alarm === null ? null : `${feederId}/${alarm}`);
   }
 }

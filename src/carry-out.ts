@@ -3,8 +3,8 @@
 import { isoTime } from './clock.ts';
 import { LONGEST_MS, lastsMs, type Moment } from './command-desk.ts';
 import type { Command } from './command-message.ts';
-import { stepCommand } from './control/feeder-control.ts';
 import type { ControlCommand } from './control/types.ts';
+import { takeInput } from './control-input.ts';
 import type { WatchedFeeder } from './watched-feeder.ts';
 
 export type Outcome = { readonly done: string } | { readonly refused: string };
@@ -17,10 +17,10 @@ export function carryOut(command: FeederCommand, now: Moment, feeders: Iterable<
   const asked = controlCommand(command, now);
   const done: string[] = [];
   const refused: string[] = [];
-  for (const { settings, state, control, actions } of feeders) {
-    const reason = stepCommand(state, control, asked, now.monotonicMs, actions);
-    if (reason === null) done.push(settings.id);
-    else refused.push(`${settings.id}: ${reason}`);
+  for (const feeder of feeders) {
+    const reason = takeInput(feeder, { kind: 'command', command: asked, atMs: now.monotonicMs });
+    if (reason === null) done.push(feeder.settings.id);
+    else refused.push(`${feeder.settings.id}: ${reason}`);
   }
   if (done.length === 0) return { refused: refused.join('; ') };
   const until =
@@ -36,12 +36,12 @@ function controlCommand(command: FeederCommand, now: Moment): ControlCommand {
     case 'block':
       return {
         action: 'block',
-        element: command.element ?? null,
+        element: null,
         untilMs: monotonicMs + (lastsMs(command, now) ?? LONGEST_MS),
         immediate: command.immediate ?? false,
       };
     case 'unblock':
-      return { action: 'unblock', element: command.element ?? null };
+      return { action: 'unblock', element: null };
     case 'release':
       return { action: 'release', immediate: command.immediate ?? false };
     case 'testMode': {

@@ -8,7 +8,7 @@ export interface Timer {
 }
 
 export interface Clock {
-  /** Milliseconds since boot, with fractions; never steps. */
+  /** Milliseconds since boot in whole eighths; never steps. */
   monotonicMs(): number;
   /** Milliseconds since 1970, UTC; may step. */
   wallMs(): number;
@@ -30,7 +30,8 @@ const LONGEST_WAIT_MS = 2_147_483_647;
 
 export function systemClock(): Clock {
   const bootOffsetMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
-  const monotonicMs = () => performance.now() + bootOffsetMs;
+  // Eighths are exact in doubles and in microseconds, so sums of them are exact, and so is what a record says of them.
+  const monotonicMs = () => Math.floor((performance.now() + bootOffsetMs) * 8) / 8;
   let synchronisedCheckedMs = Number.NEGATIVE_INFINITY;
   let synchronised = false;
   return {

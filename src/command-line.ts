@@ -4,7 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { systemClock } from './clock.ts';
 import { type Configuration, configurationOrProblems, readConfiguration } from './configuration.ts';
 import { VERSION } from './version.ts';
-import type { ExportOptions } from './workbench/export.ts';
+import type { ExportOptions } from './workbench/export/export-verb.ts';
 import type { HeadEndVerbOptions } from './workbench/headend/verb.ts';
 import type { MeterOptions } from './workbench/meter/meter-verb.ts';
 import type { ReplayOptions } from './workbench/replay/replay-verb.ts';
@@ -125,14 +125,14 @@ function addWorkbenchVerbs(program: Command, set: Set): void {
   program
     .command('play')
     .description('serve a recorded trace as a Modbus TCP meter')
-    .argument('<trace>', 'CSV, plain or gzipped')
-    .option('--substation <id>', 'which substation of the trace')
+    .argument('<trace>', 'native CSV or COMTRADE (.cfg, .cff); any other CSV with --mapping')
+    .option('--mapping <file>', 'how another CSV, or the channels of a record, become amperes of feeders')
     .option('--feeder <id>', 'which feeder of the trace')
     .option('--host <address>', 'where to listen', '127.0.0.1')
     .option('--port <number>', 'where to listen; 0: any free port', wholeNumber, 0)
     .option('--speed <factor>', 'seconds of the trace per second', positive, 1)
-    .option('--voltage <volts>', 'for traces in kW', positive, 240)
-    .option('--power-factor <factor>', 'for traces in kW', positive, 0.98)
+    .option('--voltage <volts>', 'that the meter shows', positive, 240)
+    .option('--power-factor <factor>', 'of the watts that the meter shows', positive, 0.98)
     .option('--scale <factor>', 'multiply every current', positive, 1)
     .option('--from <time>', 'ISO 8601, or seconds')
     .option('--to <time>', 'ISO 8601, or seconds')
@@ -150,16 +150,16 @@ function addExportVerb(program: Command, set: Set): void {
     .command('export')
     .description('what a controller saw: disturbance records and history, as native CSV or COMTRADE 2013')
     .argument('<path>', 'configuration file or journal folder')
-    .option('--record <number>', 'a disturbance record; else the history by the minute', wholeNumber)
+    .option('--record <numbers>', 'a disturbance record, or several in a row, as 3-5; else the history by the minute')
     .option('--feeder <id>', 'whose history')
     .option('--out <file>', '.csv, .cfg (with .dat and .hdr) or .cff; without it a list of what there is')
     .option('--format <name>', 'of COMTRADE data: ASCII, BINARY, BINARY32 or FLOAT32', 'ASCII')
     .option('--json', 'the list as one JSON document')
     .action((path: string, options: ExportOptions) =>
       set(
-        import('./workbench/export.ts').then(({ exportVerb }) => {
+        import('./workbench/export/export-verb.ts').then(({ exportVerb }) => {
           const folder = journalFolder(path);
-          return folder === null ? WRONG_USE : exportVerb(folder, 'Headroom', options);
+          return folder === null ? WRONG_USE : exportVerb(folder, options);
         }),
       ),
     );

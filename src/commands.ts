@@ -5,7 +5,7 @@ import type { Clock } from './clock.ts';
 import { isoTime } from './clock.ts';
 import { CommandDesk, type CommandTarget, type Moment } from './command-desk.ts';
 import type { Command, CommandAck } from './command-message.ts';
-import type { AnsweredCommand } from './journal/journal.ts';
+import type { AnsweredCommand } from './journal/records.ts';
 import type { Event } from './messages.ts';
 
 export interface CommandsPort {

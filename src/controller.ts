@@ -10,37 +10,40 @@ import type { Moment } from './command-desk.ts';
 import type { Command } from './command-message.ts';
 import { Commands, type CommandsPort } from './commands.ts';
 import type { Configuration } from './configuration.ts';
-import { stepClock } from './control/feeder-control.ts';
-import { type Substation, stepReadings, stepTimers, substationDueMs } from './control/substation.ts';
+import { nextDueMs, stepReading } from './control/feeder-control.ts';
+import { type ControlInput, takeInput } from './control-input.ts';
 import { EventBook } from './event-book.ts';
 import type { FeederReading } from './feeder.ts';
 import { followCalendar, selectGroup } from './group-in-force.ts';
 import { HarmCaps } from './harm-caps.ts';
 import { drawAhead, newId } from './ids.ts';
-import type { AnsweredCommand, Batch, Journal, JournalNews } from './journal/journal.ts';
+import type { ControlNow } from './journal/history.ts';
+import type { Journal } from './journal/journal.ts';
+import type { AnsweredCommand, Batch, JournalNews } from './journal/records.ts';
 import { Keeper } from './keeper.ts';
-import { type Heated, heatToKeep, KEEP_HEAT_EVERY_MS } from './kept-heat.ts';
+import { heatToKeep, KEEP_HEAT_EVERY_MS } from './kept-heat.ts';
 import type { Log } from './log.ts';
 import type { Ack, Curtailment, Event } from './messages.ts';
 import { rehearse } from './rehearsal.ts';
-import { endEpisode, type MadeRequest, Requests } from './requests.ts';
+import { type MadeRequest, Requests } from './requests.ts';
 import { resumeFeeders } from './resume-feeders.ts';
 import { groupsByCommand } from './settings-groups.ts';
 import { staleAfterMs } from './source-settings.ts';
 import { StandingAlarms } from './standing-alarms.ts';
 import { type StatusInput, standing, statusReport } from './status-report.ts';
 import { TelemetryIntervals } from './telemetry.ts';
-import { TRANSFORMER } from './transformer-settings.ts';
 import type { OutgoingRequest } from './uplink/delivery.ts';
 import type { Connect } from './uplink/link.ts';
 import { Uplink, type UplinkPort } from './uplink/uplink.ts';
 import { VERSION } from './version.ts';
 import { stateWord, storedRequest, telemetryFeeder, type WatchedFeeder, watchedFeeder } from './watched-feeder.ts';
-import { takenReadings, type WatchedTransformer, watchedTransformer } from './watched-transformer.ts';
 
 /** Looks over the controller's shoulder: the demo's screen, and tests. */
 export interface Observer {
+  /** Before control is given it. */
   reading?(reading: FeederReading): void;
+  /** What else control is given, likewise. */
+  input?(feederId: string, input: ControlInput): void;
   event?(event: Event): void;
   request?(message: Curtailment): void;
   ack?(ack: Ack): void;
@@ -79,8 +82,6 @@ export class Controller {
   readonly #journal: Journal;
   readonly #keeper: Keeper;
   readonly #feeders = new Map<string, WatchedFeeder>();
-  readonly #transformer: WatchedTransformer | null;
-  readonly #substation: Substation;
   readonly #book: EventBook;
   readonly #alarms = new StandingAlarms();
   readonly #harmCaps: HarmCaps;
@@ -91,6 +92,8 @@ export class Controller {
   readonly #telemetry: TelemetryIntervals;
   readonly #status: StatusInput;
   readonly #answered: AnsweredCommand[] = [];
+  /** Made beside the decisions of control. */
+  readonly #releases: MadeRequest[] = [];
   #settling = false;
   #timer: Timer | null = null;
   #housekeeping: Timer | null = null;
@@ -109,13 +112,11 @@ export class Controller {
     this.#wallOffsetMs = this.#clock.wallMs() - this.#clock.monotonicMs();
     this.#keeper = new Keeper(input.journal, input.clock, input.log);
     const { settings, hash } = input.configuration;
-    for (const feeder of settings.feeders)
-      this.#feeders.set(
-        feeder.id,
-        watchedFeeder(feeder, settings.sources, this.#clock.wallMs(), settings.caps.feedersAtOnce),
-      );
-    this.#transformer = watchedTransformer(settings, this.#feeders);
-    this.#substation = { feeders: [...this.#feeders.values()], transformer: this.#transformer };
+    for (const one of settings.feeders) {
+      const feeder = watchedFeeder(one, settings.sources, this.#clock.wallMs(), settings.caps.feedersAtOnce);
+      feeder.recorded = (given) => input.observer?.input?.(one.id, given);
+      this.#feeders.set(one.id, feeder);
+    }
     this.#book = new EventBook(settings.substation.id, this.#clock);
     this.#harmCaps = new HarmCaps(settings.caps.feedersAtOnce);
     this.#requests = new Requests({
@@ -136,7 +137,6 @@ export class Controller {
     this.#book.add(null, 'restart', `version ${VERSION}, settings ${hash}`);
     const acked = resumeFeeders({
       feeders: this.#feeders,
-      transformer: this.#transformer,
       journal: this.#journal,
       keeper: this.#keeper,
       harmCaps: this.#harmCaps,
@@ -153,13 +153,13 @@ export class Controller {
       changed: () => this.#settleSoon(),
       taken: (ack) => input.observer?.ack?.(ack),
     });
+    this.#acknowledgements.resume(this.#journal);
     this.#commands = new Commands(settings.uplink.commandsPerMinute, this.#clock, this.#commandsPort());
     this.#status = {
       substationId: settings.substation.id,
       settingsHash: hash,
       insecure: settings.uplink.allowInsecure,
       feeders: this.#feeders,
-      transformer: this.#transformer,
       otherAlarms: () => this.#otherAlarms(),
       clock: this.#clock,
     };
@@ -196,13 +196,17 @@ export class Controller {
   /** All feeders of one source, from one telegram. */
   readings(readings: readonly FeederReading[]): void {
     if (this.#stopped) return;
-    stepReadings(this.#substation, takenReadings(readings, this.#feeders));
+    let decided = false;
     for (const reading of readings) {
-      if (!this.#feeders.has(reading.feederId)) continue;
-      this.#telemetry.take(reading);
+      const feeder = this.#feeders.get(reading.feederId);
+      if (feeder === undefined) continue;
+      this.#tellOthers(feeder);
       this.#input.observer?.reading?.(reading);
+      stepReading(feeder.state, feeder.control, reading, feeder.actions);
+      decided ||= feeder.actions.length > 0;
+      this.#telemetry.take(reading);
     }
-    if (this.#hasDecided) this.#settleSoon();
+    if (decided) this.#settleSoon();
     else this.#armTimer();
   }
 
@@ -227,8 +231,7 @@ export class Controller {
     // The two sources of a feeder may both be odd, and one of them mend.
     this.#alarms.set('measurement', `${sourceId} ${name}`, stands ? name : null);
     const about = { alarm, sourceId, ...(phase !== null && { phase }) };
-    const ofFeeder = feederId === TRANSFORMER ? null : feederId;
-    this.#book.add(ofFeeder, stands ? 'alarm' : 'alarmEnd', reason, about);
+    this.#book.add(feederId, stands ? 'alarm' : 'alarmEnd', reason, about);
     this.#settleSoon();
   }
 
@@ -237,7 +240,7 @@ export class Controller {
     const feeder = this.#feeders.get(feederId);
     const source = this.#input.configuration.settings.sources.find(({ id }) => id === sourceId);
     if (this.#stopped || feeder === undefined || source === undefined) return;
-    feeder.control = { ...feeder.control, staleAfterMs: staleAfterMs(source) };
+    takeInput(feeder, { kind: 'source', staleAfterMs: staleAfterMs(source), atMs: this.#clock.monotonicMs() });
     const onBackup = sourceId !== feeder.settings.currents.source;
     this.#alarms.set('measurement', `backup of ${feederId}`, onBackup ? `${feederId}/onBackup` : null);
     this.#book.add(feederId, 'source', reason, { sourceId });
@@ -268,6 +271,15 @@ export class Controller {
     return [...this.#feeders.values()].every(({ state }) => ['normal', 'blind'].includes(stateWord(state)));
   }
 
+  /** All that the next decision about a feeder rests on, as it is now; null where there is no such feeder. */
+  controlNow(feederId: string): ControlNow | null {
+    const feeder = this.#feeders.get(feederId);
+    if (feeder === undefined) return null;
+    const { state, control, group } = feeder;
+    const { hash } = this.#input.configuration;
+    return { settingsHash: hash, group: group.name, staleAfterMs: control.staleAfterMs, state };
+  }
+
   /** State of one feeder in a word, for the screen. */
   stateOf(feederId: string): string {
     const state = this.#feeders.get(feederId)?.state;
@@ -282,7 +294,6 @@ export class Controller {
     this.#timer?.cancel();
     this.#housekeeping?.cancel();
     for (const feeder of this.#feeders.values()) feeder.actions.length = 0;
-    if (this.#transformer !== null) this.#transformer.actions.length = 0;
     this.#keepStates();
     this.#keeper.keepProgress();
     await this.#uplink.close();
@@ -291,18 +302,27 @@ export class Controller {
   // ── scan: decide ────────────────────────────────────────────────────────────────────────────────────────────────
 
   #stepTimers(): void {
-    stepTimers(this.#substation, this.#clock.monotonicMs());
+    const nowMs = this.#clock.monotonicMs();
+    for (const feeder of this.#feeders.values()) {
+      this.#tellOthers(feeder);
+      if (nextDueMs(feeder.state, feeder.control) <= nowMs) takeInput(feeder, { kind: 'time', atMs: nowMs });
+    }
     this.#settleSoon();
   }
 
-  get #hasDecided(): boolean {
-    if (this.#transformer !== null && this.#transformer.actions.length > 0) return true;
-    for (const { actions } of this.#feeders.values()) if (actions.length > 0) return true;
-    return false;
+  /** How many others have a limit, where the substation has a cap on that. */
+  #tellOthers(feeder: WatchedFeeder): void {
+    const { control, state } = feeder;
+    if (control.caps.feedersAtOnce === 0) return;
+    let limited = 0;
+    for (const other of this.#feeders.values()) if (other !== feeder && other.state.episode !== null) limited += 1;
+    if (limited !== state.othersLimited)
+      takeInput(feeder, { kind: 'others', limited, atMs: this.#clock.monotonicMs() });
   }
 
   #armTimer(): void {
-    const dueMs = substationDueMs(this.#substation);
+    let dueMs = Number.POSITIVE_INFINITY;
+    for (const { state, control } of this.#feeders.values()) dueMs = Math.min(dueMs, nextDueMs(state, control));
     this.#timer?.cancel();
     this.#timer = Number.isFinite(dueMs) ? this.#clock.at(dueMs, () => this.#stepTimers()) : null;
   }
@@ -320,16 +340,19 @@ export class Controller {
   }
 
   #settle(stopping = false): void {
-    const requests: MadeRequest[] = [];
-    const states = this.#changedStates();
-    this.#drainTransformer();
-    for (const feeder of this.#feeders.values()) this.#drain(feeder, requests);
+    const requests = this.#releases.splice(0);
+    const changed: WatchedFeeder[] = [];
+    for (const feeder of this.#feeders.values()) {
+      if (feeder.actions.length === 0) continue;
+      changed.push(feeder);
+      this.#drain(feeder, requests);
+    }
     const drafts = this.#book.take(stopping ? Number.POSITIVE_INFINITY : this.#clock.monotonicMs());
-    if (states.length === 0 && drafts.length === 0 && !this.#requests.hasWithheld) return this.#armTimer();
+    if (changed.length + drafts.length + requests.length === 0 && !this.#requests.hasWithheld) return this.#armTimer();
     const withheld = this.#requests.takeWithheld();
     const events: Event[] = [];
     this.#keeper.commit({
-      states,
+      states: changed.map(({ settings, state }) => ({ feederId: settings.id, state })),
       requests: requests.map(({ request, say }) => storedRequest(request, say)),
       withheld,
       events: drafts.map((draft) => this.#book.newEvent(draft, events)),
@@ -346,28 +369,11 @@ export class Controller {
     this.#clock.afterTurn(() => this.#tell(messages, events));
   }
 
-  /** Of whatever has decided something; with the transformer go all its feeders, which carry what it wants of them. */
-  #changedStates(): Batch['states'] {
-    const of = this.#transformer;
-    const isWhole = of !== null && of.actions.length > 0;
-    const feeders = [...this.#feeders.values()].filter(
-      (feeder) => feeder.actions.length > 0 || (isWhole && of.feeders.includes(feeder)),
-    );
-    const states = feeders.map(({ settings, state }) => ({ feederId: settings.id, state }));
-    return isWhole ? [...states, { feederId: TRANSFORMER, state: of.state }] : states;
-  }
-
-  #drainTransformer(): void {
-    for (const action of this.#transformer?.actions.splice(0) ?? [])
-      if (action.kind === 'event') this.#book.addOfTransformer(action);
-  }
-
   #drain(feeder: WatchedFeeder, requests: MadeRequest[]): void {
     for (const action of feeder.actions.splice(0)) {
       if (action.kind === 'event') {
         this.#book.addAction(feeder, action);
-        // A lapse ends the episode without a message: the devices have ended it by themselves.
-        if (action.type === 'alarm' && action.alarm === 'lapsed') endEpisode(feeder);
+        if (action.type === 'alarm' && action.alarm === 'lapsed') this.#requests.lapse(feeder);
       } else {
         const made = this.#requests.make(feeder, action);
         if (made !== null) requests.push(made);
@@ -396,9 +402,7 @@ export class Controller {
   }
 
   #keepStates(): void {
-    const states: { feederId: string; state: unknown }[] = [];
-    for (const [feederId, { state }] of this.#feeders) states.push({ feederId, state });
-    if (this.#transformer !== null) states.push({ feederId: TRANSFORMER, state: this.#transformer.state });
+    const states: Batch['states'] = [...this.#feeders].map(([feederId, { state }]) => ({ feederId, state }));
     this.#keeper.commit({ states, requests: [], events: [], withheld: [] });
   }
 
@@ -499,6 +503,7 @@ export class Controller {
       this.#wallOffsetMs = offsetMs;
       this.#sayLimitsAgain();
     }
+    this.#releaseLapsed();
     this.#followCalendars(nowMs);
     if (this.#book.isDue(nowMs)) this.#settleSoon();
     this.#keeper.retry();
@@ -515,6 +520,16 @@ export class Controller {
     this.#housekeeping = this.#clock.at(nowMs + HOUSEKEEPING_MS, () => this.#housekeep());
   }
 
+  /** A lapsed limit must not stand on the broker with an end to come, whatever has become of the wall clock. */
+  #releaseLapsed(): void {
+    for (const feeder of this.#feeders.values()) {
+      const made = feeder.lapsed === null ? null : this.#requests.releaseLapsed(feeder);
+      if (made === null) continue;
+      this.#releases.push(made);
+      this.#settleSoon();
+    }
+  }
+
   #followCalendars(monotonicMs: number): void {
     const now = { monotonicMs, wallMs: this.#clock.wallMs() };
     for (const feeder of this.#feeders.values()) {
@@ -526,10 +541,7 @@ export class Controller {
   #keepHeat(nowMs: number): void {
     if (nowMs < this.#heatKeptMs + KEEP_HEAT_EVERY_MS) return;
     this.#heatKeptMs = nowMs;
-    const of = this.#transformer;
-    const heated: Heated[] = of === null ? [] : [{ id: TRANSFORMER, thermal: of.settings.thermal, state: of.state }];
-    for (const [id, { control, state }] of this.#feeders) heated.push({ id, thermal: control.thermal, state });
-    const body = heatToKeep(heated, this.#keeper.stamp());
+    const body = heatToKeep(this.#feeders.values(), this.#keeper.stamp());
     if (body !== null) this.#keeper.attempt((journal) => journal.keepHeat(body));
   }
 
@@ -561,8 +573,7 @@ export class Controller {
   }
 
   #sayLimitsAgain(): void {
-    for (const { state, control, actions } of this.#feeders.values())
-      stepClock(state, control, this.#clock.monotonicMs(), actions);
+    for (const feeder of this.#feeders.values()) takeInput(feeder, { kind: 'clock', atMs: this.#clock.monotonicMs() });
     this.#settleSoon();
   }
 }

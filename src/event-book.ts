@@ -4,7 +4,7 @@ import { type Clock, isoTime } from './clock.ts';
 import type { EventAction } from './control/types.ts';
 import { rounded } from './feeder.ts';
 import { JoinedAlarms } from './joined-alarms.ts';
-import type { NewEvent } from './journal/journal.ts';
+import type { NewEvent } from './journal/records.ts';
 import type { Event } from './messages.ts';
 import type { WatchedFeeder } from './watched-feeder.ts';
 
@@ -28,19 +28,9 @@ export class EventBook {
 
   /** What control tells of, at its own time. */
   addAction({ settings, episodeId }: WatchedFeeder, action: EventAction): void {
-    this.#push(settings.id, episodeId, action);
-  }
-
-  /** What control tells of the transformer, which is no single feeder's. */
-  addOfTransformer(action: EventAction): void {
-    const named = action.element === undefined ? `transformer: ${action.reason}` : action.reason;
-    this.#push(null, null, { ...action, reason: named });
-  }
-
-  #push(feederId: string | null, episodeId: string | null, action: EventAction): void {
     const { kind: _kind, atMs, currentA, thermalPercent, ...rest } = action;
     this.#drafts.push({
-      feederId,
+      feederId: settings.id,
       at: isoTime(this.#clock.wallMs() + atMs - this.#clock.monotonicMs()),
       ...rest,
       ...(episodeId !== null && { episodeId }),

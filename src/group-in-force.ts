@@ -3,8 +3,9 @@
 import type { Outcome } from './carry-out.ts';
 import { lastsMs, type Moment } from './command-desk.ts';
 import type { Command } from './command-message.ts';
+import { takeInput } from './control-input.ts';
 import { groupByCalendar } from './settings-groups.ts';
-import { putInForce, type WatchedFeeder } from './watched-feeder.ts';
+import type { WatchedFeeder } from './watched-feeder.ts';
 
 /** A command's group, or back to the calendar where it names none. */
 export function selectGroup(
@@ -50,4 +51,8 @@ export function resumeGroup(feeder: WatchedFeeder, nowMs: number): void {
   if (state.groupByCommand && !feeder.group.byCommand) state.groupByCommand = false;
   if (changed && !state.groupByCommand) putInForce(feeder, group.name, 'by the calendar', nowMs);
   state.group = feeder.group.name;
+}
+
+function putInForce(feeder: WatchedFeeder, group: string, reason: string, atMs: number): void {
+  if (group !== feeder.group.name) takeInput(feeder, { kind: 'group', group, reason, atMs });
 }

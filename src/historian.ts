@@ -3,10 +3,12 @@
 // an answer; when its file fails, control does not notice, and an alarm says so.
 import { statfsSync } from 'node:fs';
 import type { Clock, Timer } from './clock.ts';
+import type { ControlInput } from './control-input.ts';
+import { ControlTrail } from './control-trail.ts';
 import type { FeederReading } from './feeder.ts';
-import { History, type HistoryBounds, setHistoryAside } from './journal/history.ts';
+import { type ControlNow, History, type HistoryBounds, setHistoryAside } from './journal/history.ts';
 import { type FeederMinute, Minutes } from './journal/minutes.ts';
-import { Ring } from './journal/samples.ts';
+import { RING_READINGS, Ring } from './journal/samples.ts';
 import type { Log } from './log.ts';
 import type { Event } from './messages.ts';
 
@@ -17,6 +19,9 @@ export interface HistorianInput {
   readonly log: Log;
   /** No element is picked up: a pause of some milliseconds is in nobody's way. */
   readonly isQuiet: () => boolean;
+  /** Of one feeder: what its next decision rests on, and whether an element is picked up or a limit stands. */
+  readonly controlNow: (feederId: string) => ControlNow | null;
+  readonly isFeederQuiet: (feederId: string) => boolean;
   /** Why nothing is kept; null when it is again. */
   readonly trouble: (reason: string | null) => void;
 }
@@ -26,11 +31,11 @@ const TICK_MS = 1_000;
 const FLUSH_MS = 300_000;
 /** No moment is quiet in a long episode: then it is done all the same. */
 const OVERDUE_MS = 600_000;
-/** A record begins this long before what it is for and ends this long after the last of it. */
+/** A record begins this long before what it is for and ends this long after the last of it, with the feeder at rest. */
 const BEFORE_MS = 30_000;
 const AFTER_MS = 30_000;
-/** Ten minutes at a poll of 200 ms. Of what comes later there are the minutes, and the record of the next event. */
-const RECORD_READINGS_MAX = 3_000;
+/** An hour at a poll of 200 ms. Of what comes later there are the minutes, and the record of the next event. */
+const RECORD_READINGS_MAX = 18_000;
 /** Well before the ring comes round. */
 const PIECE_READINGS = 256;
 const RETRY_MS = 60_000;
@@ -46,16 +51,22 @@ interface Recording {
   readonly triggerMs: number;
   readonly triggerWallMs: number;
   readonly clockSynchronised: boolean;
+  readonly start: ControlNow | null;
+  /** Number of its first reading. */
+  readonly first: number;
   /** Number in the file; null before the first piece is written. */
   record: number | null;
   untilMs: number;
   next: number;
+  /** Number of the next input. */
+  nextInput: number;
   readonly lastNumber: number;
 }
 
 interface Watched {
   readonly minutes: Minutes;
   readonly ring: Ring;
+  readonly trail: ControlTrail;
   recording: Recording | null;
 }
 
@@ -65,6 +76,7 @@ export class Historian {
   #waiting: FeederMinute[] = [];
   #history: History | null = null;
   #failing = false;
+  #isClosing = false;
   /** Clean-up goes on, a bite a second. */
   #tooMuch = false;
   #timer: Timer;
@@ -80,45 +92,43 @@ export class Historian {
     this.#timer = input.clock.at(nowMs + TICK_MS, () => this.#tick());
   }
 
+  /** Before control is given it. A restart in the midst of something makes a record of its own. */
   reading(reading: FeederReading): void {
     const { clock } = this.#input;
-    const feeder = this.#feeder(reading.feederId);
-    feeder.ring.push(reading);
-    const over = feeder.minutes.add(reading, clock.wallMs(), clock.synchronised());
+    const { feederId, atMs } = reading;
+    const isFirst = !this.#feeders.has(feederId);
+    const feeder = this.#feeder(feederId);
+    const { ring, trail, minutes } = feeder;
+    trail.beforeReading(ring.count, atMs, BEFORE_MS, ring.count - RING_READINGS);
+    ring.push(reading);
+    if (isFirst && !this.#input.isFeederQuiet(feederId)) this.#begin(feeder, 'restart', clock.synchronised());
+    const over = minutes.add(reading, clock.wallMs(), clock.synchronised());
     if (over !== null) this.#wait(over);
+  }
+
+  /** What else control is given, likewise. */
+  input(feederId: string, input: ControlInput): void {
+    const feeder = this.#feeders.get(feederId);
+    feeder?.trail.input(feeder.ring.count, input);
   }
 
   /** Begins or lengthens the record of the event's feeder. */
   event({ feederId, type, element, phase, historical, clockSynchronised }: Event): void {
     if (feederId === null || historical === true || !TRIGGERS.has(type)) return;
-    const { clock } = this.#input;
-    const nowMs = clock.monotonicMs();
     const feeder = this.#feeder(feederId);
-    if (feeder.recording !== null) {
-      feeder.recording.untilMs = nowMs + AFTER_MS;
-      return;
-    }
-    const first = feeder.ring.since(nowMs - BEFORE_MS);
-    feeder.recording = {
-      trigger: [type, element, phase].filter((word) => word !== undefined).join(' '),
-      triggerMs: nowMs,
-      triggerWallMs: clock.wallMs(),
-      clockSynchronised,
-      record: null,
-      untilMs: nowMs + AFTER_MS,
-      next: first,
-      lastNumber: first + RECORD_READINGS_MAX,
-    };
+    const trigger = [type, element, phase].filter((word) => word !== undefined).join(' ');
+    if (feeder.recording === null) this.#begin(feeder, trigger, clockSynchronised);
+    else feeder.recording.untilMs = this.#input.clock.monotonicMs() + AFTER_MS;
   }
 
   /** Writes down what there is. */
   close(): void {
     this.#timer.cancel();
-    for (const { minutes, recording } of this.#feeders.values()) {
+    for (const { minutes } of this.#feeders.values()) {
       const over = minutes.end();
       if (over !== null) this.#wait(over);
-      if (recording !== null) recording.untilMs = Number.NEGATIVE_INFINITY;
     }
+    this.#isClosing = true;
     this.#attempt((history) => this.#writeRecords(history));
     this.#attempt((history) => this.#writeMinutes(history));
     this.#history?.close();
@@ -128,9 +138,31 @@ export class Historian {
   #feeder(feederId: string): Watched {
     const known = this.#feeders.get(feederId);
     if (known !== undefined) return known;
-    const feeder = { minutes: new Minutes(feederId), ring: new Ring(), recording: null };
+    const trail = new ControlTrail(() => this.#input.controlNow(feederId));
+    const feeder = { minutes: new Minutes(feederId), ring: new Ring(), trail, recording: null };
     this.#feeders.set(feederId, feeder);
     return feeder;
+  }
+
+  #begin(feeder: Watched, trigger: string, clockSynchronised: boolean): void {
+    const { clock } = this.#input;
+    const { ring, trail } = feeder;
+    const triggerMs = clock.monotonicMs();
+    const start = trail.start(triggerMs - BEFORE_MS, ring.count - RING_READINGS);
+    const first = start?.number ?? ring.since(triggerMs - BEFORE_MS);
+    feeder.recording = {
+      trigger,
+      triggerMs,
+      triggerWallMs: clock.wallMs(),
+      clockSynchronised,
+      start: start?.control ?? null,
+      first,
+      record: null,
+      untilMs: triggerMs + AFTER_MS,
+      next: first,
+      nextInput: start?.input ?? 0,
+      lastNumber: first + RECORD_READINGS_MAX,
+    };
   }
 
   #wait(minute: FeederMinute): void {
@@ -181,14 +213,18 @@ export class Historian {
   #writeRecords(history: History): void {
     const nowMs = this.#input.clock.monotonicMs();
     for (const [feederId, feeder] of this.#feeders) {
-      const { recording, ring } = feeder;
+      const { recording, ring, trail } = feeder;
       if (recording === null) continue;
-      const last = nowMs >= recording.untilMs || ring.count >= recording.lastNumber;
+      const isOver = this.#isClosing || (nowMs >= recording.untilMs && this.#input.isFeederQuiet(feederId));
+      const last = isOver || ring.count >= recording.lastNumber;
       if (recording.record !== null && !last && ring.count - recording.next < PIECE_READINGS) continue;
       recording.record ??= history.beginDisturbance({ feederId, ...recording });
       const samples = ring.pack(recording.next, recording.triggerMs);
+      const { inputs, next } = trail.inputsFrom(recording.nextInput);
+      const placed = inputs.map(({ after, input }) => ({ after: after - recording.first, input }));
+      history.keepPiece({ record: recording.record, samples, inputs: placed, last });
       recording.next = ring.count;
-      history.keepPiece({ record: recording.record, samples, last });
+      recording.nextInput = next;
       if (last) feeder.recording = null;
     }
   }

@@ -2,8 +2,9 @@
 // batch and every second, in its order; control and uplink go on from memory meanwhile, and an alarm stands. Small
 // writes that can wait (how far the events have been sent, checkpoints) are done in housekeeping.
 import type { Clock } from './clock.ts';
-import type { Batch, Journal, JournalNews, Stamp } from './journal/journal.ts';
+import type { Journal } from './journal/journal.ts';
 import { isDamage } from './journal/journal-file.ts';
+import type { Batch, JournalNews, Stamp } from './journal/records.ts';
 import type { Log } from './log.ts';
 
 /** Of each kind, while storage fails. */

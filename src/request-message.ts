@@ -5,6 +5,7 @@ import type { ControlRequest } from './control/types.ts';
 import { type Phase, rounded } from './feeder.ts';
 import { type FeederSettings, type SettingsGroup, targetOf } from './feeder-settings.ts';
 import type { Curtailment } from './messages.ts';
+import type { LapsedLimit } from './watched-feeder.ts';
 
 export interface MessageContext {
   readonly substationId: string;
@@ -79,6 +80,31 @@ export function requestMessage(request: ControlRequest, context: MessageContext)
     priority: trigger.element === 'emergency' ? 'emergency' : 'constraint',
     settings: { group: group.name, hash: context.settingsHash },
     mode: request.mode,
+  };
+}
+
+/** What takes the place of a limit that has lapsed: it asks nothing, and is over at the moment at which it is made. */
+export function releaseOfLapsed(
+  { message, heardId }: LapsedLimit,
+  made: Pick<Curtailment, 'requestId' | 'sequence'> & { readonly at: string; readonly clockSynchronised: boolean },
+): Curtailment {
+  const { levelPercentByPhase: _each, ...limit } = message;
+  const { requestId, sequence, at } = made;
+  return {
+    ...limit,
+    requestId,
+    sequence,
+    supersedes: heardId,
+    action: 'release',
+    issuedAt: at,
+    start: at,
+    end: at,
+    validUntil: at,
+    durationS: 0,
+    levelPercent: 100,
+    reductionA: Object.fromEntries(limit.phases.map((phase) => [phase, 0])),
+    clock: { synchronised: made.clockSynchronised, offsetMs: null },
+    priority: 'constraint',
   };
 }
 

@@ -1,15 +1,18 @@
 // From a decision of control to the message that the head end gets: bounded by the caps once more, numbered, bound to
 // its episode and to the request before it. A request that no broker was ever given and never will be is told of as
 // an event, so that the head end knows every number.
-import type { Clock } from './clock.ts';
+import { type Clock, isoTime } from './clock.ts';
 import type { ControlRequest } from './control/types.ts';
 import type { EventBook } from './event-book.ts';
 import { rounded } from './feeder.ts';
 import type { HarmCaps } from './harm-caps.ts';
 import type { Curtailment } from './messages.ts';
-import { expiresWallMs, requestMessage } from './request-message.ts';
+import { expiresWallMs, releaseOfLapsed, requestMessage } from './request-message.ts';
 import type { OutgoingRequest } from './uplink/delivery.ts';
 import type { WatchedFeeder } from './watched-feeder.ts';
+
+/** A clock that is slewed or drifts sets no end ahead by more than this. */
+const END_DOUBT_MS = 2_000;
 
 export interface RequestsInput {
   readonly substationId: string;
@@ -62,6 +65,40 @@ export class Requests {
       historical: true,
       request: message,
     });
+  }
+
+  /** The devices have ended the limit by themselves: it is not said again, and its episode is over without a message. */
+  lapse(feeder: WatchedFeeder): void {
+    const { latest, lastOffered } = feeder;
+    const nowMs = this.#input.clock.monotonicMs();
+    this.#input.withhold(feeder.settings.id);
+    if (latest !== null && lastOffered !== null)
+      feeder.lapsed = { message: latest.message, heardId: lastOffered, sureMs: nowMs };
+    if (latest !== null && !latest.offered) this.withhold(feeder, latest, 'expired');
+    endEpisode(feeder);
+  }
+
+  /**
+   * The release of a limit that has lapsed while the wall clock was ahead, so that its `end` is still to come by the
+   * clock as it is now: whoever finds it retained would take it as in force. Null where there is no such limit.
+   */
+  releaseLapsed(feeder: WatchedFeeder): MadeRequest | null {
+    const { lapsed } = feeder;
+    const { clock, newId, isUp } = this.#input;
+    const wallMs = clock.wallMs();
+    if (lapsed === null || clock.monotonicMs() < lapsed.sureMs || lapsed.message.mode === 'test') return null;
+    if (Date.parse(lapsed.message.end) <= wallMs + END_DOUBT_MS) return null;
+    const message = releaseOfLapsed(lapsed, {
+      requestId: newId(),
+      sequence: this.#nextSequence++,
+      at: isoTime(wallMs),
+      clockSynchronised: clock.synchronised(),
+    });
+    const payload = JSON.stringify(message);
+    feeder.latest = { message, payload, expiresWallMs: expiresWallMs(message), offered: isUp() };
+    feeder.lapsed = null;
+    this.#tell(feeder, message, 'it has lapsed, and its end is still to come on the corrected clock', true);
+    return { request: feeder.latest, say: true };
   }
 
   get hasWithheld(): boolean {
@@ -118,6 +155,7 @@ export class Requests {
     const outgoing = { message, payload: JSON.stringify(message), expiresWallMs: expiresWallMs(message), offered };
     // A request that is born withheld is told of by its event, and by nothing else.
     feeder.latest = say ? outgoing : null;
+    feeder.lapsed = null;
     if (offered) feeder.lastOffered = message.requestId;
     this.#tell(feeder, message, request.reason, say);
     if (request.action === 'release') endEpisode(feeder);
@@ -139,7 +177,7 @@ export class Requests {
 }
 
 /** The next request begins an episode of its own. */
-export function endEpisode(feeder: WatchedFeeder): void {
+function endEpisode(feeder: WatchedFeeder): void {
   feeder.episodeId = null;
   feeder.lastOffered = null;
 }

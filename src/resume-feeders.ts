@@ -1,7 +1,6 @@
-// Puts the feeders and the transformer back where the journal ends: state with the time away, heat, settings group,
-// episode and the request that stood.
-import { resumeState, resumeTransformer } from './control/resume.ts';
-import type { TransformerState } from './control/transformer.ts';
+// Puts the feeders back where the journal ends: state with the time away, heat, settings group, episode and the
+// request that stood.
+import { resumeState } from './control/resume.ts';
 import type { FeederState } from './control/types.ts';
 import type { EventBook } from './event-book.ts';
 import { resumeGroup } from './group-in-force.ts';
@@ -10,13 +9,11 @@ import type { Journal } from './journal/journal.ts';
 import type { Keeper } from './keeper.ts';
 import { takeHeat } from './kept-heat.ts';
 import type { Requests } from './requests.ts';
-import { TRANSFORMER } from './transformer-settings.ts';
-import { outgoingRequest, type WatchedFeeder } from './watched-feeder.ts';
-import type { WatchedTransformer } from './watched-transformer.ts';
+import type { OutgoingRequest } from './uplink/delivery.ts';
+import { type LapsedLimit, outgoingRequest, type WatchedFeeder } from './watched-feeder.ts';
 
 export interface ResumeInput {
   readonly feeders: ReadonlyMap<string, WatchedFeeder>;
-  readonly transformer: WatchedTransformer | null;
   readonly journal: Journal;
   readonly keeper: Keeper;
   readonly harmCaps: HarmCaps;
@@ -25,8 +22,7 @@ export interface ResumeInput {
 }
 
 /** Gives the ids of the requests that have been acknowledged. */
-export function resumeFeeders(input: ResumeInput): Set<string> {
-  const { feeders, transformer, journal, keeper, harmCaps, requests, book } = input;
+export function resumeFeeders({ feeders, journal, keeper, harmCaps, requests, book }: ResumeInput): Set<string> {
   const acked = new Set<string>();
   const now = keeper.stamp();
   for (const stored of journal.latestRequests()) {
@@ -37,12 +33,6 @@ export function resumeFeeders(input: ResumeInput): Set<string> {
   const heat = keeper.attempt((kept) => kept.heat()) ?? null;
   for (const { feederId, state, stamp } of journal.states()) {
     const feeder = feeders.get(feederId);
-    if (feederId === TRANSFORMER && transformer !== null) {
-      takeHeat(state as TransformerState, feederId, stamp, heat);
-      const resumed = resumeTransformer(state as TransformerState, stamp, now);
-      transformer.state = resumed.state;
-      if (resumed.lost !== null) book.add(null, 'restart', `transformer: ${resumed.lost}`);
-    }
     if (feeder === undefined) continue;
     takeHeat(state as FeederState, feederId, stamp, heat);
     const resumed = resumeState(state as FeederState, stamp, now);
@@ -59,9 +49,17 @@ export function resumeFeeders(input: ResumeInput): Set<string> {
     if (resumed.lost !== null) book.add(feederId, 'restart', resumed.lost);
     // A limit that is over, by time or because nobody knows how long the stop was, is not said again.
     if (resumed.state.episode === null && feeder.latest !== null && feeder.latest.message.action !== 'release') {
+      const wasOver = (state as FeederState).episode === null || resumed.lost === null;
+      feeder.lapsed = lapsedLimit(feeder.latest, now.monotonicMs, wasOver);
       if (!feeder.latest.offered) requests.withhold(feeder, feeder.latest, 'expired');
       feeder.latest = null;
     }
   }
   return acked;
+}
+
+/** Where the time away is unknown, a limit is over for certain once all of its duration has passed again. */
+function lapsedLimit({ message, offered }: OutgoingRequest, nowMs: number, isOver: boolean): LapsedLimit | null {
+  const heardId = offered ? message.requestId : message.supersedes;
+  return heardId === null ? null : { message, heardId, sureMs: isOver ? nowMs : nowMs + message.durationS * 1000 };
 }

@@ -8,7 +8,6 @@ import { openAcquisition } from './acquisition/acquisition.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Configuration } from './configuration.ts';
 import { Controller, type Observer } from './controller.ts';
-import type { MeasuredSettings } from './feeder-settings.ts';
 import { Historian } from './historian.ts';
 import type { HistoryBounds } from './journal/history.ts';
 import { Journal } from './journal/journal.ts';
@@ -17,7 +16,6 @@ import type { Log } from './log.ts';
 import { type ServiceManager, serviceManager } from './service-manager.ts';
 import type { Settings } from './settings.ts';
 import { periodMs, staleAfterMs } from './source-settings.ts';
-import { measuredTransformer } from './transformer-settings.ts';
 import { Watchdog } from './watchdog.ts';
 import { watchdogLimitS } from './watchdog-settings.ts';
 
@@ -42,6 +40,8 @@ export function startController(
     clock,
     log,
     isQuiet: () => controller.isQuiet,
+    controlNow: (feederId) => controller.controlNow(feederId),
+    isFeederQuiet: (feederId) => ['normal', 'blind'].includes(controller.stateOf(feederId)),
     trouble: (reason) => controller.historyTrouble(reason),
   });
   const controller = new Controller({
@@ -56,6 +56,7 @@ export function startController(
         historian.reading(reading);
         observer.reading?.(reading);
       },
+      input: (feederId, input) => historian.input(feederId, input),
       event(event) {
         historian.event(event);
         observer.event?.(event);
@@ -68,7 +69,7 @@ export function startController(
   const watchdog = watchdogOf(settings, clock, log, controller, manager);
   const acquisition = openAcquisition({
     sources: settings.sources,
-    feeders: measured(settings),
+    feeders: settings.feeders,
     registerMaps,
     dataFolder: settings.journal.path,
     clock,
@@ -101,12 +102,6 @@ export function startController(
       journal.close();
     },
   };
-}
-
-/** Whatever has currents of its own. */
-function measured({ feeders, transformer }: Settings): MeasuredSettings[] {
-  const own = measuredTransformer(transformer);
-  return own === null ? feeders : [...feeders, own];
 }
 
 /** The history has what the journal leaves of the megabytes, at least half of them. */

@@ -2,13 +2,14 @@
 // where the conversation about it stands.
 import { isoTime } from './clock.ts';
 import { someElement } from './control/elements.ts';
-import { newFeederState, stepSettings } from './control/feeder-control.ts';
+import { newFeederState } from './control/feeder-control.ts';
 import type { Action, ControlSettings, FeederState } from './control/types.ts';
+import type { ControlInput } from './control-input.ts';
 import { controlSettings } from './control-settings.ts';
 import { PHASES } from './feeder.ts';
 import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
-import type { StoredRequest } from './journal/journal.ts';
-import { curtailmentSchema, type Status } from './messages.ts';
+import type { StoredRequest } from './journal/records.ts';
+import { type Curtailment, curtailmentSchema, type Status } from './messages.ts';
 import { expiresWallMs } from './request-message.ts';
 import { groupByCalendar } from './settings-groups.ts';
 import { type SourceSettings, staleAfterMs } from './source-settings.ts';
@@ -26,6 +27,8 @@ export interface WatchedFeeder {
   state: FeederState;
   /** Actions of this turn. */
   readonly actions: Action[];
+  /** Hears of everything but readings that control is given, before it is. */
+  recorded: (input: ControlInput) => void;
   episodeId: string | null;
   /** Sequence of its first request: an acknowledgement from there on belongs to this episode. */
   episodeSince: number;
@@ -35,6 +38,17 @@ export interface WatchedFeeder {
   lastOffered: string | null;
   /** A crash may have come before anybody heard of the limit that the journal ends with; until the link is up. */
   isLimitUnsure: boolean;
+  /** The limit that lapsed last, until the next request. */
+  lapsed: LapsedLimit | null;
+}
+
+/** A limit that came to its end without a release, as whoever heard of it knows it. */
+export interface LapsedLimit {
+  readonly message: Curtailment;
+  /** The newest request of its episode that a broker was or may have been given. */
+  readonly heardId: string;
+  /** Monotonic: over for certain from here on. */
+  readonly sureMs: number;
 }
 
 /** With the group that is in force at `wallMs`. Throws when the feeder has no group or its source is not among `sources`, which the configuration's checks rule out. */
@@ -66,22 +80,14 @@ export function watchedFeeder(
     groups,
     state,
     actions: [],
+    recorded: () => {},
     episodeId: null,
     episodeSince: 0,
     latest: null,
     lastOffered: null,
     isLimitUnsure: false,
+    lapsed: null,
   };
-}
-
-/** Puts a group in force, unless it is; `reason` says by what. */
-export function putInForce(feeder: WatchedFeeder, name: string, reason: string, nowMs: number): void {
-  const next = feeder.groups.get(name);
-  if (next === undefined || next.group === feeder.group) return;
-  const control = { ...next.control, staleAfterMs: feeder.control.staleAfterMs };
-  stepSettings(feeder.state, feeder.control, control, reason, nowMs, feeder.actions);
-  feeder.group = next.group;
-  feeder.control = control;
 }
 
 /** The state of control in a word, for people. */
@@ -97,9 +103,6 @@ export function feederStatus(
   wallOffsetMs: number,
 ): NonNullable<Status['feeders']>[number] {
   const wall = (atMs: number | null | undefined) => (typeof atMs === 'number' ? isoTime(atMs + wallOffsetMs) : null);
-  const blockedElements = state.blocks.flatMap(({ element, untilMs }) =>
-    element === null ? [] : [{ element, until: isoTime(untilMs + wallOffsetMs) }],
-  );
   return {
     feederId: settings.id,
     settingsGroup: group.name,
@@ -107,7 +110,6 @@ export function feederStatus(
     groupUntil: wall(state.groupUntilMs),
     blockedUntil: wall(state.blocks.find(({ element }) => element === null)?.untilMs),
     testUntil: wall(state.testUntilMs),
-    ...(blockedElements.length > 0 && { blockedElements }),
   };
 }
 

@@ -8,8 +8,9 @@ import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { type CommandAck, commandAckSchema } from '../src/command-message.ts';
 import { Controller } from '../src/controller.ts';
 import type { FeederReading } from '../src/feeder.ts';
-import { type Batch, Journal } from '../src/journal/journal.ts';
+import { Journal } from '../src/journal/journal.ts';
 import { readEvents, readStatus, verifyEvents } from '../src/journal/reader.ts';
+import type { Batch } from '../src/journal/records.ts';
 import { silentLog } from '../src/log.ts';
 import {
   type Ack,
@@ -31,6 +32,7 @@ const ROOT = 'headroom/v1/SUB-1';
 const LEASE_S = 1800;
 const REFRESH_S = 600;
 const DELAY_S = 5;
+const DAY_MS = 86_400_000;
 
 const scratch = mkdtempSync(join(tmpdir(), 'headroom-controller-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -68,8 +70,7 @@ interface FeederGiven {
   readonly targetGroup?: false;
 }
 
-function settingsOf(broker: MqttBroker, given: Given) {
-  const { feeders = [{ id: 'F1' }], curtailment = {}, backup = false, transformer } = given;
+function settingsOf(broker: MqttBroker, feeders: readonly FeederGiven[], curtailment: object, backup = false) {
   const spare = { id: 'spare', type: 'modbus-tcp', host: '127.0.0.2', profile: 'eastron-sdm630', staleAfterMs: 20_000 };
   return settingsSchema.parse({
     substation: { id: 'SUB-1' },
@@ -83,7 +84,6 @@ function settingsOf(broker: MqttBroker, given: Given) {
       currents: { source: 'meter' },
       ...(backup && { backup: { source: 'spare' } }),
       ...(targetGroup !== false && { targetGroup: { id: `TG-${id}`, version: 1 } }),
-      ...(transformer !== undefined && { controllableA: { L1: 100, L2: 100, L3: 100 } }),
       settings: [
         {
           name: 'winter',
@@ -97,11 +97,9 @@ function settingsOf(broker: MqttBroker, given: Given) {
             ackTimeoutS: 100_000,
             ...curtailment,
           },
-          ...given.group,
         },
       ],
     })),
-    ...(transformer !== undefined && { transformer }),
   });
 }
 
@@ -113,9 +111,6 @@ interface Given {
   readonly curtailment?: object;
   /** With a second source for every feeder, `spare`. */
   readonly backup?: boolean;
-  /** More of the settings group of every feeder. */
-  readonly group?: object;
-  readonly transformer?: object;
   /** Not waited for the link. */
   readonly offline?: boolean;
 }
@@ -133,7 +128,7 @@ class Site {
   #closed = false;
 
   private constructor(broker: MqttBroker, folder: string, clock: SiteClock, given: Given) {
-    const { feeders = [{ id: 'F1' }] } = given;
+    const { feeders = [{ id: 'F1' }], curtailment = {} } = given;
     this.broker = broker;
     this.folder = folder;
     this.clock = clock;
@@ -147,7 +142,7 @@ class Site {
     this.controller = new Controller({
       configuration: {
         file: 'test.yaml',
-        settings: settingsOf(broker, given),
+        settings: settingsOf(broker, feeders, curtailment, given.backup),
         registerMaps: new Map(),
         hash: '0123456789abcdef',
       },
@@ -564,6 +559,22 @@ describe('acknowledgements', () => {
     expect(ended).toMatchObject({ type: 'alarmEnd', alarm: 'rejected', requestId: release.requestId });
   });
 
+  test('heard before a restart are known after it: the alarm stands, and what contradicts is told', async () => {
+    const first = await Site.start();
+    await first.overload();
+    const [limit] = await first.saidCount(1);
+    if (limit === undefined) return expect.fail();
+    for (const status of ['accepted', 'rejected'] as const) first.broker.publish(ackTopic, ackOf(limit, { status }));
+    await until(() => first.acks.length === 2);
+    await first.die();
+    const clock = siteClock(first.clock.monotonicMs() + 1_000);
+    const second = await Site.start({ broker: first.broker, folder: first.folder, clock });
+    expect(second.statuses().at(-1)?.health?.alarms).toContain('F1/rejected');
+    second.broker.publish(ackTopic, ackOf(limit, { status: 'applied' }));
+    await until(() => second.events.some(({ alarm }) => alarm === 'contradictoryAck'));
+    expect(second.events.filter(({ alarm }) => alarm === 'rejected')).toEqual([]);
+  });
+
   test('one of an unknown request, and one on the wrong feeder, change nothing', async () => {
     const site = await Site.start({ feeders: [{ id: 'F1' }, { id: 'F2' }] });
     await site.overload();
@@ -689,6 +700,8 @@ describe('while the broker is away', () => {
       await turn();
     }
     await site.broker.resume();
+    // Nothing urgent waits any more, so the broker is looked for only once a minute.
+    site.clock.advance(60_000);
     await site.reconnect(() => site.saidEvents().some(({ historical }) => historical));
     await site.overload();
     await site.saidCount(1);
@@ -882,6 +895,76 @@ describe('a step of the wall clock', () => {
     expect(site.events.find(({ alarm }) => alarm === 'clockStep')).toBeDefined();
   });
 
+  /** A limit that lapses for want of readings, on a clock that is a day ahead. */
+  async function lapsedAhead(): Promise<{ site: Site; limit: Curtailment }> {
+    const clock = siteClock();
+    clock.wallOffsetMs += DAY_MS;
+    const site = await Site.start({ clock });
+    await site.overload();
+    const [limit] = await site.saidCount(1);
+    if (limit === undefined) return expect.fail();
+    for (let minute = 0; minute <= LEASE_S / 60; minute++) {
+      clock.advance(60_000);
+      await turn();
+    }
+    await until(() => site.events.some(({ alarm }) => alarm === 'lapsed'));
+    await site.saidCount(1);
+    return { site, limit };
+  }
+  const released = ({ requestId, episodeId }: Curtailment, wallMs: number) => ({
+    action: 'release',
+    supersedes: requestId,
+    episodeId,
+    levelPercent: 100,
+    durationS: 0,
+    end: new Date(wallMs).toISOString(),
+  });
+
+  test('back, after a limit has lapsed: what is retained says release, and nothing more is said', async () => {
+    const { site, limit } = await lapsedAhead();
+    site.clock.wallOffsetMs -= DAY_MS;
+    await site.live(200, 1);
+    const [, release] = await site.saidCount(2);
+    expect(release).toMatchObject(released(limit, site.clock.wallMs()));
+    expect(Object.keys(release ?? {})).toEqual(Object.keys(limit));
+    expect(site.events.find(({ type }) => type === 'release')?.requestId).toBe(release?.requestId);
+    await site.live(200, 5);
+    site.broker.cut();
+    await settled();
+    site.clock.advance(60_000);
+    await site.reconnect(() => site.said().length === 3);
+    expect((await site.saidCount(3))[2]).toEqual(release);
+    await site.overload();
+    expect((await site.saidCount(4))[3]).toMatchObject({ action: 'limit', supersedes: null });
+  });
+
+  test('back, after a limit has lapsed, while the program is away: released at the start', async () => {
+    const { site, limit } = await lapsedAhead();
+    await site.die();
+    const clock = siteClock(site.clock.monotonicMs() + 30_000);
+    const later = await Site.start({ broker: site.broker, folder: site.folder, clock });
+    await later.live(200, 1);
+    const [, release] = await later.saidCount(2);
+    expect(release).toMatchObject({ action: 'release', supersedes: limit.requestId });
+    expect(Date.parse(release?.end ?? '')).toBeLessThanOrEqual(clock.wallMs());
+  });
+
+  test('back, with a limit of which nobody knows whether it has lapsed: released once it is over for certain', async () => {
+    const clock = siteClock();
+    clock.wallOffsetMs += DAY_MS;
+    const first = await Site.start({ clock });
+    await first.overload();
+    await first.saidCount(1);
+    await first.die();
+    const unsure = siteClock(5_000, 'boot-2');
+    unsure.isSynchronised = false;
+    const second = await Site.start({ broker: first.broker, folder: first.folder, clock: unsure });
+    await second.live(200, LEASE_S - 2);
+    await second.saidCount(1);
+    await second.live(200, 4);
+    expect((await second.saidCount(2))[1]).toMatchObject({ action: 'release' });
+  });
+
   test('of less than two seconds changes nothing', async () => {
     const site = await Site.start();
     await site.overload();
@@ -945,78 +1028,6 @@ describe('storage without room', () => {
   });
 });
 
-// ---- the transformer
-
-describe('a transformer', () => {
-  const transformer = {
-    ratingKva: 500,
-    voltageV: 433,
-    feeders: ['F1', 'F2'],
-    atRisk: { pickupA: 600, dropoutA: 540, delayS: DELAY_S, resetDelayS: 5 },
-    thermal: { timeConstantMin: 60, leadTimeMin: 0 },
-  };
-  const feeders = [{ id: 'F1' }, { id: 'F2' }];
-  const given = { feeders, transformer, curtailment: { mode: 'proportional', releaseStepPercent: 100 } };
-
-  test('that is over while its feeders are not asks each of them once, in one transaction, and says so', async () => {
-    const site = await Site.start(given);
-    await site.overload(310);
-    const [one] = await site.saidCount(1, 'F1');
-    const [two] = await site.saidCount(1, 'F2');
-    expect(one?.trigger).toMatchObject({ element: 'transformer', phase: 'L2', pickupA: 600, currentA: { L2: 310 } });
-    expect([one?.levelPercent, two?.levelPercent]).toEqual([60, 60]);
-    const batch = site.commits.find(({ requests }) => requests.length > 0);
-    expect(batch?.requests).toHaveLength(2);
-    expect(batch?.states.map(({ feederId }) => feederId).sort()).toEqual(['F1', 'F2', 'transformer']);
-    const told = site.saidEvents().filter(({ element }) => element === 'transformer');
-    expect(told.map(({ feederId, type }) => [feederId, type])).toEqual([
-      [null, 'pickup'],
-      [null, 'operate'],
-      ['F1', 'limit'],
-      ['F2', 'limit'],
-    ]);
-    expect(told[0]).toMatchObject({ phase: 'L2', currentA: 620, reason: 'atRisk: at or above pickupA 600' });
-    expect(told[2]?.reason).toBe('transformer atRisk at 620.0 A, pickup 600.0 A, share 40.0 A on L2');
-    await until(() => site.statuses().at(-1)?.transformer?.state === 'over');
-    await site.live(240, 6);
-    expect((await site.saidCount(2, 'F1')).at(-1)?.action).toBe('release');
-    await site.saidCount(2, 'F2');
-    await until(() => site.statuses().at(-1)?.transformer?.state === 'normal');
-  });
-
-  test('goes on after a kill: its element stands, its heat is kept, and nothing is asked twice', async () => {
-    const first = await Site.start(given);
-    await first.overload(310);
-    await first.saidCount(1, 'F1');
-    await first.die();
-    const clock = siteClock(first.clock.monotonicMs() + 1_000);
-    const second = await Site.start({ broker: first.broker, folder: first.folder, clock, ...given });
-    await until(() => second.said('F1').length === 2);
-    await second.live(310, 3);
-    const said = await second.saidCount(2, 'F1');
-    expect(said[1]?.requestId).toBe(said[0]?.requestId);
-    await second.live(240, 6);
-    expect((await second.saidCount(3, 'F1')).at(-1)?.action).toBe('release');
-    const kept = second.journal.states().find(({ feederId }) => feederId === 'transformer')?.state;
-    expect(kept).toMatchObject({ L2: { thermal: { known: 'yes' } } });
-  });
-
-  test('with a meter of its own goes by that', async () => {
-    const metered = { ...transformer, currents: { source: 'meter' } };
-    const site = await Site.start({ ...given, transformer: metered });
-    for (let second = 0; second <= DELAY_S; second++) {
-      const atMs = site.clock.monotonicMs();
-      site.controller.readings([readingOf('F1', 310, atMs), readingOf('F2', 310, atMs)]);
-      site.controller.readings([readingOf('transformer', second < 2 ? 500 : 640, atMs)]);
-      site.clock.advance(1_000);
-      await turn();
-    }
-    await site.saidCount(0, 'F1');
-    site.clock.advance(1_000);
-    await site.saidCount(1, 'F1');
-  });
-});
-
 // ---- commands
 
 describe('a command of the head end', () => {
@@ -1062,20 +1073,6 @@ describe('a command of the head end', () => {
     await order(site, { action: 'unblock' });
     await site.live(400, DELAY_S + 1);
     expect((await site.saidCount(3)).at(-1)?.action).toBe('limit');
-  });
-
-  test('blocks one element of a feeder until its end, and status says so', async () => {
-    const site = await Site.start();
-    const until_ = new Date(site.clock.wallMs() + 60_000).toISOString();
-    await order(site, { action: 'block', feederId: 'F1', element: 'atRisk', until: until_ });
-    await until(() => site.statuses().at(-1)?.feeders?.[0]?.blockedElements?.[0]?.until === until_);
-    expect(site.statuses().at(-1)?.feeders?.[0]).toMatchObject({ blockedUntil: null });
-    await site.overload();
-    await site.saidCount(0);
-    const wrong = await order(site, { action: 'unblock', element: 'emergency' });
-    expect(wrong).toMatchObject({ status: 'rejected', reason: 'unblock: F1: nothing is blocked' });
-    await site.live(400, 61);
-    await site.saidCount(1);
   });
 
   test('is kept with what it did before the broker is told that it was taken', async () => {

@@ -10,7 +10,7 @@ import { readConfiguration } from '../src/configuration.ts';
 import { curtailmentSchema } from '../src/messages.ts';
 import { MESSAGES } from '../src/workbench/contract.ts';
 import { generatedFiles } from '../src/workbench/generate.ts';
-import { readTrace } from '../src/workbench/trace.ts';
+import { readPlayedTrace } from '../src/workbench/played-trace.ts';
 
 const root = join(import.meta.dirname, '..');
 const scratch = mkdtempSync(join(tmpdir(), 'headroom-documents-'));
@@ -110,12 +110,12 @@ describe('the bench of the README', () => {
     expect(configuration?.settings.feeders[0]?.id).toBe('F1');
   });
 
-  test('the trace can be played, and goes over the pickup', () => {
-    const { rows: points, skippedRows } = readTrace(fileInReadme('evening.csv'));
+  test('the trace can be played, and goes over the pickup', async () => {
+    const { rows: points, leftOut } = await readPlayedTrace(fileInReadme('evening.csv'), null, undefined);
     const pickupA = readConfiguration(fileInReadme('bench.yaml')).configuration?.settings.feeders[0]?.settings[0]
       ?.atRisk.pickupA;
-    expect(skippedRows).toBe(0);
-    expect(Math.max(...points.map(({ L2_A }) => L2_A))).toBeGreaterThan(pickupA ?? Number.POSITIVE_INFINITY);
+    expect(leftOut.count).toBe(0);
+    expect(Math.max(...points.map(({ currents }) => currents.L2))).toBeGreaterThan(pickupA ?? Number.POSITIVE_INFINITY);
   });
 });
 

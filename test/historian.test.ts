@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import type { FeederReading } from '../src/feeder.ts';
 import { Historian } from '../src/historian.ts';
-import { disturbanceSamples, disturbances, historySpans } from '../src/journal/history-reader.ts';
+import { disturbanceRecord, disturbances, historySpans } from '../src/journal/history-reader.ts';
 import { silentLog } from '../src/log.ts';
 import type { Event } from '../src/messages.ts';
 import { handClock } from './simulators/hand-clock.ts';
@@ -24,7 +24,7 @@ function start(given: { folder?: string } = {}) {
   const folder = given.folder ?? mkdtempSync(join(scratch, 'journal-'));
   const clock = handClock(START_MS);
   const troubles: (string | null)[] = [];
-  const mood = { quiet: true };
+  const mood = { quiet: true, atRest: true };
   const site = {
     folder,
     clock,
@@ -36,6 +36,8 @@ function start(given: { folder?: string } = {}) {
       clock,
       log: silentLog,
       isQuiet: () => mood.quiet,
+      controlNow: () => null,
+      isFeederQuiet: () => mood.atRest,
       trouble: (reason) => void troubles.push(reason),
     }),
     /** Readings every `everyMs`. */
@@ -128,7 +130,7 @@ describe('a disturbance record', () => {
     ]);
     live(290, 10, 200);
     expect(records()).toMatchObject([{ complete: true }]);
-    const samples = disturbanceSamples(folder, 1);
+    const samples = disturbanceRecord(folder, 1).samples;
     expect([samples[0]?.offsetMs, samples[0]?.L1.currentA]).toEqual([-30_000, 300]);
     expect(samples.at(-1)?.offsetMs).toBeGreaterThanOrEqual(49_800);
     expect(samples).toHaveLength((30_000 + (samples.at(-1)?.offsetMs ?? 0)) / 200 + 1);
@@ -142,13 +144,13 @@ describe('a disturbance record', () => {
     historian.event(eventOf('pickup'));
     live(360, 1);
     expect(records()).toMatchObject([{ complete: false }]);
-    expect(disturbanceSamples(folder, 1).length).toBeGreaterThan(29);
+    expect(disturbanceRecord(folder, 1).samples.length).toBeGreaterThan(29);
   });
 
   test('of a long episode ends; the next event begins another', () => {
     const { historian, live, records, folder } = start();
     historian.event(eventOf('limit'));
-    for (let n = 0; n < 10; n++) {
+    for (let n = 0; n < 20; n++) {
       live(360, 20, 20);
       historian.event(eventOf('limit'));
     }
@@ -156,7 +158,7 @@ describe('a disturbance record', () => {
     expect(records().length).toBeGreaterThan(1);
     for (const { id, complete } of records()) {
       expect(complete).toBe(true);
-      expect(disturbanceSamples(folder, id).length).toBeLessThan(3_300);
+      expect(disturbanceRecord(folder, id).samples.length).toBeLessThan(18_300);
     }
   });
 

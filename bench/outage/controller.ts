@@ -140,6 +140,8 @@ function start(clock: Clock) {
     clock,
     log: silentLog,
     isQuiet: () => controller.isQuiet,
+    controlNow: (feederId) => controller.controlNow(feederId),
+    isFeederQuiet: (feederId) => ['normal', 'blind'].includes(controller.stateOf(feederId)),
     trouble: (reason) => controller.historyTrouble(reason),
   });
   const observer = { event: historian.event.bind(historian) };

@@ -17,7 +17,7 @@ export interface Plausibility {
 export function judgeCurrent(given: Given, plausibility: Plausibility): ConductorReading {
   if (typeof given === 'string') return bad(given);
   const value = typeof given === 'number' ? given : given.value;
-  const currentA = Math.abs(value) * plausibility.ratio;
+  const currentA = wholeMilliamperes(Math.abs(value) * plausibility.ratio);
   if (!Number.isFinite(value)) return bad('notANumber');
   const { ctRangeA, impossibleA } = plausibility;
   if (!Number.isFinite(currentA) || (impossibleA !== null && currentA > impossibleA)) return bad('beyondRegister');
@@ -26,6 +26,11 @@ export function judgeCurrent(given: Given, plausibility: Plausibility): Conducto
   if (ctRangeA !== null && currentA >= ctRangeA) return { currentA, quality: 'uncertain', reason: 'overCtRange' };
   if (doubt !== null) return { currentA, quality: 'good', reason: doubt };
   return { currentA, quality: 'good', reason: null };
+}
+
+/** Finer than any meter is, and exact in whatever a record of it is written in: control is given nothing else. */
+function wholeMilliamperes(valueA: number): number {
+  return Math.round(valueA * 1000) / 1000;
 }
 
 /** A conductor without an ampere. */

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { CONDUCTORS, type Conductor, type Quality } from '../feeder.ts';
-import { HISTORY_FILE } from './history.ts';
+import { type ControlNow, HISTORY_FILE, type PlacedInput } from './history.ts';
 import { MINUTE_MS } from './minutes.ts';
 import { type Sample, unpack } from './samples.ts';
 
@@ -95,11 +95,35 @@ export function disturbances(folder: string, feederId?: string): Disturbance[] {
   });
 }
 
-/** What was read around one disturbance, at the pace at which it was read, oldest first. */
-export function disturbanceSamples(folder: string, id: number): Sample[] {
+/** What was read around one disturbance, at the pace at which it was read, and what control was given beside it. */
+export interface DisturbanceRecord {
+  /** Oldest first. */
+  readonly samples: readonly Sample[];
+  /** Before the first sample; null where nobody knew. */
+  readonly start: { readonly triggerMonotonicMs: number; readonly control: ControlNow } | null;
+  readonly inputs: readonly PlacedInput[];
+}
+
+const STEPS_PER_MS_BEFORE = 10;
+
+/** Empty where it is not there, or no longer. */
+export function disturbanceRecord(folder: string, id: number): DisturbanceRecord {
   return reading(folder, (db) => {
-    const pieces = db.prepare('SELECT samples FROM piece WHERE disturbance_id = ? ORDER BY id').pluck().all(id);
-    return (pieces as Uint8Array[]).flatMap(unpack);
+    const { start = null, trigger_monotonic_ms: triggerMs = null } = (db
+      .prepare('SELECT start, trigger_monotonic_ms FROM disturbance WHERE id = ?')
+      .get(id) ?? {}) as { start?: string | null; trigger_monotonic_ms?: number | null };
+    const pieces = db.prepare('SELECT samples, inputs FROM piece WHERE disturbance_id = ? ORDER BY id').all(id) as {
+      samples: Uint8Array;
+      inputs: string;
+    }[];
+    return {
+      samples: pieces.flatMap(({ samples }) => unpack(samples, triggerMs === null ? STEPS_PER_MS_BEFORE : undefined)),
+      start:
+        start === null || triggerMs === null
+          ? null
+          : { triggerMonotonicMs: triggerMs, control: JSON.parse(start) as ControlNow },
+      inputs: pieces.flatMap(({ inputs }) => JSON.parse(inputs) as PlacedInput[]),
+    };
   });
 }
 

@@ -21,14 +21,32 @@ export interface NewDisturbance {
   readonly feederId: string;
   /** What the record was started for, such as `pickup atRisk L2`. */
   readonly trigger: string;
+  readonly triggerMs: number;
   readonly triggerWallMs: number;
   readonly clockSynchronised: boolean;
+  /** Before its first sample; null where nobody knows. */
+  readonly start: ControlNow | null;
 }
-/** Packed samples (samples.ts) of a record; `last` ends it. */
+/** Packed samples (samples.ts) of a record, and what control was given beside them; `last` ends it. */
 export interface DisturbancePiece {
   readonly record: number;
   readonly samples: Uint8Array;
+  readonly inputs: readonly PlacedInput[];
   readonly last: boolean;
+}
+
+/** All that the next decision about a feeder rests on; `state` is that of control, its times monotonic. */
+export interface ControlNow {
+  readonly settingsHash: string;
+  readonly group: string;
+  readonly staleAfterMs: number;
+  readonly state: unknown;
+}
+
+/** What control was given after so many samples of the record. */
+export interface PlacedInput {
+  readonly after: number;
+  readonly input: unknown;
 }
 
 export interface HistoryBounds {
@@ -82,7 +100,8 @@ export class History {
   }
 
   /** Gives the number under which the pieces of the record are kept. */
-  beginDisturbance({ feederId, trigger, triggerWallMs, clockSynchronised }: NewDisturbance): number {
+  beginDisturbance(begun: NewDisturbance): number {
+    const { feederId, trigger, triggerMs, triggerWallMs, clockSynchronised, start } = begun;
     const { putDisturbance, lastMinute } = this.#statements;
     const beside = (lastMinute.get() as { id: number | null }).id ?? 0;
     const { lastInsertRowid } = putDisturbance.run(
@@ -91,13 +110,15 @@ export class History {
       triggerWallMs,
       clockSynchronised ? 1 : 0,
       beside,
+      triggerMs,
+      start === null ? null : JSON.stringify(start),
     );
     return Number(lastInsertRowid);
   }
 
-  keepPiece({ record, samples, last }: DisturbancePiece): void {
+  keepPiece({ record, samples, inputs, last }: DisturbancePiece): void {
     this.#db.transaction(() => {
-      this.#statements.putPiece.run(record, samples);
+      this.#statements.putPiece.run(record, samples, JSON.stringify(inputs));
       if (last) this.#statements.completeDisturbance.run(record);
     })();
   }
@@ -195,9 +216,10 @@ function prepare(db: Database.Database) {
     lastMinute: db.prepare('SELECT max(id) AS id FROM minute'),
     dropMinutes: db.prepare('DELETE FROM minute WHERE id <= ?'),
     putDisturbance: db.prepare(
-      `INSERT INTO disturbance (feeder_id, "trigger", trigger_wall_ms, clock_synchronised, beside_minute) VALUES (?, ?, ?, ?, ?)`,
+      `INSERT INTO disturbance (feeder_id, "trigger", trigger_wall_ms, clock_synchronised, beside_minute, trigger_monotonic_ms, start)
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
     ),
-    putPiece: db.prepare('INSERT INTO piece (disturbance_id, samples) VALUES (?, ?)'),
+    putPiece: db.prepare('INSERT INTO piece (disturbance_id, samples, inputs) VALUES (?, ?, ?)'),
     completeDisturbance: db.prepare('UPDATE disturbance SET complete = 1 WHERE id = ?'),
     dropPieces: db.prepare('DELETE FROM piece WHERE disturbance_id NOT IN (SELECT id FROM disturbance)'),
     dropDisturbances: db.prepare('DELETE FROM disturbance WHERE beside_minute < ?'),

@@ -17,7 +17,7 @@ import Database from 'better-sqlite3';
 import { Ahead } from './ahead.ts';
 import { JOURNAL_STEPS, migrate } from './migrations.ts';
 import { NOTHING_SALVAGED, type Salvage, salvage } from './salvage.ts';
-import { prepare } from './tables.ts';
+import { lastHash, prepare, type Statements, writeBatch } from './tables.ts';
 
 const JOURNAL_FILE = 'journal.db';
 const LOCK_FILE = 'lock.db';
@@ -25,6 +25,7 @@ const ENDINGS = ['', '-wal', '-shm'];
 /** Damaged files are kept for whoever wants to look into them, as many as this; then the newest takes the last place. */
 const SET_ASIDE_MAX = 3;
 const WAL_GROWN_BYTES = 4 * 1024 * 1024;
+const WAL_BYTES_MAX = 2 * WAL_GROWN_BYTES;
 /** A commit touches a handful of pages: the library's 16 MB would only be resident. */
 const CACHE_KIB = 1_024;
 
@@ -33,7 +34,7 @@ export class JournalInUse extends Error {}
 /** One open file with the statements on it. */
 export interface JournalFile {
   readonly db: Database.Database;
-  readonly statements: ReturnType<typeof prepare>;
+  readonly statements: Statements;
   readonly ahead: Ahead;
   /** Null where it is in memory. */
   readonly fileId: number | null;
@@ -81,17 +82,31 @@ export function openFile(folder: string): JournalFile {
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL');
     db.pragma('wal_autocheckpoint = 0');
+    // A reader that holds on to an old picture lengthens the WAL; when it is gone, the WAL is cut to this again.
+    db.pragma(`journal_size_limit = ${WAL_BYTES_MAX}`);
     db.pragma(`cache_size = -${CACHE_KIB}`);
     migrate(db, JOURNAL_STEPS);
     growWal(db, path);
     // better-sqlite3 is built with NORMAL as the WAL's default and falls back to it at the first write.
     if (db.pragma('synchronous', { simple: true }) !== 2)
       throw new Error(`${folder}: SQLite does not keep synchronous = FULL`);
-    return { db, statements: prepare(db), ahead: new Ahead(db), fileId: statSync(path).ino };
+    const file = { db, statements: prepare(db), ahead: new Ahead(db), fileId: statSync(path).ino };
+    bringIn(file);
+    return file;
   } catch (error) {
     db.close();
     throw error;
   }
+}
+
+/** What a crash has left as the row ahead. */
+function bringIn({ db, statements, ahead }: JournalFile): void {
+  const waiting = ahead.read();
+  if (waiting === null) return;
+  db.transaction(() => {
+    writeBatch(statements, waiting, lastHash(db));
+    ahead.clear();
+  }).immediate();
 }
 
 /** For as long as the disk cannot be written. */
@@ -133,7 +148,7 @@ export function salvageCopy(folder: string): Salvage {
     const db = new Database(join(scratch, JOURNAL_FILE), { fileMustExist: true });
     try {
       migrate(db, JOURNAL_STEPS);
-      return salvage(db);
+      return salvage(db, 'newest');
     } finally {
       db.close();
     }

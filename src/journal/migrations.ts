@@ -42,6 +42,11 @@ export const HISTORY_STEPS = [
      clock_synchronised INTEGER NOT NULL, beside_minute INTEGER NOT NULL, complete INTEGER NOT NULL DEFAULT 0);
    CREATE TABLE piece (id INTEGER PRIMARY KEY, disturbance_id INTEGER NOT NULL, samples BLOB NOT NULL);
    CREATE INDEX piece_of_disturbance ON piece (disturbance_id);`,
+  // What a record begins from, and what control was given beside its readings. Records of before have neither, and
+  // their times in tenths of a millisecond.
+  `ALTER TABLE disturbance ADD COLUMN trigger_monotonic_ms REAL;
+   ALTER TABLE disturbance ADD COLUMN start TEXT;
+   ALTER TABLE piece ADD COLUMN inputs TEXT NOT NULL DEFAULT '[]';`,
 ];
 
 /** Throws in one clear line when the file is of a newer version than the program knows. */

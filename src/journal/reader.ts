@@ -90,6 +90,34 @@ export function readEvents(folder: string, count: number): unknown[] {
   }
 }
 
+/** The events of one feeder, and those of no single one, that were kept in a span of wall time, oldest first. */
+export function readEventsBetween(folder: string, feederId: string, fromWallMs: number, toWallMs: number): unknown[] {
+  const db = open(folder);
+  try {
+    const rows = db
+      .prepare(
+        `SELECT body FROM event WHERE (feeder_id = ? OR feeder_id IS NULL) AND wall_ms BETWEEN ? AND ? AND body <> ''
+         ORDER BY sequence`,
+      )
+      .pluck()
+      .all(feederId, fromWallMs, toWallMs) as string[];
+    return rows.map((body) => JSON.parse(body));
+  } finally {
+    db.close();
+  }
+}
+
+/** Id of the substation whose journal it is; null before the first event. */
+export function readSubstation(folder: string): string | null {
+  const db = open(folder);
+  try {
+    const body = db.prepare(`SELECT body FROM event WHERE body <> '' ORDER BY sequence DESC LIMIT 1`).pluck().get();
+    return typeof body === 'string' ? (JSON.parse(body) as { substationId: string }).substationId : null;
+  } finally {
+    db.close();
+  }
+}
+
 /** Walks the hash chain; one second for some 100,000 events. */
 export function verifyEvents(folder: string): Proof {
   const seal = readSeal(folder);

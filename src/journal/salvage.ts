@@ -4,6 +4,7 @@
 import type Database from 'better-sqlite3';
 import { Ahead } from './ahead.ts';
 import { chainHash } from './chain.ts';
+import { lastHash, type Statements, writeBatch } from './tables.ts';
 import type { WrittenBatch } from './written-batch.ts';
 
 type Row = Record<string, unknown>;
@@ -12,13 +13,14 @@ export interface Salvage {
   /** `eventsSentTo` alone. */
   readonly meta: readonly Row[];
   readonly states: readonly Row[];
-  /** The newest of each feeder, and their acknowledgements. */
+  /** The newest of each feeder, or all, and their acknowledgements. */
   readonly requests: readonly Row[];
   readonly acks: readonly Row[];
   /** The newest that were answered: none is taken twice. */
   readonly commands: readonly Row[];
   /** Those that were not sent yet, behind the last that was: the chain goes on from there. */
   readonly events: readonly Row[];
+  /** What is durable as the row ahead, and in no table. */
   readonly waiting: WrittenBatch | null;
 }
 
@@ -32,13 +34,19 @@ export const NOTHING_SALVAGED: Salvage = {
   waiting: null,
 };
 
+interface Target {
+  readonly db: Database.Database;
+  readonly statements: Statements;
+}
+
 /** As much as one turn of the event loop may carry over; of a longer backlog the newest. */
 const EVENTS_MAX = 20_000;
 const COMMANDS_MAX = 5_000;
 const NEWEST = 'SELECT max(sequence) FROM request GROUP BY feeder_id';
 
-/** Takes what can be read; a table ends at its first row that cannot be. */
-export function salvage(db: Database.Database): Salvage {
+/** Takes what can be read, of requests the newest of each feeder or all; a table ends at its first row that cannot be. */
+export function salvage(db: Database.Database, requests: 'newest' | 'all'): Salvage {
+  const wanted = requests === 'all' ? 'SELECT sequence FROM request' : NEWEST;
   const meta = readable(db, `SELECT * FROM meta WHERE name = 'eventsSentTo'`);
   const sentTo = Number(meta[0]?.value ?? 0);
   const unsent = 'SELECT * FROM event WHERE sequence >= ? ORDER BY sequence';
@@ -46,10 +54,10 @@ export function salvage(db: Database.Database): Salvage {
   return {
     meta,
     states: readable(db, 'SELECT * FROM state'),
-    requests: readable(db, `SELECT * FROM request WHERE sequence IN (${NEWEST})`),
+    requests: readable(db, `SELECT * FROM request WHERE sequence IN (${wanted})`),
     acks: readable(
       db,
-      `SELECT request_id, sequence, status, body, wall_ms FROM ack WHERE sequence IN (${NEWEST}) ORDER BY id`,
+      `SELECT request_id, sequence, status, body, wall_ms FROM ack WHERE sequence IN (${wanted}) ORDER BY id`,
     ),
     commands: readable(db, 'SELECT command_id, answer, wall_ms FROM command ORDER BY id DESC LIMIT ?', COMMANDS_MAX),
     // Where the end of the table is what is damaged, its beginning can still be read.
@@ -59,7 +67,8 @@ export function salvage(db: Database.Database): Salvage {
 }
 
 /** Adds what the other file does not have; of a state the salvaged one is the newer. One transaction. */
-export function restore(db: Database.Database, { meta, states, requests, acks, commands, events }: Salvage): void {
+export function restore({ db, statements }: Target, saved: Salvage): void {
+  const { meta, states, requests, acks, commands, events, waiting } = saved;
   db.transaction(() => {
     put(db, 'INSERT OR REPLACE INTO meta', meta);
     put(db, 'INSERT OR REPLACE INTO state', states);
@@ -69,6 +78,7 @@ export function restore(db: Database.Database, { meta, states, requests, acks, c
     put(db, 'INSERT INTO ack', fresh);
     put(db, 'INSERT OR IGNORE INTO command', commands.toReversed());
     put(db, 'INSERT INTO event', chained(db, events));
+    if (waiting !== null) writeBatch(statements, waiting, lastHash(db));
   })();
 }
 

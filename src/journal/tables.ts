@@ -1,6 +1,7 @@
-// The statements on the journal's tables, and how a batch is brought into them.
+// The statements on the journal's tables, how a batch is brought into them, and what their rows mean.
 import type Database from 'better-sqlite3';
 import { chainHash } from './chain.ts';
+import type { StoredEvent, StoredRequest, StoredState } from './records.ts';
 import type { WrittenBatch } from './written-batch.ts';
 
 /** Brings one batch into the tables that `statements` write; gives the hash of its last event. */
@@ -32,7 +33,7 @@ export function lastHash(db: Database.Database): string {
   return last?.hash ?? '';
 }
 
-type Statements = ReturnType<typeof prepare>;
+export type Statements = ReturnType<typeof prepare>;
 
 export function prepare(db: Database.Database) {
   return {
@@ -49,6 +50,7 @@ export function prepare(db: Database.Database) {
     lastSequence: db.prepare('SELECT max(sequence) AS sequence FROM request'),
     requestExists: db.prepare('SELECT 1 FROM request WHERE request_id = ? AND sequence = ? AND feeder_id = ?'),
     ackExists: db.prepare('SELECT 1 FROM ack WHERE request_id = ? AND body = ?'),
+    acksOf: db.prepare('SELECT body FROM ack WHERE request_id = ? ORDER BY id').pluck(),
     putAck: db.prepare('INSERT INTO ack (request_id, sequence, status, body, wall_ms) VALUES (?, ?, ?, ?, ?)'),
     setAckStatus: db.prepare('UPDATE request SET ack_status = ? WHERE request_id = ?'),
     putCommand: db.prepare('INSERT INTO command (command_id, answer, wall_ms) VALUES (?, ?, ?)'),
@@ -92,4 +94,58 @@ export function prepare(db: Database.Database) {
       `INSERT INTO meta VALUES ('eventsSentTo', ?) ON CONFLICT DO UPDATE SET value = excluded.value`,
     ),
   };
+}
+
+export interface StateRow {
+  feeder_id: string;
+  body: string;
+  monotonic_ms: number;
+  wall_ms: number;
+  boot_id: string;
+  clock_synchronised: number;
+}
+export interface RequestRow {
+  sequence: number;
+  request_id: string;
+  feeder_id: string;
+  episode_id: string;
+  body: string;
+  offered: number;
+  withheld: string | null;
+  ack_status: string | null;
+}
+export interface EventRow {
+  sequence: number;
+  feeder_id: string | null;
+  body: string;
+}
+
+export function storedState(row: StateRow): StoredState {
+  return {
+    feederId: row.feeder_id,
+    state: JSON.parse(row.body),
+    stamp: {
+      monotonicMs: row.monotonic_ms,
+      wallMs: row.wall_ms,
+      bootId: row.boot_id,
+      clockSynchronised: row.clock_synchronised === 1,
+    },
+  };
+}
+
+export function storedRequest(row: RequestRow): StoredRequest {
+  return {
+    requestId: row.request_id,
+    sequence: row.sequence,
+    feederId: row.feeder_id,
+    episodeId: row.episode_id,
+    body: row.body,
+    offered: row.offered === 1,
+    withheld: row.withheld as StoredRequest['withheld'],
+    ackStatus: row.ack_status,
+  };
+}
+
+export function storedEvent({ sequence, feeder_id, body }: EventRow): StoredEvent {
+  return { sequence, feederId: feeder_id, body };
 }

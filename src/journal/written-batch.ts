@@ -1,6 +1,6 @@
 // A batch of the journal with everything in it as text: what goes into the tables, and what stands in the redo file
 // until it is there. One line each of what and body; JSON holds no line breaks of its own.
-import type { Stamp, StoredEvent, StoredRequest } from './journal.ts';
+import type { Stamp, StoredEvent, StoredRequest } from './records.ts';
 
 export interface WrittenBatch {
   readonly stamp: Stamp;

@@ -1,26 +1,23 @@
 // `headroom play`: puts a recorded trace behind a simulated meter, so that a controller on the bench reads last winter's
 // feeder over its own Modbus wire, at the pace of the recording or faster.
 import { type RegisterMap, readRegisterMap } from '../acquisition/register-map.ts';
-import { type Clock, isoTime, systemClock, type Timer } from '../clock.ts';
+import { type Clock, systemClock, type Timer } from '../clock.ts';
 import { profileFile } from '../configuration.ts';
 import { CONDUCTORS, PHASES, rounded } from '../feeder.ts';
 import { showProblem } from '../yaml-file.ts';
+import { type PlayedRow, type PlayedTrace, readPlayedTrace } from './played-trace.ts';
 import { type MeterCurrents, openSimulatedMeter, type SimulatedMeter } from './simulated-meter.ts';
-import {
-  DEFAULT_POWER_FACTOR,
-  DEFAULT_VOLTAGE_V,
-  parseTime,
-  readTrace,
-  type TimeForm,
-  type Trace,
-  TraceError,
-} from './trace.ts';
+import { type Mapping, readMapping } from './trace/mapping.ts';
+import { TraceProblem } from './trace/problem.ts';
+import { showTime, type TimeForm } from './trace/sink.ts';
+import { parseTraceTime } from './trace/time.ts';
 
 export interface PlayOptions {
-  /** The trace's file: see trace.ts for its two forms. */
+  /** Whatever replay reads. */
   readonly trace: string;
+  /** The mapping file, for a CSV that is not native and for the channels of a record. */
+  readonly mapping?: string | undefined;
   /** Needed where the file holds several. */
-  readonly substation?: string | undefined;
   readonly feeder?: string | undefined;
   /** Where the meter listens; 127.0.0.1 unless given. */
   readonly host?: string | undefined;
@@ -28,9 +25,9 @@ export interface PlayOptions {
   readonly port?: number | undefined;
   /** Trace seconds per second; 1 unless given. */
   readonly speed?: number | undefined;
-  /** Phase to neutral; turns kW into amperes and is what the meter shows. 240 unless given. */
+  /** Phase to neutral, as the meter shows it; 240 unless given. */
   readonly voltageV?: number | undefined;
-  /** Turns kW into amperes, and amperes into the meter's watts. 0.98 unless given. */
+  /** Turns amperes into the meter's watts; 0.98 unless given. */
   readonly powerFactor?: number | undefined;
   /** Every ampere times this; 1 unless given. */
   readonly scale?: number | undefined;
@@ -52,16 +49,13 @@ export interface PlayOptions {
   readonly print?: ((line: string) => void) | undefined;
 }
 
-interface Row {
-  readonly atS: number;
-  readonly currents: MeterCurrents;
-}
-
 const DEFAULT_PROFILE = 'eastron-sdm630';
+const DEFAULT_VOLTAGE_V = 240;
+const DEFAULT_POWER_FACTOR = 0.98;
 /** As often as a feeder meter has a new value of its own. */
 const INTERPOLATE_EVERY_MS = 50;
 /** How long a trace of a single row lasts. */
-const SINGLE_ROW_S = 1;
+const SINGLE_ROW_MS = 1000;
 
 /** A mistake of the user, in one line. */
 class PlayError extends Error {}
@@ -83,18 +77,18 @@ export async function play(options: PlayOptions): Promise<number> {
     const { host = '127.0.0.1', port = 0, profile = DEFAULT_PROFILE } = options;
     const { voltageV = DEFAULT_VOLTAGE_V, powerFactor = DEFAULT_POWER_FACTOR } = options;
     const map = mapOf(profile);
-    const trace = readTrace(options.trace, options);
+    const trace = await readPlayedTrace(options.trace, mappingOf(options.mapping), options.feeder);
     const rows = rowsOf(trace, options);
     meter = await openSimulatedMeter({ map, host, port, voltageV, powerFactor }).catch((error: Error) => {
       throw new PlayError(`no meter on ${host} port ${port}: ${error.message}`);
     });
-    meter.set((rows[0] as Row).currents);
+    meter.set((rows[0] as PlayedRow).currents);
     print(firstLine(meter, profile, trace, rows, options));
     const signal = AbortSignal.any([interrupted.signal, ...(options.signal === undefined ? [] : [options.signal])]);
-    await playRows(meter, rows, trace.timeForm, { ...options, signal }, print);
+    await playRows(meter, rows, trace.form, { ...options, signal }, print);
     return 0;
   } catch (error) {
-    if (!(error instanceof PlayError || error instanceof TraceError)) throw error;
+    if (!(error instanceof PlayError || error instanceof TraceProblem)) throw error;
     process.stderr.write(`${error.message}\n`);
     return 2;
   } finally {
@@ -126,25 +120,32 @@ function mapOf(profile: string): RegisterMap {
   return read.value;
 }
 
-function rowsOf(trace: Trace, { from, to, scale = 1 }: PlayOptions): Row[] {
+function mappingOf(file: string | undefined): Mapping | null {
+  if (file === undefined) return null;
+  const mapping = readMapping(file);
+  if (typeof mapping === 'string') throw new PlayError(mapping);
+  return mapping;
+}
+
+function rowsOf(trace: PlayedTrace, { from, to, scale = 1 }: PlayOptions): PlayedRow[] {
   const limit = (name: string, text: string | undefined): number | null => {
     if (text === undefined) return null;
-    const time = parseTime(text);
-    if (time?.form === trace.timeForm) return time.atS;
-    const expected = trace.timeForm === 'utc' ? 'a time in ISO 8601' : 'seconds';
+    const time = parseTraceTime(text);
+    if (time?.form === trace.form) return time.atMs;
+    const expected = trace.form === 'utc' ? 'a time in ISO 8601' : 'seconds';
     throw new PlayError(`${name} is "${text}", expected ${expected}, as in the trace`);
   };
-  const fromS = limit('from', from) ?? Number.NEGATIVE_INFINITY;
-  const toS = limit('to', to) ?? Number.POSITIVE_INFINITY;
+  const fromMs = limit('from', from) ?? Number.NEGATIVE_INFINITY;
+  const toMs = limit('to', to) ?? Number.POSITIVE_INFINITY;
   const rows = trace.rows
-    .filter(({ atS }) => atS >= fromS && atS <= toS)
-    .map(({ atS, L1_A, L2_A, L3_A, N_A }) => {
-      const neutralA = N_A ?? neutralOf(L1_A, L2_A, L3_A);
-      return { atS, currents: { L1: L1_A * scale, L2: L2_A * scale, L3: L3_A * scale, N: neutralA * scale } };
+    .filter(({ atMs }) => atMs >= fromMs && atMs <= toMs)
+    .map(({ atMs, currents: { L1, L2, L3, N } }) => {
+      const neutralA = trace.hasNeutral ? N : neutralOf(L1, L2, L3);
+      return { atMs, currents: { L1: L1 * scale, L2: L2 * scale, L3: L3 * scale, N: neutralA * scale } };
     });
   if (rows.length > 0) return rows;
-  const first = showTime(trace.rows[0]?.atS ?? 0, trace.timeForm);
-  const last = showTime(trace.rows.at(-1)?.atS ?? 0, trace.timeForm);
+  const first = timeText(trace.rows[0]?.atMs ?? 0, trace.form);
+  const last = timeText(trace.rows.at(-1)?.atMs ?? 0, trace.form);
   throw new PlayError(`no row from ${from ?? first} to ${to ?? last}, expected a part of ${first} to ${last}`);
 }
 
@@ -156,58 +157,59 @@ function neutralOf(aA: number, bA: number, cA: number): number {
 function firstLine(
   meter: SimulatedMeter,
   profile: string,
-  trace: Trace,
-  rows: readonly Row[],
+  trace: PlayedTrace,
+  rows: readonly PlayedRow[],
   options: PlayOptions,
 ): string {
   const { speed = 1, scale = 1, voltageV = DEFAULT_VOLTAGE_V, powerFactor = DEFAULT_POWER_FACTOR } = options;
-  const startS = rows[0]?.atS ?? 0;
-  const endS = rows.at(-1)?.atS ?? 0;
+  const startMs = rows[0]?.atMs ?? 0;
+  const endMs = rows.at(-1)?.atMs ?? 0;
   const peaks = PHASES.map((phase) => {
     const peakA = rows.reduce((highest, { currents }) => Math.max(highest, currents[phase] || 0), 0);
     return rows.every(({ currents }) => Number.isNaN(currents[phase]))
       ? `${phase} none`
       : `${phase} ${rounded(peakA, 1)}`;
   });
-  const skipped = [`${trace.skippedRows} rows`];
-  if (trace.firstSkipped !== null) skipped.push(`first ${showProblem(trace.firstSkipped)}`);
+  const { count, first } = trace.leftOut;
+  const skipped = [`${count} rows`];
+  if (first !== null) skipped.push(`first ${showProblem(first)}`);
   if (trace.blankCells > 0) skipped.push(`blank cells ${trace.blankCells} (served as no value)`);
-  const supply = `${voltageV} V and power factor ${powerFactor}`;
-  const assumed = [trace.assumed === null ? `${supply} (for the meter's watts)` : `amperes from kW at ${supply}`];
+  const assumed = [`${voltageV} V and power factor ${powerFactor} (for the meter's watts)`, ...trace.notes];
   if (trace.negativeCells > 0) assumed.push(`wrong sign in negative cells (${trace.negativeCells})`);
-  if (trace.rows[0]?.N_A === null) assumed.push('neutral from phases 120° apart');
-  if (trace.timeForm === 'utc') assumed.push('UTC where no zone stands');
+  if (!trace.hasNeutral) assumed.push('neutral from phases 120° apart');
+  if (trace.form === 'utc') assumed.push('UTC where no zone stands');
   return [
     `meter ${profile} on ${meter.host} port ${meter.port}`,
-    `${trace.name}, ${rows.length} rows, ${showTime(startS, trace.timeForm)} to ${showTime(endS, trace.timeForm)} (${rounded(endS - startS)} s) at speed ${speed}`,
+    `feeder ${trace.feeder}, ${rows.length} rows, ${timeText(startMs, trace.form)} to ${timeText(endMs, trace.form)} (${rounded((endMs - startMs) / 1000)} s) at speed ${speed}`,
     `peak ${peaks.join(', ')} A${scale === 1 ? '' : ` (scaled by ${scale})`}`,
     `skipped ${skipped.join(', ')}`,
     `assumed ${assumed.join(', ')}`,
   ].join('; ');
 }
 
-function showTime(atS: number, form: TimeForm): string {
-  return form === 'utc' ? isoTime(Math.round(atS * 1000)) : `${rounded(atS, 3)} s`;
+function timeText(atMs: number, form: TimeForm): string {
+  const time = showTime(atMs, form);
+  return typeof time === 'number' ? `${rounded(time, 3)} s` : time;
 }
 
 /** The last row lasts as long as the one before it. */
 function playRows(
   meter: SimulatedMeter,
-  rows: readonly Row[],
+  rows: readonly PlayedRow[],
   timeForm: TimeForm,
   options: PlayOptions,
   print: (line: string) => void,
 ): Promise<void> {
   const { speed = 1, interpolate = false, loop = false, verbose = false, signal, clock = systemClock() } = options;
   const startMs = clock.monotonicMs();
-  const firstS = rows[0]?.atS ?? 0;
-  const lastS = rows.at(-1)?.atS ?? 0;
-  const periodS = lastS - firstS + (rows.length > 1 ? lastS - (rows.at(-2)?.atS ?? 0) : SINGLE_ROW_S);
+  const firstMs = rows[0]?.atMs ?? 0;
+  const lastMs = rows.at(-1)?.atMs ?? 0;
+  const periodMs = lastMs - firstMs + (rows.length > 1 ? lastMs - (rows.at(-2)?.atMs ?? 0) : SINGLE_ROW_MS);
   // Rows are counted on over every pass, so that a row's instant is one sum and lateness never adds up.
-  const row = (turn: number) => rows[turn % rows.length] as Row;
+  const row = (turn: number) => rows[turn % rows.length] as PlayedRow;
   const dueMs = (turn: number): number => {
-    const sinceStartS = Math.floor(turn / rows.length) * periodS + row(turn).atS - firstS;
-    return startMs + (sinceStartS / speed) * 1000;
+    const sinceStartMs = Math.floor(turn / rows.length) * periodMs + row(turn).atMs - firstMs;
+    return startMs + sinceStartMs / speed;
   };
   const isLast = (turn: number) => !loop && turn === rows.length - 1;
   const sayRow = (turn: number) => {
@@ -247,10 +249,10 @@ function between(from: MeterCurrents, to: MeterCurrents, passed: number): MeterC
   return { L1, L2, L3, N };
 }
 
-function rowLine({ atS, currents }: Row, timeForm: TimeForm): string {
+function rowLine({ atMs, currents }: PlayedRow, timeForm: TimeForm): string {
   const shown = CONDUCTORS.map((conductor) => {
     const currentA = currents[conductor];
     return `${conductor} ${Number.isNaN(currentA) ? 'none' : rounded(currentA, 1)}`;
   });
-  return `${showTime(atS, timeForm)} ${shown.join(', ')} A`;
+  return `${timeText(atMs, timeForm)} ${shown.join(', ')} A`;
 }

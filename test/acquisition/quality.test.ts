@@ -40,7 +40,7 @@ describe('a current is judged', () => {
           const { currentA, quality, reason } = judgeCurrent(a, ct);
           expect(currentA === null).toBe(quality === 'bad');
           expect(reason === null).toBe(quality === 'good');
-          if (currentA !== null) expect(currentA).toBe(Math.abs(a) * ct.ratio);
+          if (currentA !== null) expect(currentA).toBe(Math.round(Math.abs(a) * ct.ratio * 1000) / 1000);
         },
       ),
     );

@@ -7,7 +7,7 @@ import { settingsWith } from './trace.ts';
 const NOW_MS = 1_000_000;
 
 function feeder(controllableA: number | null, minutes = 0, limited = 100): Sharer {
-  const control = settingsWith({
+  const settings = settingsWith({
     responseTimeS: '600',
     controllableA: controllableA === null ? 'unknown' : String(controllableA),
   });
@@ -21,60 +21,34 @@ function feeder(controllableA: number | null, minutes = 0, limited = 100): Share
   });
   if (limited < 100) state.episode = { endedBy: null } as typeof state.episode;
   state.usage.past.push({ endedMs: 0, episodes: 1, minutes });
-  return { state, control };
+  return { state, settings };
 }
 
 const rounded = (values: readonly number[]) => values.map((value) => Math.round(value * 10) / 10);
 
 describe('relief', () => {
   test('goes by controllable amperes, whatever the order', () => {
-    expect(rounded(shareOut([feeder(100), feeder(200)], 'L1', 60, false, NOW_MS))).toEqual([20, 40]);
-    expect(rounded(shareOut([feeder(200), feeder(100)], 'L1', 60, false, NOW_MS))).toEqual([40, 20]);
+    expect(rounded(shareOut([feeder(100), feeder(200)], 'L1', 60, NOW_MS))).toEqual([20, 40]);
+    expect(rounded(shareOut([feeder(200), feeder(100)], 'L1', 60, NOW_MS))).toEqual([40, 20]);
   });
 
   test('counts what is owed as coming, and asks only for the rest', () => {
     const owing = feeder(100, 0, 60);
     owing.state.L1.isJudged = false;
-    expect(rounded(shareOut([owing, feeder(100)], 'L1', 30, false, NOW_MS))).toEqual([30, 0]);
+    expect(rounded(shareOut([owing, feeder(100)], 'L1', 30, NOW_MS))).toEqual([30, 0]);
     // 40 A are owed; of the other 48 A three eighths can come from what is left of the first.
-    expect(rounded(shareOut([owing, feeder(100)], 'L1', 88, false, NOW_MS))).toEqual([58, 30]);
+    expect(rounded(shareOut([owing, feeder(100)], 'L1', 88, NOW_MS))).toEqual([58, 30]);
   });
 
   test('goes to the fewest minutes where it is too little to share or nobody knows', () => {
-    expect(rounded(shareOut([feeder(100, 9), feeder(100, 3)], 'L1', 1, false, NOW_MS))).toEqual([0, 1]);
-    expect(rounded(shareOut([feeder(null, 9), feeder(null, 3), feeder(50)], 'L1', 90, false, NOW_MS))).toEqual([
-      0, 40, 50,
-    ]);
-  });
-
-  test('goes one after the other to feeders that know only off, no more of them than are needed', () => {
-    const onOff = (minutes: number) => {
-      const sharer = feeder(100, minutes);
-      sharer.control = { ...sharer.control, curtailment: { ...sharer.control.curtailment, mode: 'onOff' } };
-      return sharer;
-    };
-    expect(rounded(shareOut([onOff(9), onOff(3), onOff(5)], 'L1', 60, false, NOW_MS))).toEqual([0, 60, 0]);
-    expect(rounded(shareOut([onOff(9), onOff(3), onOff(5)], 'L1', 130, false, NOW_MS))).toEqual([0, 100, 30]);
-    expect(rounded(shareOut([onOff(3), feeder(50, 9)], 'L1', 60, false, NOW_MS))).toEqual([10, 50]);
-  });
-
-  test('passes over a feeder that is blocked, tested, locked or beyond its budget', () => {
-    const [blocked, tested, locked, spent] = [feeder(100), feeder(100), feeder(100), feeder(100, 50)];
-    blocked.state.blocks = [{ element: 'transformer', untilMs: NOW_MS + 1 }];
-    tested.state.testUntilMs = NOW_MS + 1;
-    locked.state.L1.transformer.locked = true;
-    const budget = { episodesPerYear: 0, minutesPerYear: 40, refuseBeyond: true };
-    spent.control = { ...spent.control, budget };
-    const all = [blocked, tested, locked, spent, feeder(100)];
-    expect(rounded(shareOut(all, 'L1', 60, false, NOW_MS))).toEqual([0, 0, 0, 0, 60]);
-    // The transformer's emergency is not refused for a budget.
-    expect(rounded(shareOut(all, 'L1', 60, true, NOW_MS))).toEqual([0, 0, 0, 30, 30]);
+    expect(rounded(shareOut([feeder(100, 9), feeder(100, 3)], 'L1', 1, NOW_MS))).toEqual([0, 1]);
+    expect(rounded(shareOut([feeder(null, 9), feeder(null, 3), feeder(50)], 'L1', 90, NOW_MS))).toEqual([0, 40, 50]);
   });
 
   test('passes over a feeder that is not seen or at its deepest', () => {
     const blind = feeder(100);
     blind.state.L1.fresh = false;
-    expect(rounded(shareOut([blind, feeder(100, 0, 0), feeder(100)], 'L1', 60, false, NOW_MS))).toEqual([0, 0, 60]);
+    expect(rounded(shareOut([blind, feeder(100, 0, 0), feeder(100)], 'L1', 60, NOW_MS))).toEqual([0, 0, 60]);
   });
 });
 

@@ -5,9 +5,10 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, statSync, w
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Batch, Journal } from '../../src/journal/journal.ts';
+import { Journal } from '../../src/journal/journal.ts';
 import { isDamage } from '../../src/journal/journal-file.ts';
-import { readEvents, verifyEvents } from '../../src/journal/reader.ts';
+import { readEvents, readSentRequests, verifyEvents } from '../../src/journal/reader.ts';
+import type { Batch } from '../../src/journal/records.ts';
 import { Keeper } from '../../src/keeper.ts';
 import { silentLog } from '../../src/log.ts';
 import { handClock } from '../simulators/hand-clock.ts';
@@ -227,6 +228,42 @@ describe.skipIf(!mountable())('a disk that is read-only at the start', () => {
     keeper.keepProgress();
     expect(verifyEvents(folder)).toEqual({ events: 4, broken: null, reason: null });
     expect(() => new Journal(folder)).toThrow(/in use by another controller/);
+  });
+
+  test('what a power cut has left as the row ahead is there, and goes back to the disk once', () => {
+    const { folder, writable } = readOnlyDisk((made) => {
+      const { journal, close } = open(made);
+      fill(journal);
+      commit(journal, { requests: [storedRequest(8, 'F1')], events: eventsOf('d') });
+      close();
+    });
+    const { journal } = open(folder);
+    expect(journal.latestRequests()).toMatchObject([{ sequence: 8 }]);
+    writable();
+    journal.recover();
+    expect(journal.isDurable).toBe(true);
+    expect(journal.latestRequests()).toMatchObject([{ sequence: 8 }]);
+    expect(commit(journal, { events: eventsOf('e') })[0]?.sequence).toBe(5);
+    journal.seal();
+    expect(verifyEvents(folder)).toEqual({ events: 5, broken: null, reason: null });
+  });
+
+  test('every request and acknowledgement of the time in memory goes back to the disk', () => {
+    const { folder, writable } = readOnlyDisk((made) => {
+      const { journal, close } = open(made);
+      fill(journal);
+      close();
+    });
+    const { journal } = open(folder);
+    for (const sequence of [8, 9, 10]) {
+      commit(journal, { requests: [storedRequest(sequence, 'F1')], events: eventsOf(`limit ${sequence}`) });
+      const ack = { feederId: 'F1', requestId: `request-${sequence}`, sequence, status: 'applied', body: '"yes"' };
+      if (sequence < 10) expect(journal.keepAck(ack, 6)).toBe('kept');
+    }
+    writable();
+    journal.recover();
+    const sent = readSentRequests(folder, 0).map(({ body, acks }) => ({ ...JSON.parse(body), acks: acks.length }));
+    expect(sent).toEqual([7, 8, 9, 10].map((sequence) => ({ sequence, feederId: 'F1', acks: sequence < 10 ? 1 : 0 })));
   });
 
   test('where there was no journal it begins in memory, and is made once the disk is writable', () => {

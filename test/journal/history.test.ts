@@ -6,7 +6,7 @@ import Database from 'better-sqlite3';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ConductorReading, FeederReading } from '../../src/feeder.ts';
 import { History, setHistoryAside } from '../../src/journal/history.ts';
-import { disturbanceSamples, disturbances, historyFeeders, historySpans } from '../../src/journal/history-reader.ts';
+import { disturbanceRecord, disturbances, historyFeeders, historySpans } from '../../src/journal/history-reader.ts';
 import { type FeederMinute, MINUTE_MS, Minutes } from '../../src/journal/minutes.ts';
 import { RING_READINGS, Ring, unpack } from '../../src/journal/samples.ts';
 import { freshFolder } from './site.ts';
@@ -136,17 +136,19 @@ describe('a disturbance record', () => {
   test('holds what was read, at the pace at which it was read', () => {
     const { history, folder } = open();
     const ring = new Ring();
-    for (let n = 0; n < 4; n++) ring.push(reading(n === 2 ? BAD : good(n * 100 + 0.5), 1_000 + n * 200.04));
+    for (let n = 0; n < 4; n++) ring.push(reading(n === 2 ? BAD : good(n * 100 + 0.5), 1_000 + n * 200.125));
     const record = history.beginDisturbance({
       feederId: 'F1',
       trigger: 'pickup atRisk L1',
+      triggerMs: 1_400,
       triggerWallMs: 5_000,
+      start: null,
       clockSynchronised: true,
     });
-    history.keepPiece({ record, samples: ring.pack(ring.since(1_150), 1_400), last: false });
+    history.keepPiece({ record, samples: ring.pack(ring.since(1_150), 1_400), inputs: [], last: false });
     expect(disturbances(folder)).toMatchObject([{ id: record, complete: false }]);
-    ring.push(reading(uncertain(450), 1_800.16));
-    history.keepPiece({ record, samples: ring.pack(4, 1_400), last: true });
+    ring.push(reading(uncertain(450), 1_800.25));
+    history.keepPiece({ record, samples: ring.pack(4, 1_400), inputs: [], last: true });
     expect(disturbances(folder, 'F1')).toEqual([
       {
         id: record,
@@ -158,12 +160,12 @@ describe('a disturbance record', () => {
       },
     ]);
     expect(disturbances(folder, 'F2')).toEqual([]);
-    const samples = disturbanceSamples(folder, record);
+    const samples = disturbanceRecord(folder, record).samples;
     expect(samples.map(({ offsetMs, L1 }) => [offsetMs, L1.currentA, L1.quality])).toEqual([
-      [-200, 100.5, 'good'],
-      [0.1, null, 'bad'],
-      [200.1, 300.5, 'good'],
-      [400.2, 450, 'uncertain'],
+      [-199.875, 100.5, 'good'],
+      [0.25, null, 'bad'],
+      [200.375, 300.5, 'good'],
+      [400.25, 450, 'uncertain'],
     ]);
     expect(samples[0]?.N).toEqual({ currentA: null, quality: 'bad' });
   });
@@ -197,18 +199,25 @@ describe('bounds', () => {
     const add = (from: number, count: number) =>
       history.keepMinutes(Array.from({ length: count }, (_, n) => minute(from + n, [good(1)])));
     const record = (wallMs: number) =>
-      history.beginDisturbance({ feederId: 'F1', trigger: 'pickup', triggerWallMs: wallMs, clockSynchronised: true });
+      history.beginDisturbance({
+        feederId: 'F1',
+        trigger: 'pickup',
+        triggerMs: 1_400,
+        triggerWallMs: wallMs,
+        start: null,
+        clockSynchronised: true,
+      });
     add(1_000, 100);
-    history.keepPiece({ record: record(1), samples: new Uint8Array(24), last: true });
+    history.keepPiece({ record: record(1), samples: new Uint8Array(24), inputs: [], last: true });
     add(1_100, 2_000);
-    history.keepPiece({ record: record(2), samples: new Uint8Array(24), last: true });
+    history.keepPiece({ record: record(2), samples: new Uint8Array(24), inputs: [], last: true });
     expect(cleaned(history)).toBeGreaterThan(1);
     const left = [...historySpans(folder, { feederId: 'F1' })];
     expect(left).toHaveLength(1_440);
     expect(left.at(-1)?.startMs).toBe(3_099 * MINUTE_MS);
     expect(disturbances(folder).map(({ triggerMs }) => triggerMs)).toEqual([2]);
-    expect(disturbanceSamples(folder, 1)).toEqual([]);
-    expect(disturbanceSamples(folder, 2)).toHaveLength(1);
+    expect(disturbanceRecord(folder, 1)).toEqual({ samples: [], start: null, inputs: [] });
+    expect(disturbanceRecord(folder, 2).samples).toHaveLength(1);
   });
 
   test('a clock that is a year ahead for an hour empties nothing, and one a day back neither', () => {
@@ -240,10 +249,12 @@ describe('bounds', () => {
       const record = history.beginDisturbance({
         feederId: 'F1',
         trigger: 'pickup',
+        triggerMs: 1_400,
         triggerWallMs: n,
+        start: null,
         clockSynchronised: true,
       });
-      history.keepPiece({ record, samples: new Uint8Array(24 * 1_000), last: true });
+      history.keepPiece({ record, samples: new Uint8Array(24 * 1_000), inputs: [], last: true });
       cleaned(history);
     }
     expect(history.bytes()).toBeLessThanOrEqual(300_000);
@@ -273,7 +284,7 @@ describe('a file that will not do', () => {
     db.pragma('user_version = 99');
     db.close();
     expect(() => open({}, folder)).toThrow(
-      /history.db is of version 99, expected at most 1: a newer program wrote it$/,
+      /history.db is of version 99, expected at most 2: a newer program wrote it$/,
     );
   });
 

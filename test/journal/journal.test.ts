@@ -1,18 +1,18 @@
 // The journal on real files: what a commit means, what is read back, what is refused, and that it stays bounded.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, describe, expect, test } from 'vitest';
 import { chainHash } from '../../src/journal/chain.ts';
-import { type Batch, Journal } from '../../src/journal/journal.ts';
+import { Journal } from '../../src/journal/journal.ts';
 import { JournalInUse } from '../../src/journal/journal-file.ts';
 import { heartbeatFresh, readEvents, readStatus, verifyEvents } from '../../src/journal/reader.ts';
+import type { Batch } from '../../src/journal/records.ts';
 import { eventsOf, freshFolder, NOTHING, STAMP, storedRequest } from './site.ts';
 
 const PROCESS = join(import.meta.dirname, 'journal-process.ts');
-const PAGE_BYTES = 4096;
 
 const opened: { close(): void }[] = [];
 afterEach(() => {
@@ -35,8 +35,6 @@ function connection(folder: string, options: Database.Options = {}): Database.Da
 function commit(journal: Journal, batch: Partial<Batch>) {
   return journal.commit({ ...NOTHING, ...batch }, STAMP);
 }
-
-const walBytes = (folder: string) => statSync(join(folder, 'journal.db-wal')).size;
 
 describe('a commit', () => {
   test('is seen as a whole by another connection as soon as it returns', () => {
@@ -375,79 +373,6 @@ describe('reading back', () => {
     utimesSync(file, 1_000, 1_000);
     const at = (seconds: number) => heartbeatFresh(folder, 1_000_000 + seconds * 1000);
     expect([0, 149, 151, -149, -151].map(at)).toEqual([true, true, false, true, false]);
-  });
-});
-
-describe('bounds', () => {
-  const PAGES = 1_000;
-  const filler = eventsOf('x'.repeat(20_000));
-
-  /** Commits until the WAL holds more than `PAGES` pages that are not in the main file. */
-  function overfill(journal: Journal): void {
-    for (let n = 0; n * 6 < PAGES + 100; n++) commit(journal, { events: filler });
-  }
-
-  test('the WAL has its length from the start and, tidied, keeps it', () => {
-    const { journal, folder } = open();
-    const first = walBytes(folder);
-    expect(first).toBeGreaterThan(PAGES * PAGE_BYTES * 0.9);
-    const sizes: number[] = [];
-    for (let round = 0; round < 5; round++) {
-      overfill(journal);
-      journal.tidy();
-      sizes.push(walBytes(folder));
-    }
-    expect(sizes.slice(1)).toEqual(sizes.slice(1).map(() => sizes[0]));
-    expect(sizes[0]).toBeLessThan(3 * PAGES * PAGE_BYTES);
-  });
-
-  test('a commit does not wait for a checkpoint', () => {
-    const { journal, folder } = open();
-    const main = () => statSync(join(folder, 'journal.db')).size;
-    const before = main();
-    overfill(journal);
-    overfill(journal);
-    expect(main()).toBe(before);
-    journal.tidy();
-    expect(main()).toBeGreaterThan(before);
-  });
-
-  test('a reader that holds on to an old picture does not stop the writer', () => {
-    const { journal, folder } = open();
-    commit(journal, { events: eventsOf('a') });
-    const reader = connection(folder, { readonly: true });
-    reader.exec('BEGIN');
-    reader.prepare('SELECT count(*) FROM event').get();
-    overfill(journal);
-    journal.tidy();
-    reader.exec('COMMIT');
-    overfill(journal);
-    journal.tidy();
-    expect(verifyEvents(folder).broken).toBeNull();
-  });
-
-  test('of old events only the sent ones go, of old requests never the newest of a feeder', () => {
-    const { journal, folder } = open();
-    const db = connection(folder);
-    commit(journal, { requests: [storedRequest(1, 'F1'), storedRequest(2, 'F2')], events: eventsOf('a', 'b', 'c') });
-    // As after years: the numbers are far ahead of the first ones.
-    db.exec(`UPDATE event SET sequence = sequence + 0;
-      WITH RECURSIVE n(i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < 100100)
-      INSERT INTO request (sequence, request_id, feeder_id, episode_id, body, offered, wall_ms)
-      SELECT i, 'r' || i, 'F2', 'e', '{}', 1, 0 FROM n;
-      WITH RECURSIVE n(i) AS (SELECT 4 UNION ALL SELECT i + 1 FROM n WHERE i < 100100)
-      INSERT INTO event SELECT i, NULL, '{}', 'h', 0 FROM n;`);
-    journal.close();
-    opened.splice(opened.indexOf(journal), 1);
-    const { journal: later } = open(folder);
-    later.setEventsSentTo(50);
-    overfill(later);
-    later.tidy();
-    const least = (table: string) => db.prepare(`SELECT min(sequence) FROM ${table}`).pluck().get();
-    expect(least('event')).toBe(51);
-    expect(db.prepare(`SELECT sequence FROM request WHERE feeder_id = 'F1'`).pluck().all()).toEqual([1]);
-    expect(db.prepare('SELECT count(*) FROM request').pluck().get()).toBeLessThanOrEqual(100_002);
-    expect(later.latestRequests().map(({ sequence }) => sequence)).toEqual([1, 100_100]);
   });
 });
 

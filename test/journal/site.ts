@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
-import type { Batch, Stamp, StoredRequest } from '../../src/journal/journal.ts';
+import type { Batch, Stamp, StoredRequest } from '../../src/journal/records.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'headroom-journal-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, describe, expect, test } from 'vitest';
 import { chainHash } from '../../src/journal/chain.ts';
-import { type Batch, Journal } from '../../src/journal/journal.ts';
+import { Journal } from '../../src/journal/journal.ts';
 import { verifyEvents } from '../../src/journal/reader.ts';
+import type { Batch } from '../../src/journal/records.ts';
 import { eventsOf, freshFolder, NOTHING, STAMP, storedRequest } from './site.ts';
 
 const opened: { close(): void }[] = [];

@@ -75,20 +75,24 @@ export async function playTrace(folder: string, random: Random) {
     ? 'recorded trace, substation 724374 feeder 2, 12 December 2022, 08:00 to 20:00'
     : 'the recorded feeders are not here: a synthetic trace of the same shape';
   const trace = recorded
-    ? [
-        RECORDED,
-        '--substation',
-        '724374',
-        '--feeder',
-        '2',
-        '--from',
-        '2022-12-12T08:00:00',
-        '--to',
-        '2022-12-12T20:00:00',
-      ]
+    ? [RECORDED, '--mapping', recordedMapping(folder), '--from', '2022-12-12T08:00:00', '--to', '2022-12-12T20:00:00']
     : [syntheticTrace(folder, random)];
   const meter = await startMeter(...trace, '--speed', String(SPEED), '--loop');
   return { what, port: meter.port, stop: () => endProcess(meter.process) };
+}
+
+/** How the recorded file becomes amperes of its heaviest feeder. */
+function recordedMapping(folder: string): string {
+  const file = join(folder, 'recorded.yaml');
+  const text = `time: { column: timestamp }
+where: { substation_id: 724374 }
+unit: kW
+voltageV: 240
+powerFactor: 0.98
+feeders: { F2: { where: { feeder: 2 }, L1: L1_kW, L2: L2_kW, L3: L3_kW } }
+`;
+  writeFileSync(file, text);
+  return file;
 }
 
 /** Half a day in ten-minute steps around the pickups, with the noise of a real feeder. */

@@ -152,7 +152,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)('%s ends the process with 0', async (s
 
 describe('a mistake is one line and exit code 2:', () => {
   test.each<[string, Partial<PlayOptions>, RegExp]>([
-    ['no such file', { trace: 'nowhere.csv' }, /^nowhere\.csv: not found, expected a readable CSV file/],
+    ['no such file', { trace: 'nowhere.csv' }, /^nowhere\.csv: not found, expected a readable trace/],
     ['no such feeder', { feeder: 'F9' }, /feeder is "F9", expected one of F1\n$/],
     ['no such profile', { profile: 'nothing' }, /nothing\.yaml: .*, expected a readable file\n$/],
     ['a speed of 0', { speed: 0 }, /^speed is 0, expected a number above 0\n$/],
@@ -184,17 +184,22 @@ describe.skipIf(!existsSync(RECORDED))(
   'a recorded week (skipped where shared/data/feeders is not beside the tree)',
   () => {
     test('its heaviest feeder, at 240 V and a power factor of 1', async () => {
-      const { lines, clock, currentsA } = await playByHand({
-        trace: RECORDED,
-        substation: '724374',
-        feeder: '2',
-        powerFactor: 1,
-        speed: 600,
-      });
+      const mapping = join(folder, 'nged.yaml');
+      writeFileSync(
+        mapping,
+        `time: { column: timestamp }
+where: { substation_id: 724374 }
+unit: kW
+voltageV: 240
+feeders:
+  F2: { where: { feeder: 2 }, L1: L1_kW, L2: L2_kW, L3: L3_kW }
+`,
+      );
+      const { lines, clock, currentsA } = await playByHand({ trace: RECORDED, mapping, speed: 600 });
       const peaks = [...(lines[0] ?? '').matchAll(/L\d ([\d.]+)/g)].map(([, peakA]) => Number(peakA));
       expect(Math.round(Math.max(...peaks))).toBe(378);
       expect(lines[0]).toContain('1008 rows, 2022-12-12T00:00:00.000Z to 2022-12-18T23:50:00.000Z');
-      expect(lines[0]).toContain('amperes from kW at 240 V and power factor 1');
+      expect(lines[0]).toContain('amperes from kW by 240 V from phase to neutral and power factor 1');
       clock.advance(1000);
       expect((await currentsA())[0]).toBeCloseTo(15_580 / 240, 3);
     });

@@ -4,7 +4,8 @@
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Batch, Journal, type ReceivedAck, type Stamp, type StoredEvent } from '../../src/journal/journal.ts';
+import { Journal } from '../../src/journal/journal.ts';
+import type { Batch, ReceivedAck, Stamp, StoredEvent } from '../../src/journal/records.ts';
 import type { Random } from '../simulators/random.ts';
 
 /** What becomes of one write. */

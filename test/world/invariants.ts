@@ -3,8 +3,8 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { readAhead } from '../../src/journal/ahead.ts';
-import type { Batch, StoredEvent } from '../../src/journal/journal.ts';
 import { verifyEvents } from '../../src/journal/reader.ts';
+import type { Batch, StoredEvent } from '../../src/journal/records.ts';
 import { type Ack, type Curtailment, curtailmentSchema, type Event, eventSchema } from '../../src/messages.ts';
 import type { Message } from './broker.ts';
 

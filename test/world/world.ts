@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto';
 import type { Configuration } from '../../src/configuration.ts';
 import { Controller } from '../../src/controller.ts';
-import type { Batch, StoredEvent } from '../../src/journal/journal.ts';
+import type { Batch, StoredEvent } from '../../src/journal/records.ts';
 import { silentLog } from '../../src/log.ts';
 import type { Curtailment } from '../../src/messages.ts';
 import type { Settings } from '../../src/settings.ts';

@@ -1,8 +1,8 @@
 // Runs recorded traces through the control code of the controller: the same steps, with the trace's clock in place of
 // the monotonic one. Neither source, broker nor journal of the configuration is touched.
 //
-// It is open loop: a recorded current does not fall when asked. So the closed loop is switched off (no effect is judged
-// or learned, no rebound expected), and levels come from `controllableA`.
+// It is open loop: a recorded current does not fall when asked. So no effect is judged or learned and no rebound expected,
+// and levels come from `controllableA`.
 import type { Configuration } from '../../configuration.ts';
 import type { FeederSettings } from '../../feeder-settings.ts';
 import { watchedFeeder } from '../../watched-feeder.ts';
@@ -75,13 +75,12 @@ class Run implements TraceSink {
     for (const feeder of settings.feeders) {
       const { control, group } = watchedFeeder(feeder, settings.sources, 0);
       const gapMs = input.gapS === undefined ? (gapsMs.get(feeder.id) ?? null) : input.gapS * 1000;
-      const openLoop = { ...control, curtailment: { ...control.curtailment, responseTimeS: 0 } };
       const replayed = new ReplayedFeeder({
         feederId: feeder.id,
         ratingA: group.ratingA,
         budget: group.budget,
         initialThermalPercent: input.initialThermalPercent ?? 0,
-        control: openLoop,
+        control: { ...control, isOpenLoop: true },
         gapMs,
         event,
         series: this.#seriesOf(feeder.id),

@@ -337,37 +337,38 @@ function percentSeries() {
   ];
 }
 
+/** Light or dark: what the reader has chosen, else as the screen has it; and light on paper. */
+function followTheme(draw) {
+  const root = document.documentElement;
+  const dark = matchMedia('(prefers-color-scheme: dark)');
+  let chosen = null;
+  const show = (theme) => {
+    root.dataset.theme = theme ?? chosen ?? (dark.matches ? 'dark' : 'light');
+    draw();
+  };
+  document.getElementById('theme').addEventListener('click', () => {
+    chosen = root.dataset.theme === 'dark' ? 'light' : 'dark';
+    show();
+  });
+  dark.addEventListener('change', () => show());
+  window.addEventListener('beforeprint', () => show('light'));
+  window.addEventListener('afterprint', () => show());
+  show();
+}
+
 async function start() {
   const charts = [];
+  const drawAll = () => {
+    for (const each of charts) each?.draw();
+  };
+  followTheme(drawAll);
+  window.addEventListener('resize', drawAll);
   for (const [index, feeder] of feeders.entries()) {
     const points = await unpack(feeder);
     points.gapS = 3 * medianInterval(points.times);
     const section = document.querySelector(`section.feeder[data-feeder="${index}"]`);
     if (points.times.length > 0) charts[index] = new FeederChart(section, feeder, points);
   }
-  const drawAll = () => {
-    for (const each of charts) each?.draw();
-  };
-  document.getElementById('theme').addEventListener('click', () => {
-    const root = document.documentElement;
-    const now = root.dataset.theme ?? (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');
-    root.dataset.theme = now === 'dark' ? 'light' : 'dark';
-    drawAll();
-  });
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', drawAll);
-  window.addEventListener('resize', drawAll);
-  // Paper is white whatever the screen is.
-  let before;
-  window.addEventListener('beforeprint', () => {
-    before = document.documentElement.dataset.theme;
-    document.documentElement.dataset.theme = 'light';
-    drawAll();
-  });
-  window.addEventListener('afterprint', () => {
-    if (before === undefined) delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = before;
-    drawAll();
-  });
   document.addEventListener('click', (event) => {
     const row = event.target.closest('button.jump')?.closest('tr');
     if (!row) return;

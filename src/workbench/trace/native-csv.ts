@@ -215,13 +215,14 @@ export class NativeCsvReader {
     let byte = bytes[at] as number;
     let fraction = 0;
     if (byte === DOT) {
-      let scale = 100;
+      const point = at;
+      let digits = 0;
       byte = bytes[++at] as number;
-      while (byte >= ZERO && byte <= NINE) {
-        fraction += (byte - ZERO) * scale;
-        scale /= 10;
+      while (byte >= ZERO && byte <= NINE && at - point <= DIGITS_MAX) {
+        digits = digits * 10 + (byte - ZERO);
         byte = bytes[++at] as number;
       }
+      fraction = (digits * 1000) / (POWERS[at - point - 1] as number);
     }
     if (byte === ZULU) byte = bytes[++at] as number;
     if (byte !== COMMA || tens < 0 || tens > 5 || ones < 0 || ones > 9) return 0;

@@ -16,7 +16,9 @@ export function parseTraceTime(text: string): TraceTime | null {
   const parts = ISO_TIME.exec(text);
   if (parts === null) return null;
   const [, date = '', time = '00:00', zone = 'Z'] = parts;
-  const atMs = Date.parse(`${date}T${time}${zone}`);
+  // Date.parse ends at milliseconds.
+  const [whole = '', fraction = ''] = time.split('.');
+  const atMs = Date.parse(`${date}T${whole}${zone}`) + Number(`0.${fraction || 0}`) * 1000;
   // Date.parse takes 31 February for 3 March.
   const isRealDate = new Date(Date.parse(`${date}T00:00Z`)).toJSON()?.startsWith(date) === true;
   return Number.isNaN(atMs) || !isRealDate ? null : { atMs, form: 'utc' };
@@ -26,4 +28,12 @@ export function parseTraceTime(text: string): TraceTime | null {
 export function parseNumber(text: string): number | null {
   const value = NUMBER.test(text) ? Number(text) : Number.NaN;
   return Number.isFinite(value) ? value : null;
+}
+
+/** ISO 8601 to the microsecond, where milliseconds do not say it. */
+export function preciseTime(atMs: number): string {
+  const wholeMs = Math.floor(atMs);
+  const micros = Math.round((atMs - wholeMs) * 1000);
+  const stamp = new Date(wholeMs).toISOString();
+  return micros === 0 ? stamp : `${stamp.slice(0, -1)}${String(micros).padStart(3, '0')}Z`;
 }

@@ -26,15 +26,25 @@ const EVENING = `
   540  200 280 190
 `;
 
+/** Release follows dropout and reset delay alone. */
+const AT_ONCE = `ratingA: 385
+        atRisk: { pickupA: 345, dropoutA: 310, delayS: 30, resetDelayS: 60 }
+        curtailment: { responseTimeS: 0 }`;
+
 describe('time', () => {
   test('delays end between samples, at their own instant', async () => {
-    const result = await desk.replay(desk.configuration(), desk.file('evening.csv', nativeTrace(EVENING)));
-    expect(told(result)).toEqual([
+    const trace = desk.file('evening.csv', nativeTrace(EVENING));
+    const begin = [
       '120 pickup atRisk L2',
       '150 operate atRisk L2',
       '150 limit atRisk L2 60 %',
       '180 limit atRisk L2 53 %',
       '360 dropout atRisk L2',
+    ];
+    // A limit is kept for the response time, as in service.
+    expect(told(await desk.replay(desk.configuration(), trace))).toEqual(begin);
+    expect(told(await desk.replay(desk.configuration(AT_ONCE), trace))).toEqual([
+      ...begin,
       '360 limit atRisk L2 78 %',
       '420 release atRisk L2 100 %',
     ]);
@@ -148,7 +158,7 @@ describe('open loop', () => {
 describe('what is counted', () => {
   test('the document', async () => {
     const result = await desk.replay(
-      desk.configuration(),
+      desk.configuration(AT_ONCE),
       desk.file('evening.csv', nativeTrace(EVENING.replace('370', '390').replace('200 320', '- 320'))),
     );
     const { feeders, events } = JSON.parse(replayJson(result));

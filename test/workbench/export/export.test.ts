@@ -3,11 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import type { ConductorReading } from '../../src/feeder.ts';
-import { History } from '../../src/journal/history.ts';
-import { Ring } from '../../src/journal/samples.ts';
-import { exportVerb } from '../../src/workbench/export.ts';
-import { readAll } from './trace/reading.ts';
+import type { ConductorReading } from '../../../src/feeder.ts';
+import { History } from '../../../src/journal/history.ts';
+import { Journal } from '../../../src/journal/journal.ts';
+import { Ring } from '../../../src/journal/samples.ts';
+import { exportVerb } from '../../../src/workbench/export/export-verb.ts';
+import { readAll } from '../trace/reading.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'headroom-export-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -21,7 +22,7 @@ const AMPERES = [
   [345.67, Number.NaN, 100, 13],
 ];
 
-function recorded(): number {
+function recorded(): string {
   const history = new History(folder, { days: 30, feeders: 1, maxBytes: 1e9 });
   const ring = new Ring();
   for (const [index, row] of AMPERES.entries()) {
@@ -36,12 +37,19 @@ function recorded(): number {
   const record = history.beginDisturbance({
     feederId: 'F1',
     trigger: 'pickup atRisk L1',
+    triggerMs: 1200,
     triggerWallMs: TRIGGER_MS,
+    start: null,
     clockSynchronised: true,
   });
-  history.keepPiece({ record, samples: ring.pack(0, 1200), last: true });
+  history.keepPiece({ record, samples: ring.pack(0, 1200), inputs: [], last: true });
   history.close();
-  return record;
+  const journal = new Journal(folder);
+  const event = { feederId: null, body: (sequence: number) => JSON.stringify({ sequence, substationId: 'SUB-1' }) };
+  const stamp = { monotonicMs: 0, wallMs: TRIGGER_MS, bootId: 'boot', clockSynchronised: true };
+  journal.commit({ states: [], requests: [], withheld: [], events: [event] }, stamp);
+  journal.close();
+  return String(record);
 }
 const record = recorded();
 
@@ -53,7 +61,7 @@ test.each([
   ['binary.cff', 'BINARY'],
 ])('a disturbance record in %s comes back as it was', async (name, format) => {
   const out = join(folder, name);
-  expect(exportVerb(folder, 'SUB-1', { record, out, format })).toBe(0);
+  expect(exportVerb(folder, { record, out, format })).toBe(0);
   const { taken, broken } = await readAll(out);
   expect(broken).toEqual([]);
   expect(taken.map(([feeder, atMs]) => [feeder, Math.round(atMs - TRIGGER_MS)])).toEqual([
@@ -73,7 +81,7 @@ test.each([
 });
 
 test('what is not there, and what is no format', () => {
-  expect(exportVerb(folder, 'SUB-1', { record: 99, out: join(folder, 'x.csv') })).toBe(1);
-  expect(exportVerb(folder, 'SUB-1', { record, out: join(folder, 'x.txt') })).toBe(2);
-  expect(exportVerb(folder, 'SUB-1', { record, out: join(folder, 'x.cff'), format: 'MORSE' })).toBe(2);
+  expect(exportVerb(folder, { record: '99', out: join(folder, 'x.csv') })).toBe(1);
+  expect(exportVerb(folder, { record, out: join(folder, 'x.txt') })).toBe(2);
+  expect(exportVerb(folder, { record, out: join(folder, 'x.cff'), format: 'MORSE' })).toBe(2);
 });

@@ -1,0 +1,62 @@
+// All that reaches the control of a feeder beside its readings, as plain data through one door: what is recorded here and
+// handed in again comes to the same decisions. The controller uses it in service, replay for what an export carries.
+import type { ControlAck } from './control/acks.ts';
+import { stepAck, stepClock, stepCommand, stepSettings, stepTime } from './control/feeder-control.ts';
+import type { ControlCommand } from './control/types.ts';
+import type { WatchedFeeder } from './watched-feeder.ts';
+
+/** `atMs` is monotonic, as is every other name that ends in `Ms`, but for `staleAfterMs`. */
+export type ControlInput = { readonly atMs: number } & (
+  | { readonly kind: 'ack'; readonly ack: ControlAck }
+  | { readonly kind: 'command'; readonly command: ControlCommand }
+  /** Another settings group, by a command or by the calendar; `reason` says by which. */
+  | { readonly kind: 'group'; readonly group: string; readonly reason: string }
+  /** The wall clock was stepped. */
+  | { readonly kind: 'clock' }
+  /** Readings come from another source, which has another staleness limit. */
+  | { readonly kind: 'source'; readonly staleAfterMs: number }
+  /** So many other feeders of the substation have a limit. */
+  | { readonly kind: 'others'; readonly limited: number }
+  /** A timer fell due. */
+  | { readonly kind: 'time' }
+);
+
+/** Null when it is done, or in one line why it cannot be, which is only so for commands. */
+export function takeInput(feeder: WatchedFeeder, input: ControlInput): string | null {
+  feeder.recorded(input);
+  const { state, control, actions } = feeder;
+  const { atMs } = input;
+  switch (input.kind) {
+    case 'ack':
+      stepAck(state, control, input.ack, atMs, actions);
+      return null;
+    case 'command':
+      return stepCommand(state, control, input.command, atMs, actions);
+    case 'group':
+      putInForce(feeder, input.group, input.reason, atMs);
+      return null;
+    case 'clock':
+      stepClock(state, control, atMs, actions);
+      return null;
+    case 'source':
+      feeder.control = { ...control, staleAfterMs: input.staleAfterMs };
+      return null;
+    case 'others':
+      state.othersLimited = input.limited;
+      return null;
+    case 'time':
+      stepTime(state, control, atMs, actions);
+      return null;
+  }
+}
+
+/** Puts a group in force, unless it is; `reason` says by what. */
+function putInForce(feeder: WatchedFeeder, name: string, reason: string, nowMs: number): void {
+  const next = feeder.groups.get(name);
+  if (next === undefined || next.group === feeder.group) return;
+  const { staleAfterMs, isOpenLoop } = feeder.control;
+  const control = { ...next.control, staleAfterMs, ...(isOpenLoop === true && { isOpenLoop }) };
+  stepSettings(feeder.state, feeder.control, control, reason, nowMs, feeder.actions);
+  feeder.group = next.group;
+  feeder.control = control;
+}

@@ -1,0 +1,91 @@
+// The inputs that an export carries, so that its replay comes to the events of the live run: every time in them on the
+// clock of the record, as the rows have it.
+import { onClockAhead } from '../../control/resume.ts';
+import type { FeederState } from '../../control/types.ts';
+import type { ControlInput } from '../../control-input.ts';
+import { CONDUCTORS } from '../../feeder.ts';
+import { readEventsBetween } from '../../journal/reader.ts';
+import type { Event } from '../../messages.ts';
+import type { InputsFile } from '../trace/inputs-file.ts';
+import type { RecordedPart, RecordedSeries } from './recorded-series.ts';
+
+/** An event is labelled by another look at the wall clock than its record. */
+const LABELS_APART_MS = 2;
+/** Joined alarms and slow storage come later than what they tell of. */
+const KEPT_LATER_MS = 900_000;
+
+/** Null where a record does not know what it began from, or there is none; a line says why. */
+export function exportInputs(folder: string, series: RecordedSeries): InputsFile | string {
+  const { feederId, parts } = series;
+  const [first] = parts;
+  if (first === undefined) return 'minutes carry no inputs: a replay of them is open loop';
+  const hash = first.start?.control.settingsHash;
+  if (hash === undefined || parts.some(({ start }) => start === null))
+    return 'the record does not know what it began from: a replay of it is open loop';
+  if (parts.some(({ start }) => start?.control.settingsHash !== hash))
+    return 'the settings changed between the records: export them one by one to carry their inputs';
+  const events = parts.flatMap((part) => eventsOf(folder, feederId, part));
+  return {
+    format: 'headroom/inputs/1',
+    substationId: events[0]?.substationId ?? '',
+    settingsHash: hash,
+    records: parts.map((part) => recordOf(feederId, part)),
+    events,
+  };
+}
+
+function eventsOf(folder: string, feederId: string, { rows }: RecordedPart): Event[] {
+  const fromMs = (rows[0]?.atMs ?? 0) - LABELS_APART_MS;
+  const toMs = (rows.at(-1)?.atMs ?? 0) + LABELS_APART_MS;
+  const events = readEventsBetween(folder, feederId, fromMs, toMs + KEPT_LATER_MS) as Event[];
+  return events.filter(({ at }) => Date.parse(at) >= fromMs && Date.parse(at) <= toMs);
+}
+
+function recordOf(feederId: string, { trigger, rows, start, inputs }: RecordedPart): InputsFile['records'][number] {
+  if (start === null) throw new Error('a record without a start carries no inputs');
+  const { control, aheadMs } = start;
+  return {
+    feederId,
+    trigger,
+    firstMs: rows[0]?.atMs ?? 0,
+    readings: rows.length,
+    group: control.group,
+    staleAfterMs: control.staleAfterMs,
+    state: onClockAhead(control.state as FeederState, aheadMs) as unknown as Record<string, unknown>,
+    quality: qualityOf(rows),
+    inputs: inputs.map(({ after, input }) => ({ after, input: inputAhead(input as ControlInput, aheadMs) })),
+  };
+}
+
+function inputAhead(input: ControlInput, byMs: number): ControlInput {
+  const atMs = input.atMs + byMs;
+  if (input.kind !== 'command') return { ...input, atMs };
+  const { command } = input;
+  if (command.action === 'block') return { ...input, atMs, command: { ...command, untilMs: command.untilMs + byMs } };
+  if (command.action === 'testMode' && command.untilMs !== null)
+    return { ...input, atMs, command: { ...command, untilMs: command.untilMs + byMs } };
+  return { ...input, atMs };
+}
+
+/** Stretches of equal rows; a value is good and none is bad where nothing is said. */
+function qualityOf(rows: RecordedPart['rows']): InputsFile['records'][number]['quality'] {
+  const stretches: InputsFile['records'][number]['quality'] = [];
+  let before = '';
+  for (const [index, { quality, exporting }] of rows.entries()) {
+    const odd = CONDUCTORS.filter((name) => quality[name] === 'uncertain').map((name) => [name, 'uncertain' as const]);
+    const word = JSON.stringify([odd, exporting]);
+    const last = stretches.at(-1);
+    if (odd.length > 0 || exporting.length > 0) {
+      if (last !== undefined && last.to === index - 1 && word === before) last.to = index;
+      else
+        stretches.push({
+          from: index,
+          to: index,
+          ...Object.fromEntries(odd),
+          ...(exporting.length > 0 && { exporting: [...exporting] }),
+        });
+    }
+    before = word;
+  }
+  return stretches;
+}

@@ -1,0 +1,79 @@
+// The inputs beside an exported trace (`x.csv` and `x.inputs.json`): what the control of a running controller rested on
+// and was given beside the currents, and the events that came of it. With it, and the settings of that time, a replay
+// comes to the same events. docs/traces.md says what stands in it.
+import { z } from 'zod';
+import { ELEMENTS, PHASES } from '../../feeder.ts';
+import { eventSchema } from '../../messages.ts';
+
+const at = z.number().describe('milliseconds since 1970 on the clock of the record, as every name that ends in Ms');
+const percentOrAmpere = z.number().min(0);
+const quality = z.enum(['good', 'uncertain', 'bad']);
+const perPhase = z.partialRecord(z.enum(PHASES), percentOrAmpere);
+const element = z.enum(ELEMENTS).nullable();
+
+const input = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('ack'),
+    atMs: at,
+    ack: z.strictObject({
+      status: z.string(),
+      controllableA: perPhase.optional(),
+      devices: z.object({ targeted: z.number(), acknowledged: z.number() }).optional(),
+    }),
+  }),
+  z.strictObject({
+    kind: z.literal('command'),
+    atMs: at,
+    command: z.discriminatedUnion('action', [
+      z.strictObject({ action: z.literal('block'), element, untilMs: at, immediate: z.boolean() }),
+      z.strictObject({ action: z.literal('unblock'), element }),
+      z.strictObject({ action: z.literal('release'), immediate: z.boolean() }),
+      z.strictObject({ action: z.literal('testMode'), untilMs: at.nullable() }),
+    ]),
+  }),
+  z.strictObject({ kind: z.literal('group'), atMs: at, group: z.string(), reason: z.string() }),
+  z.strictObject({ kind: z.literal('clock'), atMs: at }),
+  z.strictObject({ kind: z.literal('source'), atMs: at, staleAfterMs: z.number().positive() }),
+  z.strictObject({ kind: z.literal('others'), atMs: at, limited: z.int().min(0) }),
+  z.strictObject({ kind: z.literal('time'), atMs: at }),
+]);
+
+const record = z.strictObject({
+  feederId: z.string(),
+  trigger: z.string(),
+  firstMs: at.describe('of its first reading'),
+  readings: z.int().min(1).describe('so many rows of the feeder, from that one on'),
+  group: z.string().describe('the settings group in force'),
+  staleAfterMs: z.number().positive().describe('a length, not a time'),
+  state: z.record(z.string(), z.unknown()).describe('the state of control before the first reading'),
+  quality: z
+    .array(
+      z.strictObject({
+        from: z.int().min(0).describe('number of the reading, the first being 0'),
+        to: z.int().min(0).describe('of the last one'),
+        L1: quality.optional(),
+        L2: quality.optional(),
+        L3: quality.optional(),
+        N: quality.optional(),
+        exporting: z.array(z.enum(PHASES)).optional(),
+      }),
+    )
+    .describe('stretches of readings that are not good wherever there is a value, or feed back'),
+  inputs: z
+    .array(z.strictObject({ after: z.int().min(0).describe('so many readings of the record'), input }))
+    .describe('what else control was given, in order'),
+});
+
+const inputsSchema = z.strictObject({
+  format: z.literal('headroom/inputs/1'),
+  substationId: z.string(),
+  settingsHash: z.string(),
+  records: z.array(record).min(1),
+  events: z.array(eventSchema).describe('of the live run: of these feeders and of the substation as a whole'),
+});
+
+export type InputsFile = z.output<typeof inputsSchema>;
+/** The name that stands beside a trace. */
+export function inputsName(trace: string): string {
+  return `${trace.replace(/\.gz$/i, '').replace(/\.(csv|cfg|cff)$/i, '')}.inputs.json`;
+}
