@@ -20,7 +20,9 @@ export function resumeState(
   keptAt: KeptAt,
   now: KeptAt,
 ): { state: FeederState; lost: string | null } {
-  if (keptAt.bootId === now.bootId && keptAt.bootId !== 'unknown') return { state: shift(kept, 0), lost: null };
+  // A machine that is set back to a snapshot has the same boot and a clock from before what was kept.
+  const isSameBoot = keptAt.bootId === now.bootId && now.monotonicMs >= keptAt.monotonicMs;
+  if (isSameBoot && keptAt.bootId !== 'unknown') return { state: shift(kept, 0), lost: null };
   if (keptAt.clockSynchronised && now.clockSynchronised && now.wallMs >= keptAt.wallMs) {
     const awayMs = now.wallMs - keptAt.wallMs;
     return { state: shift(kept, now.monotonicMs - awayMs - keptAt.monotonicMs), lost: null };
