@@ -8,7 +8,7 @@ const KEPT: KeptAt = { monotonicMs: 500_000, wallMs: 1_800_000_000_000, bootId: 
 /** Milliseconds by which the state's times were moved; null where it was begun anew. */
 function movedMs(now: KeptAt): number | null {
   const kept = newFeederState();
-  kept.L1.atRisk = { status: 'pickedUp', overSinceMs: 490_000, operatedMs: 0, underSinceMs: null, locked: false };
+  Object.assign(kept.L1.atRisk, { status: 'pickedUp', overSinceMs: 490_000 });
   const { state } = resumeState(kept, KEPT, now);
   return state.L1.atRisk.status === 'pickedUp' ? state.L1.atRisk.overSinceMs - 490_000 : null;
 }

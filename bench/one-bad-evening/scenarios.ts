@@ -1,0 +1,193 @@
+// What goes wrong in each scenario, and when. Times are evening time in ms; where `rate` is not 1, the contestant's clock
+// runs that many times as fast (libfaketime), so that ten minutes pass in half a minute.
+
+import type { LinkFault } from './bad-link.ts';
+import type { MeterFault } from './meter.ts';
+
+export interface Window<F> {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly fault: F;
+}
+
+export interface Scenario {
+  readonly name: string;
+  readonly what: string;
+  readonly rate: number;
+  readonly pollMs: number;
+  readonly timeoutMs: number;
+  readonly leaseS: number;
+  readonly feeders: number;
+  readonly durationMs: number;
+  readonly dwellMs: number;
+  /** Nothing else runs beside it: its latencies count. */
+  readonly alone: boolean;
+  readonly meterFaults: readonly Window<MeterFault>[];
+  readonly meterLink: readonly Window<LinkFault>[];
+  readonly brokerLink: readonly Window<LinkFault>[];
+  /** One answer of the meter in so many is false. */
+  readonly falseOneIn: number;
+  /** kill -9 so many times, at random moments, and started again at once. */
+  readonly kills: number;
+  /** The wall clock is off by so much from then on. */
+  readonly clock: readonly { readonly atMs: number; readonly offsetS: number }[];
+  /** The contestant's folder has no space left in this time. */
+  readonly diskFull: { readonly fromMs: number; readonly toMs: number } | null;
+  readonly together: boolean;
+}
+
+const S = 1_000;
+const MIN = 60 * S;
+const HOUR = 60 * MIN;
+
+const QUIET = {
+  rate: 1,
+  pollMs: 100,
+  timeoutMs: 400,
+  leaseS: 3600,
+  feeders: 1,
+  dwellMs: 800,
+  alone: false,
+  meterFaults: [],
+  meterLink: [],
+  brokerLink: [],
+  falseOneIn: 0,
+  kills: 0,
+  clock: [],
+  diskFull: null,
+  together: false,
+} as const;
+
+export const SCENARIOS: readonly Scenario[] = [
+  {
+    ...QUIET,
+    name: 'clean-1s',
+    what: 'nothing goes wrong; poll 1 s',
+    alone: true,
+    pollMs: 1 * S,
+    dwellMs: 1.2 * S,
+    durationMs: 12 * S,
+  },
+  { ...QUIET, name: 'clean-100ms', what: 'the same at 100 ms', alone: true, dwellMs: 250, durationMs: 10 * S },
+  {
+    ...QUIET,
+    name: 'clean-10ms',
+    what: 'the same at 10 ms',
+    alone: true,
+    pollMs: 10,
+    dwellMs: 60,
+    durationMs: 10 * S,
+  },
+  {
+    ...QUIET,
+    name: 'feeders-24',
+    what: '24 feeders on 24 meters at 100 ms',
+    alone: true,
+    feeders: 24,
+    durationMs: 8 * S,
+  },
+  {
+    ...QUIET,
+    name: 'broker-10s',
+    what: 'the broker is away for 10 s',
+    durationMs: 22 * S,
+    brokerLink: [{ fromMs: 5 * S, toMs: 15 * S, fault: 'refused' }],
+  },
+  {
+    ...QUIET,
+    name: 'broker-10min',
+    what: 'the broker is away for 10 min, then hangs half-open for 2 min; requests hold for 4 min; clock 20 times as fast',
+    rate: 20,
+    pollMs: 1 * S,
+    timeoutMs: 5 * S,
+    leaseS: 240,
+    dwellMs: 25 * S,
+    durationMs: 17 * MIN,
+    brokerLink: [
+      { fromMs: 1 * MIN, toMs: 11 * MIN, fault: 'refused' },
+      { fromMs: 13 * MIN, toMs: 15 * MIN, fault: 'halfOpen' },
+    ],
+  },
+  {
+    ...QUIET,
+    name: 'broker-day',
+    what: 'the broker is away for a day; clock 1200 times as fast, poll 1 min',
+    rate: 1200,
+    pollMs: 1 * MIN,
+    timeoutMs: 1 * MIN,
+    dwellMs: 18 * MIN,
+    durationMs: 27 * HOUR,
+    brokerLink: [{ fromMs: 1 * HOUR, toMs: 25 * HOUR, fault: 'refused' }],
+  },
+  {
+    ...QUIET,
+    name: 'broker-acks',
+    what: "the broker's acknowledgements are held back for 6 s, then everything comes 0.2 s late",
+    durationMs: 20 * S,
+    brokerLink: [
+      { fromMs: 4 * S, toMs: 10 * S, fault: 'noAnswers' },
+      { fromMs: 12 * S, toMs: 17 * S, fault: 'slow' },
+    ],
+  },
+  {
+    ...QUIET,
+    name: 'kills',
+    what: 'the broker away for 10 s, and kill -9 three times at random',
+    dwellMs: 4 * S,
+    durationMs: 40 * S,
+    kills: 3,
+    brokerLink: [{ fromMs: 14 * S, toMs: 24 * S, fault: 'refused' }],
+  },
+  {
+    ...QUIET,
+    name: 'meter',
+    what: 'the meter is silent, frozen, gives NaN, the sign turned, exceptions, and its link is half-open, 3 s each',
+    durationMs: 38 * S,
+    meterFaults: [
+      { fromMs: 3 * S, toMs: 6 * S, fault: 'silent' },
+      { fromMs: 9 * S, toMs: 12 * S, fault: 'frozen' },
+      { fromMs: 15 * S, toMs: 18 * S, fault: 'nan' },
+      { fromMs: 21 * S, toMs: 24 * S, fault: 'turned' },
+      { fromMs: 27 * S, toMs: 30 * S, fault: 'exceptions' },
+    ],
+    meterLink: [{ fromMs: 32 * S, toMs: 35 * S, fault: 'halfOpen' }],
+  },
+  {
+    ...QUIET,
+    name: 'false-answers',
+    what: 'one answer in a thousand late or corrupt, at a poll of 10 ms',
+    pollMs: 10,
+    timeoutMs: 100,
+    dwellMs: 400,
+    durationMs: 40 * S,
+    falseOneIn: 1000,
+  },
+  {
+    ...QUIET,
+    name: 'clock',
+    what: 'the clock jumps an hour ahead, and back, and an hour back, and ahead',
+    durationMs: 22 * S,
+    clock: [
+      { atMs: 4 * S, offsetS: 3600 },
+      { atMs: 9 * S, offsetS: 0 },
+      { atMs: 13 * S, offsetS: -3600 },
+      { atMs: 18 * S, offsetS: 0 },
+    ],
+  },
+  {
+    ...QUIET,
+    name: 'disk-full',
+    what: 'no space left for 8 s',
+    durationMs: 20 * S,
+    diskFull: { fromMs: 5 * S, toMs: 13 * S },
+  },
+  {
+    ...QUIET,
+    name: 'all-back',
+    what: 'an outage ends and all cars of 24 feeders are back in one step, again and again',
+    feeders: 24,
+    dwellMs: 2 * S,
+    durationMs: 14 * S,
+    together: true,
+  },
+];

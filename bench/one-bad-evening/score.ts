@@ -1,0 +1,146 @@
+// From the results of all rounds to one row for each contestant and scenario, median and worst, and the table of them.
+import type { Result } from './rig.ts';
+import type { Scenario } from './scenarios.ts';
+
+export interface Spread {
+  readonly median: number;
+  readonly worst: number;
+}
+
+export interface Row {
+  readonly scenario: string;
+  readonly contestant: string;
+  readonly rounds: number;
+  readonly expected: Spread;
+  readonly unseen: Spread;
+  readonly lost: Spread;
+  readonly expired: Spread;
+  readonly wrong: Spread;
+  readonly doubles: Spread;
+  readonly outOfOrder: Spread;
+  /** Until the first right request after the link's return, s of the evening; null where there is no return. */
+  readonly returnS: Spread | null;
+  /** Of the scenarios without faults; else null. */
+  readonly latency: { readonly p50Ms: number; readonly p99Ms: number; readonly p999Ms: number } | null;
+  /** Over the floor's. */
+  readonly ratio: { readonly p50: number; readonly p99: number; readonly p999: number } | null;
+  readonly cpuPercent: Spread;
+  readonly residentMb: Spread;
+  readonly writtenMb: Spread;
+  /** Rounds in which it ended by itself. */
+  readonly died: number;
+}
+
+export const FLOOR = 'c-floor';
+
+export function score(results: readonly Result[], scenarios: readonly Scenario[]): Row[] {
+  const rows: Row[] = [];
+  for (const { name, alone } of scenarios) {
+    const here = results.filter(({ scenario }) => scenario === name);
+    const floor = latencyOf(here.filter(({ contestant }) => contestant === FLOOR));
+    for (const contestant of new Set(here.map((one) => one.contestant))) {
+      const own = here.filter((one) => one.contestant === contestant);
+      const latency = alone ? latencyOf(own) : null;
+      rows.push({
+        scenario: name,
+        contestant,
+        rounds: own.length,
+        expected: spread(own, (one) => one.expected),
+        unseen: spread(own, (one) => one.unseen),
+        lost: spread(own, (one) => one.lost),
+        expired: spread(own, (one) => one.expired),
+        wrong: spread(own, (one) => one.wrong),
+        doubles: spread(own, (one) => one.doubles),
+        outOfOrder: spread(own, (one) => one.outOfOrder),
+        returnS: own[0]?.returnsMs.length ? spread(own, returnS) : null,
+        latency,
+        ratio:
+          latency === null || floor === null
+            ? null
+            : {
+                p50: latency.p50Ms / floor.p50Ms,
+                p99: latency.p99Ms / floor.p99Ms,
+                p999: latency.p999Ms / floor.p999Ms,
+              },
+        cpuPercent: spread(own, (one) => one.used.cpuPercent),
+        residentMb: spread(own, (one) => one.used.residentMb),
+        writtenMb: spread(own, (one) => one.used.writtenMb),
+        died: own.filter(({ died }) => died !== null).length,
+      });
+    }
+  }
+  return rows;
+}
+
+function returnS({ returnsMs }: Result): number {
+  return Math.max(...returnsMs.map((ms) => (ms === null ? Number.POSITIVE_INFINITY : ms / 1000)));
+}
+
+function spread(results: readonly Result[], of: (result: Result) => number): Spread {
+  const sorted = results.map(of).sort((a, b) => a - b);
+  return { median: sorted[Math.floor((sorted.length - 1) / 2)] ?? 0, worst: sorted.at(-1) ?? 0 };
+}
+
+function latencyOf(results: readonly Result[]): Row['latency'] {
+  const sorted = results.flatMap(({ latenciesMs }) => latenciesMs).sort((a, b) => a - b);
+  if (sorted.length === 0) return null;
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? 0;
+  return { p50Ms: at(0.5), p99Ms: at(0.99), p999Ms: at(0.999) };
+}
+
+type Column = readonly [heading: string, of: (row: Row) => string];
+
+export const COLUMNS: readonly Column[] = [
+  ['expected', (row) => String(row.expected.median)],
+  ['unseen', (row) => both(row.unseen)],
+  ['lost', (row) => both(row.lost)],
+  ['expired', (row) => both(row.expired)],
+  ['wrong', (row) => both(row.wrong)],
+  ['doubles', (row) => both(row.doubles)],
+  ['disorder', (row) => both(row.outOfOrder)],
+  ['return s', (row) => (row.returnS === null ? '' : both(row.returnS, 1))],
+  ['p50 ms', (row) => number(row.latency?.p50Ms, 2)],
+  ['p99', (row) => number(row.latency?.p99Ms, 2)],
+  ['p99.9', (row) => number(row.latency?.p999Ms, 2)],
+  ['× floor', (row) => (row.ratio === null ? '' : `${number(row.ratio.p50, 2)} ${number(row.ratio.p99, 2)}`)],
+  ['cpu %', (row) => number(row.cpuPercent.median, 1)],
+  ['MB', (row) => number(row.residentMb.worst, 0)],
+  ['written MB', (row) => number(row.writtenMb.median, 2)],
+];
+
+/** Median, and the worst where it differs. */
+function both({ median, worst }: Spread, digits = 0): string {
+  const [a, b] = [number(median, digits), number(worst, digits)];
+  return a === b ? a : `${a} (${b})`;
+}
+
+function number(value: number | undefined, digits: number): string {
+  if (value === undefined) return '';
+  return Number.isFinite(value) ? value.toFixed(digits) : 'never';
+}
+
+export function table(rows: readonly Row[], skipped: readonly string[]): string {
+  const lines: string[] = [];
+  for (const scenario of new Set(rows.map((row) => row.scenario))) {
+    const here = rows.filter((row) => row.scenario === scenario);
+    const cells = here.map((row) => [row.contestant, ...COLUMNS.map(([, of]) => of(row)), row.died ? 'died' : '']);
+    const headings = [scenario, ...COLUMNS.map(([heading]) => heading), ''];
+    const used = headings.map((_, column) => column === 0 || cells.some((row) => row[column] !== ''));
+    const widths = headings.map((heading, column) =>
+      Math.max(heading.length, ...cells.map((row) => row[column]?.length ?? 0)),
+    );
+    widths[0] = 18;
+    for (const row of [headings, ...cells])
+      lines.push(
+        row
+          .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+          .filter((_, column) => used[column])
+          .join('  ')
+          .trimEnd(),
+      );
+    lines.push('');
+  }
+  lines.push('median of the rounds, the worst in brackets where it differs; latency from the answer that showed it');
+  for (const line of new Set(skipped)) lines.push(`left out: ${line}`);
+  return lines.join('\n');
+}
