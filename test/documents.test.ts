@@ -17,7 +17,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'headroom-documents-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 const documents = ['*.md', 'docs/**/*.md', 'hardware/**/*.md', 'bench/**/*.md'].flatMap((pattern) =>
-  globSync(pattern, { cwd: root }),
+  globSync(pattern, { cwd: root, exclude: (path) => path.includes('node_modules') }),
 );
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 const help = (...verb: string[]) =>
