@@ -190,7 +190,7 @@ function addMeterVerb(program: Command, set: Set): void {
     .command('meter')
     .description('for commissioning: raw words of a source beside their amperes; which meter or unit answers')
     .argument('[config]', 'configuration file')
-    .argument('[source]', 'id of a Modbus source in it')
+    .argument('[source]', 'id of a source in it')
     .option('--once', 'read once, not until Ctrl-C')
     .option('--identify <host>', 'which meter answers at host or host:port (Modbus TCP)')
     .option('--scan <line>', 'which units answer on a serial device, or at host:port of a device server')

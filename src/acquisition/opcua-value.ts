@@ -11,6 +11,8 @@ export interface DataValueLike {
 
 export interface NodeValue {
   readonly given: Given;
+  /** The status code as it came. */
+  readonly status: number;
   /** When the server says that it measured; null where it does not. */
   readonly sourceWallMs: number | null;
 }
@@ -33,7 +35,7 @@ const LAST_USABLE = new Set([
 ]);
 
 export function nodeValue(data: DataValueLike): NodeValue {
-  return { given: givenOf(data), sourceWallMs: data.sourceTimestamp?.getTime() ?? null };
+  return { given: givenOf(data), status: data.statusCode.value, sourceWallMs: data.sourceTimestamp?.getTime() ?? null };
 }
 
 function givenOf({ statusCode, value }: DataValueLike): Given {

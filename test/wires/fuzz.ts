@@ -150,7 +150,7 @@ function rtuReply(request: ModbusRequest, random: Random): Sent {
   // request of this length is what the run `late` is about.
   const other = {
     ...request,
-    unitId: random.whole(1, 5),
+    unitId: (request.unitId % 5) + 1,
     count: random.whole(1, 12),
     address: random.whole(0, ADDRESSES),
   };

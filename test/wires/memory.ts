@@ -10,8 +10,13 @@ export interface Held {
   readonly residentMb: number;
 }
 
+/** After a collection, which stops the program for some tens of milliseconds. */
 export function held(): Held {
   collect();
+  return heldNow();
+}
+
+export function heldNow(): Held {
   const { heapUsed, rss } = process.memoryUsage();
   return { heapMb: heapUsed / 1e6, residentMb: rss / 1e6 };
 }

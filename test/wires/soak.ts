@@ -16,7 +16,7 @@ import { openAcquisition } from '../../src/acquisition/acquisition.ts';
 import { systemClock } from '../../src/clock.ts';
 import { readConfiguration } from '../../src/configuration.ts';
 import { PHASES } from '../../src/feeder.ts';
-import { type Held, held, isFlat, shown } from './memory.ts';
+import { type Held, held, heldNow, isFlat, shown } from './memory.ts';
 
 const { values } = parseArgs({
   options: {
@@ -69,17 +69,20 @@ const acquisition = openAcquisition({
   },
 });
 await sleep(SETTLE_S * 1000);
+const before = held();
 // Periods are counted from the instant at which the polls began, so that a deadline is the next poll.
 fromMs = openedMs + POLL_MS * Math.ceil((clock.monotonicMs() - openedMs) / POLL_MS);
 lag.enable();
 const cpu = process.cpuUsage();
-const samples: Held[] = [held()];
+const during: Held[] = [];
 for (let n = 1; n <= SAMPLES; n++) {
   await sleep((seconds * 1000) / SAMPLES);
-  samples.push(held());
+  during.push(heldNow());
 }
 const { user, system } = process.cpuUsage(cpu);
 await sleep(2 * POLL_MS);
+lag.disable();
+const samples = [before, held()];
 acquisition.close();
 child.disconnect();
 await once(child, 'exit');
@@ -118,6 +121,7 @@ function report(): void {
     turnMs: { p99: ms(lag.percentile(99)), max: ms(lag.max) },
     cpuPercent: Math.round((user + system) / seconds / 100) / 100,
     ...shown(samples),
+    residentDuringMb: shown(during).residentMb,
   };
   console.log(JSON.stringify(figures));
   process.exitCode = ours === 0 && isFlat(samples) ? 0 : 1;

@@ -3,56 +3,22 @@
 // amperes against them.
 import { decode } from '../../acquisition/decode.ts';
 import { ModbusLines } from '../../acquisition/modbus-lines.ts';
-import { judgeCurrent } from '../../acquisition/quality.ts';
-import { qualityRules } from '../../acquisition/quality-rules.ts';
 import { planReads, type ReadPlan, type Telegram } from '../../acquisition/read-plan.ts';
-import { circuitOf, layoutsOf, type Register, type RegisterMap, WORDS_OF } from '../../acquisition/register-map.ts';
+import { circuitOf, layoutsOf, type RegisterMap, WORDS_OF } from '../../acquisition/register-map.ts';
 import { findModel } from '../../acquisition/sunspec.ts';
 import { systemClock } from '../../clock.ts';
 import type { Configuration } from '../../configuration.ts';
-import { type Quality, type QualityReason, rounded } from '../../feeder.ts';
+import { type QualityReason, rounded } from '../../feeder.ts';
 import type { FeederSettings } from '../../feeder-settings.ts';
 import type { ModbusSettings } from '../../source-settings.ts';
 import { type ReadUnit, reader } from './meter-wire.ts';
+import { judged, type LiveSource, type MeterRound, type RegisterRow, type Taker } from './round.ts';
 
-/** One register as it was read. */
-export interface RegisterRow {
-  readonly quantity: string;
-  readonly conductor: string | null;
-  readonly circuit: number;
-  readonly functionCode: number;
-  /** As on the wire. */
-  readonly address: number;
-  /** As they came, in hexadecimal; empty where nothing came. */
-  readonly words: readonly string[];
-  /** In `unit`, as the meter gives it; null where there is no number. */
-  readonly value: number | null;
-  readonly unit: string;
-  /** Currents only: primary amperes by the CT ratio of the feeder on this circuit. */
-  readonly currentA?: number | null;
-  readonly feederId?: string;
-  readonly quality: Quality;
-  readonly reason: QualityReason | null;
-}
-
-export interface MeterRound {
-  readonly source: string;
-  readonly at: string;
-  readonly ok: boolean;
-  /** Of the telegram with the phase currents; null where it was not answered. */
-  readonly roundTripMs: number | null;
-  readonly reads: number;
-  /** How often what went wrong, since the start. */
-  readonly faults: Readonly<Record<string, number>>;
-  /** What went wrong last in this round, in words. */
-  readonly detail: string | null;
-  readonly registers: readonly RegisterRow[];
-}
-
-export class LiveMeter {
+export class LiveMeter implements LiveSource {
   readonly #settings: ModbusSettings;
   readonly #map: RegisterMap;
-  readonly #feeders: ReadonlyMap<number, FeederSettings>;
+  /** By circuit. */
+  readonly #takers: ReadonlyMap<number, Taker>;
   readonly #lines = new ModbusLines(systemClock(), Math.random);
   readonly #read: ReadUnit;
   readonly #faults: Record<string, number> = {};
@@ -64,8 +30,7 @@ export class LiveMeter {
     if (map === undefined) throw new Error(`source ${source.id} has no register map`);
     this.#settings = source;
     this.#map = map;
-    const on = settings.feeders.filter(({ currents }) => currents.source === source.id);
-    this.#feeders = new Map(on.map((feeder) => [feeder.currents.circuit, feeder]));
+    this.#takers = new Map(settings.feeders.flatMap((feeder) => takersOf(feeder, source.id)));
     this.#read = reader(this.#lines.of(source), source.timeoutMs, source.pauseMs);
   }
 
@@ -144,24 +109,20 @@ export class LiveMeter {
         functionCode: register.functionCode,
         address: address + offset,
         words: own.map((word) => `0x${word.toString(16).toUpperCase().padStart(4, '0')}`),
-        value: typeof decoded === 'number' ? decoded : null,
         unit: register.unit,
-        ...this.#judged(register, decoded),
+        ...judged(register.quantity, decoded, this.#takers.get(circuitOf(register))),
       };
     });
   }
+}
 
-  #judged(
-    register: Register,
-    decoded: number | QualityReason,
-  ): Pick<RegisterRow, 'quality' | 'reason' | 'currentA' | 'feederId'> {
-    const feeder = this.#feeders.get(circuitOf(register));
-    if (register.quantity !== 'current' || feeder === undefined) {
-      if (typeof decoded === 'number') return { quality: 'good', reason: null };
-      return { quality: 'bad', reason: decoded };
-    }
-    return { feederId: feeder.id, ...judgeCurrent(decoded, qualityRules(feeder, feeder.ctRatio, 0).plausibility) };
-  }
+/** The feeder on each circuit: the one whose meter it is before one whose backup it is. */
+function takersOf(feeder: FeederSettings, sourceId: string): [number, Taker][] {
+  const { currents, backup, ctRatio } = feeder;
+  return [
+    ...(backup?.source === sourceId ? [[backup.circuit, { feeder, ratio: backup.ctRatio }] as [number, Taker]] : []),
+    ...(currents.source === sourceId ? [[currents.circuit, { feeder, ratio: ctRatio }] as [number, Taker]] : []),
+  ];
 }
 
 function planOf(

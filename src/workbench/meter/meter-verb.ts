@@ -2,10 +2,11 @@
 // use.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { configurationOrProblems } from '../../configuration.ts';
-import { rounded } from '../../feeder.ts';
 import { identify, scan } from './find.ts';
-import { LiveMeter, type MeterRound, type RegisterRow } from './live.ts';
+import { LiveMeter } from './live.ts';
+import { LiveServer } from './live-server.ts';
 import { openLine, openTcp, reader } from './meter-wire.ts';
+import { showRound } from './round.ts';
 
 export interface MeterOptions {
   readonly once?: boolean;
@@ -40,8 +41,9 @@ async function liveVerb(file: string, sourceId: string, { once, json }: MeterOpt
   if (source === undefined) {
     return wrong(`source is "${sourceId}", expected one of ${sources.map(({ id }) => id).join(', ')}`);
   }
-  if (source.type === 'opcua') return wrong(`source ${sourceId} is of type opcua, expected a Modbus source`);
-  const live = new LiveMeter(configuration, source);
+  const isServer = source.type === 'opcua';
+  const live = isServer ? new LiveServer(configuration.settings, source) : new LiveMeter(configuration, source);
+  const everyMs = isServer ? source.samplingMs : source.pollMs;
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort();
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
@@ -51,7 +53,7 @@ async function liveVerb(file: string, sourceId: string, { once, json }: MeterOpt
       const screen = once === true || !process.stdout.isTTY ? '' : CLEAR;
       process.stdout.write(json === true ? `${JSON.stringify(round)}\n` : `${screen}${showRound(round)}`);
       if (once === true) return round.ok ? DONE : NOT_SO;
-      await sleep(source.pollMs, undefined, { signal: interrupted.signal }).catch(() => {});
+      await sleep(everyMs, undefined, { signal: interrupted.signal }).catch(() => {});
       if (interrupted.signal.aborted) return DONE;
     }
   } finally {
@@ -92,22 +94,6 @@ async function scanVerb(line: string, options: MeterOptions): Promise<number> {
     if (units.length === 0) process.stdout.write(`no unit from ${from} to ${to} answers on ${line}\n`);
   }
   return units.length > 0 ? DONE : NOT_SO;
-}
-
-export function showRound({ source, at, roundTripMs, reads, faults, detail, registers }: MeterRound): string {
-  const counts = Object.entries(faults).map(([fault, count]) => `${fault} ${count}`);
-  const trip = roundTripMs === null ? 'no answer' : `${roundTripMs} ms`;
-  const head = `${source}  ${at}  round trip ${trip}  reads ${reads}  faults ${counts.join(', ') || 'none'}\n`;
-  return `${head}${registers.map(showRow).join('')}${detail === null ? '' : `  ${detail}\n`}`;
-}
-
-function showRow(row: RegisterRow): string {
-  const name = `${row.quantity} ${row.conductor ?? ''}${row.circuit === 1 ? '' : ` of circuit ${row.circuit}`}`;
-  const value = row.value === null ? '-' : `${rounded(row.value, 3)} ${row.unit}`;
-  const primary = row.currentA == null ? '' : `${row.feederId} ${rounded(row.currentA, 1)} A primary`;
-  const place = `FC${row.functionCode} ${row.address}`;
-  const quality = row.reason === null ? row.quality : `${row.quality}: ${row.reason}`;
-  return `  ${name.padEnd(20)} ${place.padEnd(10)} ${row.words.join(' ').padEnd(28)} ${value.padStart(14)}  ${primary.padEnd(24)} ${quality}\n`;
 }
 
 function splitAddress(address: string): { host: string; port: number } {
