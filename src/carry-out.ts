@@ -36,12 +36,12 @@ function controlCommand(command: FeederCommand, now: Moment): ControlCommand {
     case 'block':
       return {
         action: 'block',
-        element: null,
+        element: command.element ?? null,
         untilMs: monotonicMs + (lastsMs(command, now) ?? LONGEST_MS),
         immediate: command.immediate ?? false,
       };
     case 'unblock':
-      return { action: 'unblock', element: null };
+      return { action: 'unblock', element: command.element ?? null };
     case 'release':
       return { action: 'release', immediate: command.immediate ?? false };
     case 'testMode': {

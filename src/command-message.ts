@@ -1,7 +1,7 @@
 // What the head end may tell a substation, and the answer. A command selects among what the settings allow: it carries
 // no setting, and a key that is not known is refused, because an edge that acts on half of a command acts on another one.
 import { z } from 'zod';
-import { commandId, id, outsideTime, time } from './message-fields.ts';
+import { commandId, element, id, outsideTime, time } from './message-fields.ts';
 
 const common = {
   schema: z.literal('headroom/v1/command'),
@@ -11,6 +11,9 @@ const common = {
   expiresAt: outsideTime.describe('not taken after this; at most 24 h after issuedAt'),
 };
 const until = outsideTime.optional();
+const blocked = element
+  .optional()
+  .describe('one element only, which is measured all the same; without it every element');
 const immediate = z.boolean().optional().describe('true: a standing limit is released at once, not in steps');
 
 export const commandSchema = z
@@ -21,9 +24,12 @@ export const commandSchema = z
         action: z.literal('block'),
         until: until.describe('when the block ends by itself; at most 24 h on, which is also what holds without it'),
         immediate,
+        element: blocked,
       })
-      .describe('no limit is asked for, and a standing one is released'),
-    z.strictObject({ ...common, action: z.literal('unblock') }).describe('ends a block'),
+      .describe('no limit is asked for, and a standing one that nothing else asks for is released'),
+    z
+      .strictObject({ ...common, action: z.literal('unblock'), element: blocked })
+      .describe('ends the block of the whole feeder, or of that element'),
     z.strictObject({ ...common, action: z.literal('release'), immediate }).describe('releases a standing limit'),
     z
       .strictObject({

@@ -9,6 +9,7 @@ import { circuitOf, layoutsOf, type RegisterMap, readRegisterMap } from './acqui
 import { field, list, number, type Say, text } from './judge.ts';
 import { judgeFeeders } from './judge-feeders.ts';
 import { judgeSources } from './judge-sources.ts';
+import { judgeTransformer } from './judge-transformer.ts';
 import { judgeUplink } from './judge-uplink.ts';
 import { type Settings, settingsSchema } from './settings.ts';
 import type { SourceSettings } from './source-settings.ts';
@@ -48,6 +49,7 @@ export function readConfiguration(file: string): Judgement {
     judgeUplink(read.given, say, folder);
     judgeSources(read.given, say, folder);
     judgeFeeders(read.given, say);
+    judgeTransformer(read.given, say);
     for (const [index, source] of list(read.given, 'sources').entries()) {
       const profile = text(source, 'profile');
       if (profile === null) continue;

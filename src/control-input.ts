@@ -1,7 +1,8 @@
 // All that reaches the control of a feeder beside its readings, as plain data through one door: what is recorded here and
 // handed in again comes to the same decisions. The controller uses it in service, replay for what an export carries.
 import type { ControlAck } from './control/acks.ts';
-import { stepAck, stepClock, stepCommand, stepSettings, stepTime } from './control/feeder-control.ts';
+import { settle, stepAck, stepClock, stepCommand, stepSettings, stepTime } from './control/feeder-control.ts';
+import { hearTransformer, type SubstationInput } from './control/substation.ts';
 import type { ControlCommand } from './control/types.ts';
 import type { WatchedFeeder } from './watched-feeder.ts';
 
@@ -15,10 +16,7 @@ export type ControlInput = { readonly atMs: number } & (
   | { readonly kind: 'clock' }
   /** Readings come from another source, which has another staleness limit. */
   | { readonly kind: 'source'; readonly staleAfterMs: number }
-  /** So many other feeders of the substation have a limit. */
-  | { readonly kind: 'others'; readonly limited: number }
-  /** A timer fell due. */
-  | { readonly kind: 'time' }
+  | SubstationInput
 );
 
 /** Null when it is done, or in one line why it cannot be, which is only so for commands. */
@@ -43,6 +41,10 @@ export function takeInput(feeder: WatchedFeeder, input: ControlInput): string | 
       return null;
     case 'others':
       state.othersLimited = input.limited;
+      return null;
+    case 'transformer':
+      hearTransformer(state, input.words);
+      if (!input.isWithReading) settle(state, control, atMs, actions);
       return null;
     case 'time':
       stepTime(state, control, atMs, actions);

@@ -1,6 +1,10 @@
-// What the engineer wrote about a feeder, as control takes it: one of these for each settings group.
+// What the engineer wrote about a feeder, as control takes it: one of these for each settings group. And about the
+// transformer.
+
+import type { TransformerSettings } from './control/transformer.ts';
 import type { ControlSettings, ElementSettings } from './control/types.ts';
 import { type FeederSettings, type SettingsGroup, targetOf } from './feeder-settings.ts';
+import { type GivenTransformer, ratedCurrentA } from './transformer-settings.ts';
 
 /** `staleAfterMs` is that of the feeder's source. */
 export function controlSettings(
@@ -36,5 +40,24 @@ function elementSettings({ atRisk, emergency, inverse, thermal }: SettingsGroup)
       coolingTimeConstantMin: thermal.coolingTimeConstantMin ?? thermal.timeConstantMin,
       alarmPercent: thermal.alarmPercent ?? null,
     },
+  };
+}
+
+/** `staleAfterMs` is that of its meter, or the longest of its feeders'. */
+export function transformerSettings(given: GivenTransformer, staleAfterMs: number): TransformerSettings {
+  const { atRisk, emergency, inverse, thermal } = given;
+  const timeConstantMin = thermal?.timeConstantMin ?? thermal?.oil?.oilTimeConstantMin ?? 0;
+  return {
+    atRisk,
+    emergency,
+    inverse,
+    thermal: thermal && {
+      ...thermal,
+      ratingA: thermal.ratingA ?? ratedCurrentA(given),
+      timeConstantMin,
+      coolingTimeConstantMin: thermal.coolingTimeConstantMin ?? timeConstantMin,
+      alarmPercent: thermal.alarmPercent ?? null,
+    },
+    staleAfterMs,
   };
 }

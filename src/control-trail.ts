@@ -42,7 +42,9 @@ export class ControlTrail {
 
   /** Before control is given it, `number` readings having come. */
   input(number: number, input: ControlInput): void {
-    this.#inputs.push({ after: number, input });
+    // What counts before the reading that was given last is told of after it.
+    const isBefore = 'isWithReading' in input && input.isWithReading;
+    this.#inputs.push({ after: isBefore ? number - 1 : number, input });
     if (this.#inputs.length <= INPUTS_MAX) return;
     this.#inputs.shift();
     this.#firstInput++;

@@ -10,7 +10,7 @@ import type { Moment } from './command-desk.ts';
 import type { Command } from './command-message.ts';
 import { Commands, type CommandsPort } from './commands.ts';
 import type { Configuration } from './configuration.ts';
-import { nextDueMs, stepReading } from './control/feeder-control.ts';
+import { type Substation, stepReadings, stepTimers, substationDueMs } from './control/substation.ts';
 import { type ControlInput, takeInput } from './control-input.ts';
 import { EventBook } from './event-book.ts';
 import type { FeederReading } from './feeder.ts';
@@ -21,7 +21,7 @@ import type { ControlNow } from './journal/history.ts';
 import type { Journal } from './journal/journal.ts';
 import type { AnsweredCommand, Batch, JournalNews } from './journal/records.ts';
 import { Keeper } from './keeper.ts';
-import { heatToKeep, KEEP_HEAT_EVERY_MS } from './kept-heat.ts';
+import { type Heated, heatToKeep, KEEP_HEAT_EVERY_MS } from './kept-heat.ts';
 import type { Log } from './log.ts';
 import type { Ack, Curtailment, Event } from './messages.ts';
 import { rehearse } from './rehearsal.ts';
@@ -32,11 +32,13 @@ import { staleAfterMs } from './source-settings.ts';
 import { StandingAlarms } from './standing-alarms.ts';
 import { type StatusInput, standing, statusReport } from './status-report.ts';
 import { TelemetryIntervals } from './telemetry.ts';
+import { TRANSFORMER } from './transformer-settings.ts';
 import type { OutgoingRequest } from './uplink/delivery.ts';
 import type { Connect } from './uplink/link.ts';
 import { Uplink, type UplinkPort } from './uplink/uplink.ts';
 import { VERSION } from './version.ts';
 import { stateWord, storedRequest, telemetryFeeder, type WatchedFeeder, watchedFeeder } from './watched-feeder.ts';
+import { takenReadings, type WatchedTransformer, watchedTransformer } from './watched-transformer.ts';
 
 /** Looks over the controller's shoulder: the demo's screen, and tests. */
 export interface Observer {
@@ -82,6 +84,8 @@ export class Controller {
   readonly #journal: Journal;
   readonly #keeper: Keeper;
   readonly #feeders = new Map<string, WatchedFeeder>();
+  readonly #transformer: WatchedTransformer | null;
+  readonly #substation: Substation;
   readonly #book: EventBook;
   readonly #alarms = new StandingAlarms();
   readonly #harmCaps: HarmCaps;
@@ -117,6 +121,8 @@ export class Controller {
       feeder.recorded = (given) => input.observer?.input?.(one.id, given);
       this.#feeders.set(one.id, feeder);
     }
+    this.#transformer = watchedTransformer(settings, this.#feeders);
+    this.#substation = { feeders: [...this.#feeders.values()], transformer: this.#transformer };
     this.#book = new EventBook(settings.substation.id, this.#clock);
     this.#harmCaps = new HarmCaps(settings.caps.feedersAtOnce);
     this.#requests = new Requests({
@@ -137,6 +143,7 @@ export class Controller {
     this.#book.add(null, 'restart', `version ${VERSION}, settings ${hash}`);
     const acked = resumeFeeders({
       feeders: this.#feeders,
+      transformer: this.#transformer,
       journal: this.#journal,
       keeper: this.#keeper,
       harmCaps: this.#harmCaps,
@@ -160,6 +167,7 @@ export class Controller {
       settingsHash: hash,
       insecure: settings.uplink.allowInsecure,
       feeders: this.#feeders,
+      transformer: this.#transformer,
       otherAlarms: () => this.#otherAlarms(),
       clock: this.#clock,
     };
@@ -196,17 +204,13 @@ export class Controller {
   /** All feeders of one source, from one telegram. */
   readings(readings: readonly FeederReading[]): void {
     if (this.#stopped) return;
-    let decided = false;
     for (const reading of readings) {
-      const feeder = this.#feeders.get(reading.feederId);
-      if (feeder === undefined) continue;
-      this.#tellOthers(feeder);
+      if (!this.#feeders.has(reading.feederId)) continue;
       this.#input.observer?.reading?.(reading);
-      stepReading(feeder.state, feeder.control, reading, feeder.actions);
-      decided ||= feeder.actions.length > 0;
       this.#telemetry.take(reading);
     }
-    if (decided) this.#settleSoon();
+    stepReadings(this.#substation, takenReadings(readings, this.#feeders));
+    if (this.#hasDecided) this.#settleSoon();
     else this.#armTimer();
   }
 
@@ -231,7 +235,8 @@ export class Controller {
     // The two sources of a feeder may both be odd, and one of them mend.
     this.#alarms.set('measurement', `${sourceId} ${name}`, stands ? name : null);
     const about = { alarm, sourceId, ...(phase !== null && { phase }) };
-    this.#book.add(feederId, stands ? 'alarm' : 'alarmEnd', reason, about);
+    const ofFeeder = feederId === TRANSFORMER ? null : feederId;
+    this.#book.add(ofFeeder, stands ? 'alarm' : 'alarmEnd', reason, about);
     this.#settleSoon();
   }
 
@@ -294,6 +299,7 @@ export class Controller {
     this.#timer?.cancel();
     this.#housekeeping?.cancel();
     for (const feeder of this.#feeders.values()) feeder.actions.length = 0;
+    if (this.#transformer !== null) this.#transformer.actions.length = 0;
     this.#keepStates();
     this.#keeper.keepProgress();
     await this.#uplink.close();
@@ -302,27 +308,18 @@ export class Controller {
   // ── scan: decide ────────────────────────────────────────────────────────────────────────────────────────────────
 
   #stepTimers(): void {
-    const nowMs = this.#clock.monotonicMs();
-    for (const feeder of this.#feeders.values()) {
-      this.#tellOthers(feeder);
-      if (nextDueMs(feeder.state, feeder.control) <= nowMs) takeInput(feeder, { kind: 'time', atMs: nowMs });
-    }
+    stepTimers(this.#substation, this.#clock.monotonicMs());
     this.#settleSoon();
   }
 
-  /** How many others have a limit, where the substation has a cap on that. */
-  #tellOthers(feeder: WatchedFeeder): void {
-    const { control, state } = feeder;
-    if (control.caps.feedersAtOnce === 0) return;
-    let limited = 0;
-    for (const other of this.#feeders.values()) if (other !== feeder && other.state.episode !== null) limited += 1;
-    if (limited !== state.othersLimited)
-      takeInput(feeder, { kind: 'others', limited, atMs: this.#clock.monotonicMs() });
+  get #hasDecided(): boolean {
+    if (this.#transformer !== null && this.#transformer.actions.length > 0) return true;
+    for (const { actions } of this.#feeders.values()) if (actions.length > 0) return true;
+    return false;
   }
 
   #armTimer(): void {
-    let dueMs = Number.POSITIVE_INFINITY;
-    for (const { state, control } of this.#feeders.values()) dueMs = Math.min(dueMs, nextDueMs(state, control));
+    const dueMs = substationDueMs(this.#substation);
     this.#timer?.cancel();
     this.#timer = Number.isFinite(dueMs) ? this.#clock.at(dueMs, () => this.#stepTimers()) : null;
   }
@@ -341,18 +338,15 @@ export class Controller {
 
   #settle(stopping = false): void {
     const requests = this.#releases.splice(0);
-    const changed: WatchedFeeder[] = [];
-    for (const feeder of this.#feeders.values()) {
-      if (feeder.actions.length === 0) continue;
-      changed.push(feeder);
-      this.#drain(feeder, requests);
-    }
+    const states = this.#changedStates();
+    this.#drainTransformer();
+    for (const feeder of this.#feeders.values()) this.#drain(feeder, requests);
     const drafts = this.#book.take(stopping ? Number.POSITIVE_INFINITY : this.#clock.monotonicMs());
-    if (changed.length + drafts.length + requests.length === 0 && !this.#requests.hasWithheld) return this.#armTimer();
+    if (states.length + drafts.length + requests.length === 0 && !this.#requests.hasWithheld) return this.#armTimer();
     const withheld = this.#requests.takeWithheld();
     const events: Event[] = [];
     this.#keeper.commit({
-      states: changed.map(({ settings, state }) => ({ feederId: settings.id, state })),
+      states,
       requests: requests.map(({ request, say }) => storedRequest(request, say)),
       withheld,
       events: drafts.map((draft) => this.#book.newEvent(draft, events)),
@@ -367,6 +361,22 @@ export class Controller {
     const messages = requests.map(({ request }) => request.message);
     // MQTT.js hands its bytes to the socket when this turn ends: what people read waits until then.
     this.#clock.afterTurn(() => this.#tell(messages, events));
+  }
+
+  /** Of whatever has decided something; with the transformer go all its feeders, which carry what it wants of them. */
+  #changedStates(): Batch['states'] {
+    const of = this.#transformer;
+    const isWhole = of !== null && of.actions.length > 0;
+    const feeders = [...this.#feeders.values()].filter(
+      (feeder) => feeder.actions.length > 0 || (isWhole && of.feeders.includes(feeder)),
+    );
+    const states = feeders.map(({ settings, state }) => ({ feederId: settings.id, state }));
+    return isWhole ? [...states, { feederId: TRANSFORMER, state: of.state }] : states;
+  }
+
+  #drainTransformer(): void {
+    for (const action of this.#transformer?.actions.splice(0) ?? [])
+      if (action.kind === 'event') this.#book.addOfTransformer(action);
   }
 
   #drain(feeder: WatchedFeeder, requests: MadeRequest[]): void {
@@ -402,7 +412,9 @@ export class Controller {
   }
 
   #keepStates(): void {
-    const states: Batch['states'] = [...this.#feeders].map(([feederId, { state }]) => ({ feederId, state }));
+    const states: { feederId: string; state: unknown }[] = [];
+    for (const [feederId, { state }] of this.#feeders) states.push({ feederId, state });
+    if (this.#transformer !== null) states.push({ feederId: TRANSFORMER, state: this.#transformer.state });
     this.#keeper.commit({ states, requests: [], events: [], withheld: [] });
   }
 
@@ -541,7 +553,10 @@ export class Controller {
   #keepHeat(nowMs: number): void {
     if (nowMs < this.#heatKeptMs + KEEP_HEAT_EVERY_MS) return;
     this.#heatKeptMs = nowMs;
-    const body = heatToKeep(this.#feeders.values(), this.#keeper.stamp());
+    const of = this.#transformer;
+    const heated: Heated[] = of === null ? [] : [{ id: TRANSFORMER, thermal: of.settings.thermal, state: of.state }];
+    for (const [id, { control, state }] of this.#feeders) heated.push({ id, thermal: control.thermal, state });
+    const body = heatToKeep(heated, this.#keeper.stamp());
     if (body !== null) this.#keeper.attempt((journal) => journal.keepHeat(body));
   }
 

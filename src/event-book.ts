@@ -28,9 +28,19 @@ export class EventBook {
 
   /** What control tells of, at its own time. */
   addAction({ settings, episodeId }: WatchedFeeder, action: EventAction): void {
+    this.#push(settings.id, episodeId, action);
+  }
+
+  /** What control tells of the transformer, which is no single feeder's. */
+  addOfTransformer(action: EventAction): void {
+    const named = action.element === undefined ? `transformer: ${action.reason}` : action.reason;
+    this.#push(null, null, { ...action, reason: named });
+  }
+
+  #push(feederId: string | null, episodeId: string | null, action: EventAction): void {
     const { kind: _kind, atMs, currentA, thermalPercent, ...rest } = action;
     this.#drafts.push({
-      feederId: settings.id,
+      feederId,
       at: isoTime(this.#clock.wallMs() + atMs - this.#clock.monotonicMs()),
       ...rest,
       ...(episodeId !== null && { episodeId }),

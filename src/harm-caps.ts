@@ -1,7 +1,6 @@
 // One box can only do so much harm: the caps of the settings, kept between control and what is said, with a count of
 // their own and whatever control decides. They bound how deep, how long, how often and on how many feeders at once
 // chargers may be limited. They never stop a release, a shallower level or the repeat of what stands.
-import { isUrgent } from './control/elements.ts';
 import type { ControlRequest, FeederState } from './control/types.ts';
 import { type PerPhase, PHASES } from './feeder.ts';
 import type { SettingsGroup } from './feeder-settings.ts';
@@ -79,7 +78,7 @@ export class HarmCaps {
   ): string | null {
     if (isFull(requestTimesMs, requestsPerHour, atMs - HOUR_MS)) return `requestsPerHour ${requestsPerHour}`;
     if (!isFirst) return null;
-    if (!isUrgent(trigger.element) && isFull(operationTimesMs, operationsPerDay, atMs - DAY_MS))
+    if (!trigger.isUrgent && isFull(operationTimesMs, operationsPerDay, atMs - DAY_MS))
       return `operationsPerDay ${operationsPerDay}`;
     const isCapped = this.#feedersAtOnce > 0 && this.#othersLimited(feederId, atMs) >= this.#feedersAtOnce;
     return isCapped ? `feedersAtOnce ${this.#feedersAtOnce}` : null;

@@ -29,7 +29,7 @@ export function judgeFeeders(given: unknown, say: Say): void {
 /** The keys of an input that name nodes of an OPC UA server. */
 const NODE_KEYS = ['L1', 'L2', 'L3', 'N', 'power', 'liveness'];
 
-function judgeInput(input: unknown, at: Path, sources: readonly unknown[], say: Say): void {
+export function judgeInput(input: unknown, at: Path, sources: readonly unknown[], say: Say): void {
   const id = text(input, 'source');
   if (id === null) return;
   const source = sources.find((one) => text(one, 'id') === id);
@@ -110,7 +110,7 @@ function judgeGroup(group: unknown, at: Path, fuseA: number | null, say: Say): v
   judgeTimes(group, at, say);
 }
 
-function judgeElement(element: unknown, at: Path, say: Say): void {
+export function judgeElement(element: unknown, at: Path, say: Say): void {
   const pickupA = number(element, 'pickupA');
   const dropoutA = number(element, 'dropoutA');
   if (pickupA !== null && dropoutA !== null && dropoutA >= pickupA) {
@@ -121,7 +121,7 @@ function judgeElement(element: unknown, at: Path, say: Say): void {
   }
 }
 
-function judgeStages(elements: unknown, at: Path, say: Say): void {
+export function judgeStages(elements: unknown, at: Path, say: Say): void {
   const atRiskA = number(field(elements, 'atRisk'), 'pickupA');
   const emergencyA = number(field(elements, 'emergency'), 'pickupA');
   if (atRiskA !== null && emergencyA !== null && emergencyA <= atRiskA) {
@@ -129,7 +129,7 @@ function judgeStages(elements: unknown, at: Path, say: Say): void {
   }
 }
 
-function judgeThermal(thermal: unknown, at: Path, fuseA: number | null, say: Say): void {
+export function judgeThermal(thermal: unknown, at: Path, fuseA: number | null, say: Say): void {
   const ratingA = number(thermal, 'ratingA');
   if (ratingA !== null && fuseA !== null && ratingA > fuseA) {
     say.warn([...at, 'ratingA'], `at most fuseA (${fuseA}): the fuse may go first`);

@@ -19,8 +19,8 @@ export function judgeSources(given: unknown, say: Say, folder: string): void {
     }
     judgeWire(sources, index, say);
     const id = text(source, 'id');
-    const used = list(given, 'feeders').some((feeder) =>
-      ['currents', 'backup'].some((input) => text(field(feeder, input), 'source') === id),
+    const used = [...list(given, 'feeders'), field(given, 'transformer')].some((one) =>
+      ['currents', 'backup'].some((input) => text(field(one, input), 'source') === id),
     );
     if (id !== null && !used) say.warn([...at, 'id'], 'the id of a source that a feeder uses');
     if (opcua) judgeOpcua(source, at, say, folder, insecure);

@@ -179,12 +179,21 @@ export const statusSchema = z
           settingsGroup: id.describe('in force'),
           groupByCommand: z.boolean().describe('it was selected by command, not by the calendar'),
           groupUntil: time.nullable().describe('when a group selected by command gives way to the calendar'),
-          blockedUntil: time.nullable(),
+          blockedUntil: time.nullable().describe('of the whole feeder'),
+          blockedElements: z
+            .array(z.strictObject({ element, until: time }))
+            .optional()
+            .describe('elements that are blocked by themselves; only where there are any'),
           testUntil: time.nullable(),
         }),
       )
       .nullable()
       .describe('null in the last will'),
+    transformer: z
+      .strictObject({ state: z.enum(['normal', 'pickingUp', 'over', 'blind']) })
+      .nullable()
+      .optional()
+      .describe('only where its elements are set; null in the last will'),
   })
   .describe('Birth, changes of health and last will');
 export type Status = z.output<typeof statusSchema>;

@@ -1,6 +1,7 @@
-// Puts the feeders back where the journal ends: state with the time away, heat, settings group, episode and the
-// request that stood.
-import { resumeState } from './control/resume.ts';
+// Puts the feeders and the transformer back where the journal ends: state with the time away, heat, settings group,
+// episode and the request that stood.
+import { resumeState, resumeTransformer } from './control/resume.ts';
+import type { TransformerState } from './control/transformer.ts';
 import type { FeederState } from './control/types.ts';
 import type { EventBook } from './event-book.ts';
 import { resumeGroup } from './group-in-force.ts';
@@ -9,11 +10,14 @@ import type { Journal } from './journal/journal.ts';
 import type { Keeper } from './keeper.ts';
 import { takeHeat } from './kept-heat.ts';
 import type { Requests } from './requests.ts';
+import { TRANSFORMER } from './transformer-settings.ts';
 import type { OutgoingRequest } from './uplink/delivery.ts';
 import { type LapsedLimit, outgoingRequest, type WatchedFeeder } from './watched-feeder.ts';
+import type { WatchedTransformer } from './watched-transformer.ts';
 
 export interface ResumeInput {
   readonly feeders: ReadonlyMap<string, WatchedFeeder>;
+  readonly transformer: WatchedTransformer | null;
   readonly journal: Journal;
   readonly keeper: Keeper;
   readonly harmCaps: HarmCaps;
@@ -22,7 +26,8 @@ export interface ResumeInput {
 }
 
 /** Gives the ids of the requests that have been acknowledged. */
-export function resumeFeeders({ feeders, journal, keeper, harmCaps, requests, book }: ResumeInput): Set<string> {
+export function resumeFeeders(input: ResumeInput): Set<string> {
+  const { feeders, transformer, journal, keeper, harmCaps, requests, book } = input;
   const acked = new Set<string>();
   const now = keeper.stamp();
   for (const stored of journal.latestRequests()) {
@@ -33,6 +38,12 @@ export function resumeFeeders({ feeders, journal, keeper, harmCaps, requests, bo
   const heat = keeper.attempt((kept) => kept.heat()) ?? null;
   for (const { feederId, state, stamp } of journal.states()) {
     const feeder = feeders.get(feederId);
+    if (feederId === TRANSFORMER && transformer !== null) {
+      takeHeat(state as TransformerState, feederId, stamp, heat);
+      const resumed = resumeTransformer(state as TransformerState, stamp, now);
+      transformer.state = resumed.state;
+      if (resumed.lost !== null) book.add(null, 'restart', `transformer: ${resumed.lost}`);
+    }
     if (feeder === undefined) continue;
     takeHeat(state as FeederState, feederId, stamp, heat);
     const resumed = resumeState(state as FeederState, stamp, now);

@@ -8,6 +8,7 @@ import { openAcquisition } from './acquisition/acquisition.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Configuration } from './configuration.ts';
 import { Controller, type Observer } from './controller.ts';
+import type { MeasuredSettings } from './feeder-settings.ts';
 import { Historian } from './historian.ts';
 import type { HistoryBounds } from './journal/history.ts';
 import { Journal } from './journal/journal.ts';
@@ -16,6 +17,7 @@ import type { Log } from './log.ts';
 import { type ServiceManager, serviceManager } from './service-manager.ts';
 import type { Settings } from './settings.ts';
 import { periodMs, staleAfterMs } from './source-settings.ts';
+import { measuredTransformer } from './transformer-settings.ts';
 import { Watchdog } from './watchdog.ts';
 import { watchdogLimitS } from './watchdog-settings.ts';
 
@@ -69,7 +71,7 @@ export function startController(
   const watchdog = watchdogOf(settings, clock, log, controller, manager);
   const acquisition = openAcquisition({
     sources: settings.sources,
-    feeders: settings.feeders,
+    feeders: measured(settings),
     registerMaps,
     dataFolder: settings.journal.path,
     clock,
@@ -102,6 +104,12 @@ export function startController(
       journal.close();
     },
   };
+}
+
+/** Whatever has currents of its own. */
+function measured({ feeders, transformer }: Settings): MeasuredSettings[] {
+  const own = measuredTransformer(transformer);
+  return own === null ? feeders : [...feeders, own];
 }
 
 /** The history has what the journal leaves of the megabytes, at least half of them. */

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { feeder } from './feeder-settings.ts';
 import { count, id } from './setting-units.ts';
 import { source } from './source-settings.ts';
+import { transformer } from './transformer-settings.ts';
 import { uplink } from './uplink-settings.ts';
 import { watchdog } from './watchdog-settings.ts';
 
@@ -33,6 +34,7 @@ export const settingsSchema = z
     uplink,
     sources: z.array(source).min(1).max(64),
     feeders: z.array(feeder).min(1).max(200),
+    transformer: transformer.optional().describe('above the feeders; its relief is shared among them'),
     caps: caps.describe('of the substation; those of a feeder are in its settings groups'),
     journal,
     watchdog,

@@ -1,14 +1,18 @@
 // The retained status: that the substation is there, how well it is, and what of each feeder is out of the ordinary.
 import { type Clock, isoTime } from './clock.ts';
+import type { ThreePhases } from './control/types.ts';
 import type { Status } from './messages.ts';
+import { TRANSFORMER } from './transformer-settings.ts';
 import { VERSION } from './version.ts';
 import { feederStatus, type WatchedFeeder } from './watched-feeder.ts';
+import { transformerStatus, type WatchedTransformer } from './watched-transformer.ts';
 
 export interface StatusInput {
   readonly substationId: string;
   readonly settingsHash: string;
   readonly insecure: boolean;
   readonly feeders: ReadonlyMap<string, WatchedFeeder>;
+  readonly transformer: WatchedTransformer | null;
   /** Standing alarms that are not of a feeder's own state. */
   readonly otherAlarms: () => string[];
   readonly clock: Clock;
@@ -16,7 +20,7 @@ export interface StatusInput {
 
 /** A will is made ahead, so it says nothing of how things are. */
 export function statusReport(input: StatusInput, state: 'online' | 'offline', reason: Status['reason']): Status {
-  const { substationId, settingsHash, insecure, feeders, clock } = input;
+  const { substationId, settingsHash, insecure, feeders, transformer, clock } = input;
   const wallOffsetMs = clock.wallMs() - clock.monotonicMs();
   const will = reason === 'connectionLost';
   const alarms = standingAlarms(input);
@@ -32,6 +36,7 @@ export function statusReport(input: StatusInput, state: 'online' | 'offline', re
     clock: will ? null : { synchronised: clock.synchronised(), offsetMs: null },
     insecure,
     feeders: will ? null : [...feeders.values()].map((feeder) => feederStatus(feeder, wallOffsetMs)),
+    ...(transformer !== null && { transformer: will ? null : transformerStatus(transformer) }),
   };
 }
 
@@ -43,14 +48,19 @@ export function standing(input: StatusInput): string {
     state.groupUntilMs,
     ...state.blocks.map((b) => b.untilMs),
   ]);
-  return JSON.stringify([standingAlarms(input), modes]);
+  return JSON.stringify([standingAlarms(input), modes, input.transformer && transformerStatus(input.transformer)]);
 }
 
-function standingAlarms({ feeders, otherAlarms }: StatusInput): string[] {
-  const ofFeeders = [...feeders].flatMap(([id, { state }]) => [
+function standingAlarms({ feeders, transformer, otherAlarms }: StatusInput): string[] {
+  const ofFeeders = [...feeders].flatMap(([id, { state }]) => alarmsOf(id, state));
+  const ofTransformer = transformer === null ? [] : alarmsOf(TRANSFORMER, transformer.state);
+  return [...ofFeeders, ...ofTransformer, ...otherAlarms()];
+}
+
+function alarmsOf(id: string, state: ThreePhases): string[] {
+  return [
     ...(state.blind ? [`${id}/blind`] : []),
     ...(state.heatAssumed ? [`${id}/thermalAssumed`] : []),
     ...state.alarms.map((alarm) => `${id}/${alarm}`),
-  ]);
-  return [...ofFeeders, ...otherAlarms()];
+  ];
 }

@@ -103,6 +103,9 @@ export function feederStatus(
   wallOffsetMs: number,
 ): NonNullable<Status['feeders']>[number] {
   const wall = (atMs: number | null | undefined) => (typeof atMs === 'number' ? isoTime(atMs + wallOffsetMs) : null);
+  const blockedElements = state.blocks.flatMap(({ element, untilMs }) =>
+    element === null ? [] : [{ element, until: isoTime(untilMs + wallOffsetMs) }],
+  );
   return {
     feederId: settings.id,
     settingsGroup: group.name,
@@ -110,6 +113,7 @@ export function feederStatus(
     groupUntil: wall(state.groupUntilMs),
     blockedUntil: wall(state.blocks.find(({ element }) => element === null)?.untilMs),
     testUntil: wall(state.testUntilMs),
+    ...(blockedElements.length > 0 && { blockedElements }),
   };
 }
 

@@ -70,7 +70,8 @@ interface FeederGiven {
   readonly targetGroup?: false;
 }
 
-function settingsOf(broker: MqttBroker, feeders: readonly FeederGiven[], curtailment: object, backup = false) {
+function settingsOf(broker: MqttBroker, given: Given) {
+  const { feeders = [{ id: 'F1' }], curtailment = {}, backup = false, transformer } = given;
   const spare = { id: 'spare', type: 'modbus-tcp', host: '127.0.0.2', profile: 'eastron-sdm630', staleAfterMs: 20_000 };
   return settingsSchema.parse({
     substation: { id: 'SUB-1' },
@@ -84,6 +85,7 @@ function settingsOf(broker: MqttBroker, feeders: readonly FeederGiven[], curtail
       currents: { source: 'meter' },
       ...(backup && { backup: { source: 'spare' } }),
       ...(targetGroup !== false && { targetGroup: { id: `TG-${id}`, version: 1 } }),
+      ...(transformer !== undefined && { controllableA: { L1: 100, L2: 100, L3: 100 } }),
       settings: [
         {
           name: 'winter',
@@ -97,9 +99,11 @@ function settingsOf(broker: MqttBroker, feeders: readonly FeederGiven[], curtail
             ackTimeoutS: 100_000,
             ...curtailment,
           },
+          ...given.group,
         },
       ],
     })),
+    ...(transformer !== undefined && { transformer }),
   });
 }
 
@@ -111,6 +115,9 @@ interface Given {
   readonly curtailment?: object;
   /** With a second source for every feeder, `spare`. */
   readonly backup?: boolean;
+  /** More of the settings group of every feeder. */
+  readonly group?: object;
+  readonly transformer?: object;
   /** Not waited for the link. */
   readonly offline?: boolean;
 }
@@ -128,7 +135,7 @@ class Site {
   #closed = false;
 
   private constructor(broker: MqttBroker, folder: string, clock: SiteClock, given: Given) {
-    const { feeders = [{ id: 'F1' }], curtailment = {} } = given;
+    const { feeders = [{ id: 'F1' }] } = given;
     this.broker = broker;
     this.folder = folder;
     this.clock = clock;
@@ -142,7 +149,7 @@ class Site {
     this.controller = new Controller({
       configuration: {
         file: 'test.yaml',
-        settings: settingsOf(broker, feeders, curtailment, given.backup),
+        settings: settingsOf(broker, given),
         registerMaps: new Map(),
         hash: '0123456789abcdef',
       },
@@ -1028,6 +1035,78 @@ describe('storage without room', () => {
   });
 });
 
+// ---- the transformer
+
+describe('a transformer', () => {
+  const transformer = {
+    ratingKva: 500,
+    voltageV: 433,
+    feeders: ['F1', 'F2'],
+    atRisk: { pickupA: 600, dropoutA: 540, delayS: DELAY_S, resetDelayS: 5 },
+    thermal: { timeConstantMin: 60, leadTimeMin: 0 },
+  };
+  const feeders = [{ id: 'F1' }, { id: 'F2' }];
+  const given = { feeders, transformer, curtailment: { mode: 'proportional', releaseStepPercent: 100 } };
+
+  test('that is over while its feeders are not asks each of them once, in one transaction, and says so', async () => {
+    const site = await Site.start(given);
+    await site.overload(310);
+    const [one] = await site.saidCount(1, 'F1');
+    const [two] = await site.saidCount(1, 'F2');
+    expect(one?.trigger).toMatchObject({ element: 'transformer', phase: 'L2', pickupA: 600, currentA: { L2: 310 } });
+    expect([one?.levelPercent, two?.levelPercent]).toEqual([60, 60]);
+    const batch = site.commits.find(({ requests }) => requests.length > 0);
+    expect(batch?.requests).toHaveLength(2);
+    expect(batch?.states.map(({ feederId }) => feederId).sort()).toEqual(['F1', 'F2', 'transformer']);
+    const told = site.saidEvents().filter(({ element }) => element === 'transformer');
+    expect(told.map(({ feederId, type }) => [feederId, type])).toEqual([
+      [null, 'pickup'],
+      [null, 'operate'],
+      ['F1', 'limit'],
+      ['F2', 'limit'],
+    ]);
+    expect(told[0]).toMatchObject({ phase: 'L2', currentA: 620, reason: 'atRisk: at or above pickupA 600' });
+    expect(told[2]?.reason).toBe('transformer atRisk at 620.0 A, pickup 600.0 A, share 40.0 A on L2');
+    await until(() => site.statuses().at(-1)?.transformer?.state === 'over');
+    await site.live(240, 6);
+    expect((await site.saidCount(2, 'F1')).at(-1)?.action).toBe('release');
+    await site.saidCount(2, 'F2');
+    await until(() => site.statuses().at(-1)?.transformer?.state === 'normal');
+  });
+
+  test('goes on after a kill: its element stands, its heat is kept, and nothing is asked twice', async () => {
+    const first = await Site.start(given);
+    await first.overload(310);
+    await first.saidCount(1, 'F1');
+    await first.die();
+    const clock = siteClock(first.clock.monotonicMs() + 1_000);
+    const second = await Site.start({ broker: first.broker, folder: first.folder, clock, ...given });
+    await until(() => second.said('F1').length === 2);
+    await second.live(310, 3);
+    const said = await second.saidCount(2, 'F1');
+    expect(said[1]?.requestId).toBe(said[0]?.requestId);
+    await second.live(240, 6);
+    expect((await second.saidCount(3, 'F1')).at(-1)?.action).toBe('release');
+    const kept = second.journal.states().find(({ feederId }) => feederId === 'transformer')?.state;
+    expect(kept).toMatchObject({ L2: { thermal: { known: 'yes' } } });
+  });
+
+  test('with a meter of its own goes by that', async () => {
+    const metered = { ...transformer, currents: { source: 'meter' } };
+    const site = await Site.start({ ...given, transformer: metered });
+    for (let second = 0; second <= DELAY_S; second++) {
+      const atMs = site.clock.monotonicMs();
+      site.controller.readings([readingOf('F1', 310, atMs), readingOf('F2', 310, atMs)]);
+      site.controller.readings([readingOf('transformer', second < 2 ? 500 : 640, atMs)]);
+      site.clock.advance(1_000);
+      await turn();
+    }
+    await site.saidCount(0, 'F1');
+    site.clock.advance(1_000);
+    await site.saidCount(1, 'F1');
+  });
+});
+
 // ---- commands
 
 describe('a command of the head end', () => {
@@ -1073,6 +1152,20 @@ describe('a command of the head end', () => {
     await order(site, { action: 'unblock' });
     await site.live(400, DELAY_S + 1);
     expect((await site.saidCount(3)).at(-1)?.action).toBe('limit');
+  });
+
+  test('blocks one element of a feeder until its end, and status says so', async () => {
+    const site = await Site.start();
+    const until_ = new Date(site.clock.wallMs() + 60_000).toISOString();
+    await order(site, { action: 'block', feederId: 'F1', element: 'atRisk', until: until_ });
+    await until(() => site.statuses().at(-1)?.feeders?.[0]?.blockedElements?.[0]?.until === until_);
+    expect(site.statuses().at(-1)?.feeders?.[0]).toMatchObject({ blockedUntil: null });
+    await site.overload();
+    await site.saidCount(0);
+    const wrong = await order(site, { action: 'unblock', element: 'emergency' });
+    expect(wrong).toMatchObject({ status: 'rejected', reason: 'unblock: F1: nothing is blocked' });
+    await site.live(400, 61);
+    await site.saidCount(1);
   });
 
   test('is kept with what it did before the broker is told that it was taken', async () => {

@@ -9,7 +9,7 @@ const caps = { operationsPerDay: 2, requestsPerHour: 3, deepestLevelPercent: 20,
 
 function request(atMin: number, levelPercent: PerPhase<number>, more: Partial<ControlRequest> = {}): ControlRequest {
   const atMs = atMin * MINUTE_MS;
-  const trigger = { element: 'atRisk', phase: 'L1', pickupA: 400, pickedUpMs: 0 };
+  const trigger = { element: 'atRisk', isUrgent: false, phase: 'L1', pickupA: 400, pickedUpMs: 0 };
   return {
     kind: 'request',
     action: 'limit',
@@ -47,7 +47,13 @@ describe('what control says too much of', () => {
       guard.pass('F1', caps, release(atMin + 10));
     }
     expect(guard.pass('F1', caps, request(200, { L1: 50 }))).toBe('operationsPerDay 2');
-    const trigger = { element: 'emergency' as const, phase: 'L1' as const, pickupA: 450, pickedUpMs: 0 };
+    const trigger = {
+      element: 'emergency' as const,
+      isUrgent: true,
+      phase: 'L1' as const,
+      pickupA: 450,
+      pickedUpMs: 0,
+    };
     expect(guard.pass('F1', caps, request(201, { L1: 50 }, { trigger }))).toBeTypeOf('object');
   });
 

@@ -22,6 +22,7 @@ const WIRING = [
   'src/watched-feeder.ts',
   'src/control-input.ts',
   'src/control-trail.ts',
+  'src/watched-transformer.ts',
   'src/control-settings.ts',
   'src/kept-heat.ts',
   'src/harm-caps.ts',

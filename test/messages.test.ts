@@ -64,7 +64,7 @@ function made({ request, context, curtailment = {}, caps = {}, targetGroup = tru
       episodeStartedMs: NOW_MS - 30_000,
       levelPercent: { L2: 40 },
       reductionA: { L2: 51.23456 },
-      trigger: { element: 'atRisk', phase: 'L2', pickupA: 345, pickedUpMs: NOW_MS - 30_000 },
+      trigger: { element: 'atRisk', isUrgent: false, phase: 'L2', pickupA: 345, pickedUpMs: NOW_MS - 30_000 },
       currentA: { L1: 100.005, L2: 361.2345, L3: null, N: null },
       quality: { L1: 'good', L2: 'uncertain', L3: 'bad' },
       readingAgeMs: 199.6,
@@ -133,7 +133,7 @@ describe('a request', () => {
     });
   });
 
-  const emergency = { element: 'emergency', phase: 'L1', pickupA: 420, pickedUpMs: NOW_MS } as const;
+  const emergency = { element: 'emergency', isUrgent: true, phase: 'L1', pickupA: 420, pickedUpMs: NOW_MS } as const;
   const release = { action: 'release', levelPercent: { L2: 100 }, reductionA: { L2: 0 } } as const;
   test.each<[string, Given, Partial<Curtailment>]>([
     ['the former request', { context: { supersedes: FORMER } }, { supersedes: FORMER }],

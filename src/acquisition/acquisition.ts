@@ -1,7 +1,7 @@
 // Opens every source of a configuration, each kind by its opener, and binds the feeders to the source that carries
 // them. Sources on one wire share its connection, polls of one period share a timer.
 import type { Clock } from '../clock.ts';
-import type { FeederSettings } from '../feeder-settings.ts';
+import type { MeasuredSettings } from '../feeder-settings.ts';
 import type { ModbusSettings, SourceSettings } from '../source-settings.ts';
 import { FeederInputs } from './feeder-inputs.ts';
 import { ModbusLines } from './modbus-lines.ts';
@@ -19,7 +19,7 @@ export interface Acquisition {
 
 export interface AcquisitionInput {
   readonly sources: readonly SourceSettings[];
-  readonly feeders: readonly FeederSettings[];
+  readonly feeders: readonly MeasuredSettings[];
   readonly registerMaps: ReadonlyMap<string, RegisterMap>;
   /** Where certificates are kept. */
   readonly dataFolder: string;
@@ -63,7 +63,7 @@ export function openAcquisition(input: AcquisitionInput): Acquisition {
 }
 
 /** The feeders on a source, as preferred or as backup. */
-function bindingsOf(feeders: readonly FeederSettings[], sourceId: string): NodeBinding[] {
+function bindingsOf(feeders: readonly MeasuredSettings[], sourceId: string): NodeBinding[] {
   return feeders.flatMap(({ id, currents, backup }) =>
     [currents, backup].flatMap((input) => (input?.source === sourceId ? [{ feederId: id, input }] : [])),
   );

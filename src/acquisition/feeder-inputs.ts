@@ -2,7 +2,7 @@
 // a feeder with two sources the readings of one are passed on.
 import type { Clock } from '../clock.ts';
 import type { FeederReading } from '../feeder.ts';
-import type { FeederSettings } from '../feeder-settings.ts';
+import type { MeasuredSettings } from '../feeder-settings.ts';
 import { type SourceSettings, staleAfterMs } from '../source-settings.ts';
 import { type ChangeOver, type ChangeOverSettings, newChangeOver, takeReading, type Which } from './change-over.ts';
 import {
@@ -34,7 +34,7 @@ export class FeederInputs implements SourceEvents {
   readonly #clock: Clock;
 
   constructor(
-    feeders: readonly FeederSettings[],
+    feeders: readonly MeasuredSettings[],
     sources: readonly SourceSettings[],
     clock: Clock,
     events: AcquisitionEvents,
@@ -81,13 +81,13 @@ function sourceOf({ bySource }: WatchedInputs, which: Which): string {
   return '';
 }
 
-function watched(feeder: FeederSettings, sources: readonly SourceSettings[], nowMs: number): WatchedInputs {
+function watched(feeder: MeasuredSettings, sources: readonly SourceSettings[], nowMs: number): WatchedInputs {
   const { currents, backup, ctRatio } = feeder;
   const staleMs = (sourceId: string) => {
     const source = sources.find(({ id }) => id === sourceId);
     return source === undefined ? 0 : staleAfterMs(source);
   };
-  const input = (which: Which, sourceId: string, ratio: FeederSettings['ctRatio']): [string, Input] => [
+  const input = (which: Which, sourceId: string, ratio: MeasuredSettings['ctRatio']): [string, Input] => [
     sourceId,
     { which, rules: qualityRules(feeder, ratio, staleMs(sourceId)), memory: newQualityMemory() },
   ];

@@ -1,13 +1,13 @@
 // The rules by which the readings of a feeder are judged, from its settings: percentages become amperes, and a rule that
 // is switched off becomes null. Pure.
 import type { PHASES } from '../feeder.ts';
-import type { FeederSettings } from '../feeder-settings.ts';
+import type { MeasuredSettings } from '../feeder-settings.ts';
 import type { QualityRules } from './quality-judge.ts';
 
-type Ratio = FeederSettings['ctRatio'];
+type Ratio = MeasuredSettings['ctRatio'];
 
 /** `ratio` is that of the source in question: preferred and backup may have different CTs. */
-export function qualityRules(feeder: FeederSettings, ratio: Ratio, staleAfterMs: number): QualityRules {
+export function qualityRules(feeder: MeasuredSettings, ratio: Ratio, staleAfterMs: number): QualityRules {
   const { quality, powerSign } = feeder;
   const ratingA = Math.max(...feeder.settings.map((group) => group.ratingA));
   const primaryA = ratio?.primaryA ?? null;

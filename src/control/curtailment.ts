@@ -7,7 +7,7 @@
 // limit without readings is never refreshed; a cap never holds up a release.
 import { PHASES, type Phase } from '../feeder.ts';
 import { resetElement } from './definite-time.ts';
-import { eachElement, isAsked, isBlocked, isUrgent } from './elements.ts';
+import { eachElement, isAsked, isBlocked, isUrgent, restsOnUnseen } from './elements.ts';
 import { isClosedLoop, JUDGED_MAX, judgeDueMs, judgeEffects, reachSource } from './reach.ts';
 import { deliveredA, returnA } from './relief.ts';
 import { alarm, endAlarm, limitedPhases, sayLimit, sayRelease } from './requests.ts';
@@ -44,7 +44,7 @@ export function stepLimit(state: FeederState, settings: ControlSettings, nowMs: 
 }
 
 /** Sees the effect of a deeper level come in; what falls after the response time falls by itself, and stays away. */
-function observe(state: FeederState, settings: ControlSettings, nowMs: number): void {
+export function observe(state: FeederState, settings: ControlSettings, nowMs: number): void {
   const responseMs = settings.curtailment.responseTimeS * 1000;
   for (const name of PHASES) {
     const phase = state[name];
@@ -89,11 +89,11 @@ function deepen(state: FeederState, settings: ControlSettings, nowMs: number, ou
   }
   if (!settings.mayRequest)
     return alarm(state, 'noTarget', 'an element operated, and there is no target group to ask', nowMs, out);
-  if (nowMs < heldUntilMs(state, settings, worst.ask.element)) return;
+  if (nowMs < heldUntilMs(state, settings, worst.ask)) return;
   if (isCapped(state, settings, worst, nowMs, out)) return;
   setLevels(state, settings, wants, nowMs);
   const { element, conductor, pickupA, pickedUpMs } = worst.ask;
-  const trigger: Trigger = { element, phase: conductor, pickupA, pickedUpMs };
+  const trigger: Trigger = { element, isUrgent: isUrgent(worst.ask), phase: conductor, pickupA, pickedUpMs };
   if (state.episode === null) {
     countOperation(state, settings, nowMs);
     state.episode = beginEpisode(trigger, worst.ask.operatedMs, nowMs);
@@ -115,9 +115,21 @@ function whyDeeper(
   { element, phase }: Trigger,
   wants: readonly Want[],
 ): string {
+  if (element === 'transformer') return whyTransformer(state, wants);
   const known = wants.map(({ phase: name }) => `${name} ${reachSource(state[name], settings, name)}`);
   const beyond = known.filter((text) => !/ (set|null)$/.test(text));
   return `${element} on ${phase}${beyond.length === 0 ? '' : `; controllableA of ${beyond.join(', ')}`}`;
+}
+
+/** What the transformer measured against which of its settings, and this feeder's share of the relief. */
+function whyTransformer(state: FeederState, wants: readonly Want[]): string {
+  const texts = wants.map(({ phase: name }) => {
+    const { transformerCause: cause, transformerShareA } = state[name];
+    if (cause === null) return `${name} by itself`;
+    const { element, currentA, pickupA } = cause;
+    return `${element} at ${currentA.toFixed(1)} A, pickup ${pickupA.toFixed(1)} A, share ${transformerShareA.toFixed(1)} A on ${name}`;
+  });
+  return `transformer ${texts.join('; ')}`;
 }
 
 function setLevels(state: FeederState, settings: ControlSettings, wants: readonly Want[], nowMs: number): void {
@@ -155,19 +167,13 @@ function beginEpisode(trigger: Trigger, operatedMs: number, nowMs: number): Epis
 }
 
 /** Caps on what one box may ask for. */
-function isCapped(
-  state: FeederState,
-  settings: ControlSettings,
-  { ask: { element } }: Want,
-  nowMs: number,
-  out: Action[],
-): boolean {
+function isCapped(state: FeederState, settings: ControlSettings, { ask }: Want, nowMs: number, out: Action[]): boolean {
   const { operationsPerDay, requestsPerHour, feedersAtOnce } = settings.caps;
   const requests = nowMs < requestCapUntilMs(state, settings);
-  const operations = nowMs < operationCapUntilMs(state, settings, element);
+  const operations = nowMs < operationCapUntilMs(state, settings, ask);
   const feeders = feedersAtOnce > 0 && state.episode === null && state.othersLimited >= feedersAtOnce;
   // What holds it back for the budget is said by the alarm of the budget.
-  const budget = !isUrgent(element) && nowMs < budgetUntilMs(state, settings, nowMs);
+  const budget = !isUrgent(ask) && nowMs < budgetUntilMs(state, settings, nowMs);
   if (requests) alarm(state, 'requestCap', `${requestsPerHour} requests in an hour`, nowMs, out);
   else endAlarm(state, 'requestCap', nowMs, out);
   if (operations) alarm(state, 'operationCap', `${operationsPerDay} new limits in 24 h`, nowMs, out);
@@ -322,7 +328,7 @@ export function releaseAtOnce(
 /** A limit that is still needed, or being released, is refreshed while its phases are seen and the cap permits. */
 function refreshDueMs(state: FeederState, settings: ControlSettings): number {
   const { episode } = state;
-  if (episode === null || !limitedSeen(state, 'usable')) return NEVER;
+  if (episode === null || !limitedSeen(state, 'usable') || restsOnUnseen(state)) return NEVER;
   if (hasDeadPhase(state) && !isAsked(state)) return NEVER;
   return Math.max(episode.requestedMs + settings.curtailment.refreshS * 1000, requestCapUntilMs(state, settings));
 }

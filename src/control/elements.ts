@@ -1,18 +1,20 @@
 // What the elements of a feeder ask of its limit, the same question for each of them: which has operated, by how much the
 // conductor is over, and whether it may be held back. The limit (curtailment.ts, wants.ts) knows no element by name.
 import { type Conductor, ELEMENTS, type Element, PHASES, type Phase } from '../feeder.ts';
-import type { ConductorState, ControlSettings, ElementState, FeederState, PhaseState } from './types.ts';
+import type { ConductorState, ControlSettings, ElementState, FeederState, OwnElement, PhaseState } from './types.ts';
 
 /** The elements of one conductor's state; the neutral has the two of definite time. */
 const NEUTRAL_ELEMENTS = ['atRisk', 'emergency'] as const;
 
-/** The higher goes first. Above 0: not held back by minimum times, dwell, operation caps or budget. */
-const URGENCY: { readonly [E in Element]: number } = {
+/**
+ * The higher goes first. Above 0: not held back by minimum times, dwell, operation caps or budget. What the transformer
+ * asks for is as urgent as that element of its own which asks.
+ */
+const URGENCY: { readonly [E in OwnElement]: number } = {
   emergency: 2,
   thermal: 1,
   atRisk: 0,
   inverse: 0,
-  transformer: 0,
 };
 
 /** Phases that carry this share of the highest current are asked when the neutral is over: it is their unbalance. */
@@ -27,6 +29,8 @@ export interface Ask {
   readonly element: Element;
   /** Where that element is: the phase itself or the neutral. */
   readonly conductor: Conductor;
+  /** Of that element: the higher goes first, and above 0 it is not held back. */
+  readonly urgency: number;
   readonly pickupA: number;
   readonly pickedUpMs: number;
   readonly operatedMs: number;
@@ -37,13 +41,13 @@ export interface Ask {
   readonly overDropoutA: number;
 }
 
-export function isUrgent(element: Element): boolean {
-  return URGENCY[element] > 0;
+/** Not held back by minimum times, dwell, operation caps or budget. */
+export function isUrgent({ urgency }: Ask): boolean {
+  return urgency > 0;
 }
 
-/** The more urgent of two, 0 for equals; for sorting the most urgent to the front. */
-export function byUrgency(a: Element, b: Element): number {
-  return URGENCY[b] - URGENCY[a];
+export function urgencyOf(element: OwnElement): number {
+  return URGENCY[element];
 }
 
 /** What the operated elements ask of a phase; null when none asks or the conductor that it rests on is not seen. */
@@ -76,6 +80,20 @@ export function isAsked(state: FeederState): boolean {
     for (const element of ELEMENTS) if (isActive(phase[element]) && !isBlocked(state, element)) return true;
   }
   return state.N.fresh && NEUTRAL_ELEMENTS.some((name) => isActive(state.N[name]) && !isBlocked(state, name));
+}
+
+/** Whether only a transformer asks, and its current is not seen: what rests on that is held to its end at most. */
+export function restsOnUnseen(state: FeederState): boolean {
+  let isUnseen = false;
+  for (const name of PHASES) {
+    const phase = state[name];
+    for (const element of ELEMENTS) {
+      if (!isActive(phase[element]) || isBlocked(state, element)) continue;
+      if (element !== 'transformer' || phase.transformerCause?.isSeen !== false) return false;
+      isUnseen = true;
+    }
+  }
+  return isUnseen && !NEUTRAL_ELEMENTS.some((name) => isActive(state.N[name]));
 }
 
 /** Whether an operator has blocked the element; with null, the whole feeder. */
@@ -126,18 +144,33 @@ function isActive({ status, locked }: ElementState): boolean {
 
 function ownAsk(phase: PhaseState, settings: ControlSettings, name: Phase, element: Element): Ask | null {
   const state = phase[element];
-  if (element === 'transformer') {
-    const { transformerShareA } = phase;
-    return askBy({ currentA: transformerShareA }, state, element, name, { pickupA: 0, dropoutA: 0 });
-  }
+  if (element === 'transformer') return transformerAsk(phase, name);
   const set = thresholds(settings, element);
   return set === null ? null : askBy(phase, state, element, name, set);
+}
+
+/** Its share is what the transformer is over on this phase: whether it will be content is for the transformer to say. */
+function transformerAsk(phase: PhaseState, name: Phase): Ask | null {
+  const { transformer, transformerCause: cause, transformerShareA } = phase;
+  if (cause === null || transformerShareA <= 0) return null;
+  const urgency = URGENCY[cause.element];
+  return {
+    element: 'transformer',
+    conductor: name,
+    urgency,
+    pickupA: cause.pickupA,
+    pickedUpMs: transformer.overSinceMs,
+    operatedMs: transformer.operatedMs,
+    urgentSinceMs: urgency > 0 ? transformer.operatedMs : null,
+    overPickupA: transformerShareA,
+    overDropoutA: transformerShareA,
+  };
 }
 
 /** The current at which an element asks, and the one under which it is content. */
 function thresholds(
   settings: ControlSettings,
-  element: Exclude<Element, 'transformer'>,
+  element: OwnElement,
 ): { readonly pickupA: number; readonly dropoutA: number } | null {
   if (element !== 'thermal') return settings[element] ?? null;
   const { thermal } = settings;
@@ -147,17 +180,19 @@ function thresholds(
 function askBy(
   { currentA }: { readonly currentA: number },
   { overSinceMs, operatedMs }: ElementState,
-  element: Element,
+  element: OwnElement,
   conductor: Conductor,
   { pickupA, dropoutA }: { readonly pickupA: number; readonly dropoutA: number },
 ): Ask {
+  const urgency = URGENCY[element];
   return {
     element,
     conductor,
+    urgency,
     pickupA,
     pickedUpMs: overSinceMs,
     operatedMs,
-    urgentSinceMs: isUrgent(element) ? operatedMs : null,
+    urgentSinceMs: urgency > 0 ? operatedMs : null,
     overPickupA: currentA - pickupA,
     overDropoutA: currentA - dropoutA,
   };
@@ -165,7 +200,7 @@ function askBy(
 
 function joined(a: Ask | null, b: Ask | null): Ask | null {
   if (a === null || b === null) return a ?? b;
-  const first = byUrgency(a.element, b.element) <= 0 ? a : b;
+  const first = a.urgency >= b.urgency ? a : b;
   return {
     ...first,
     urgentSinceMs: latest(a.urgentSinceMs, b.urgentSinceMs),

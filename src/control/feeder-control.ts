@@ -15,9 +15,10 @@ import { someElement } from './elements.ts';
 import { countInverse } from './inverse-time.ts';
 import { newReach } from './reach.ts';
 import { returnA } from './relief.ts';
-import { alarm, endAlarm, sayAgain } from './requests.ts';
+import { sayAgain } from './requests.ts';
 import { runSupervision, superviseReading, supervisionDueMs } from './supervision.ts';
 import { rescale } from './thermal.ts';
+import { heatDoubtMs, judgeHeat, judgeSight } from './three-phases.ts';
 import type {
   Action,
   ConductorInput,
@@ -28,7 +29,6 @@ import type {
   ElementSettings,
   FeederState,
   PhaseState,
-  ThermalSettings,
 } from './types.ts';
 import { newUsage } from './usage.ts';
 
@@ -39,6 +39,7 @@ export function newFeederState(): FeederState {
   const phase = (): PhaseState => ({
     ...newConductor(),
     transformer: newElement(),
+    transformerCause: null,
     transformerShareA: 0,
     transformerRoomA: null,
     lastA: 0,
@@ -90,23 +91,34 @@ export function stepReading(
   out: Action[],
 ): void {
   const { atMs } = reading;
-  const { staleAfterMs } = settings;
   for (let dueMs = nextDueMs(state, settings); dueMs < atMs; dueMs = nextDueMs(state, settings)) {
-    fire(state, settings, dueMs, out);
+    settle(state, settings, dueMs, out);
   }
+  takeReading(state, settings, reading, out);
+  // A reading that arrived just before the last timer and comes after it does not turn time back.
+  settle(state, settings, Math.max(atMs, state.steppedToMs), out);
+}
+
+/** The reading alone; what it makes due is for `settle`. */
+export function takeReading(
+  state: FeederState,
+  settings: ControlSettings,
+  reading: ControlReading,
+  out: Action[],
+): void {
+  const { atMs } = reading;
+  const { staleAfterMs } = settings;
   readConductor(state.L1, settings, staleAfterMs, 'L1', reading.L1, atMs, out);
   readConductor(state.L2, settings, staleAfterMs, 'L2', reading.L2, atMs, out);
   readConductor(state.L3, settings, staleAfterMs, 'L3', reading.L3, atMs, out);
   takeNeutral(state.N, settings, reading.N, atMs, out);
   superviseReading(state, settings, reading);
-  // A reading that arrived just before the last timer and comes after it does not turn time back.
-  fire(state, settings, Math.max(atMs, state.steppedToMs), out);
 }
 
 /** Whatever falls due up to and at `nowMs`, in order, each at its own instant. */
 export function stepTime(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
   for (let dueMs = nextDueMs(state, settings); dueMs <= nowMs; dueMs = nextDueMs(state, settings)) {
-    fire(state, settings, dueMs, out);
+    settle(state, settings, dueMs, out);
   }
 }
 
@@ -138,7 +150,7 @@ export function stepSettings(
   changeElements(state.N, before.neutral ?? NO_ELEMENTS, after.neutral ?? NO_ELEMENTS, atMs);
   state.group = after.group;
   out.push({ kind: 'event', type: 'settings', atMs, reason: `group ${after.group}: ${reason}` });
-  fire(state, after, atMs, out);
+  settle(state, after, atMs, out);
 }
 
 /** What is off now is at rest; what counts goes on only where the present current still says so. */
@@ -168,7 +180,7 @@ export function stepCommand(
   stepTime(state, settings, nowMs, out);
   const atMs = Math.max(nowMs, state.steppedToMs);
   const refused = takeCommand(state, settings, command, atMs, out);
-  if (refused === null) fire(state, settings, atMs, out);
+  if (refused === null) settle(state, settings, atMs, out);
   return refused;
 }
 
@@ -185,7 +197,7 @@ export function stepAck(
 ): void {
   stepTime(state, settings, nowMs, out);
   const atMs = Math.max(nowMs, state.steppedToMs);
-  if (takeAck(state, settings, ack, atMs)) fire(state, settings, atMs, out);
+  if (takeAck(state, settings, ack, atMs)) settle(state, settings, atMs, out);
 }
 
 /**
@@ -242,7 +254,7 @@ function takeNeutral(
 const NO_ELEMENTS: ElementSettings = {};
 
 /** Everything that is due at `nowMs`: staleness, delays, then what they mean for the limit. */
-function fire(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
+export function settle(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
   runPhase(state, settings, 'L1', nowMs, out);
   runPhase(state, settings, 'L2', nowMs, out);
   runPhase(state, settings, 'L3', nowMs, out);
@@ -270,33 +282,4 @@ function isOdd({ L1, L2, L3, alarms }: FeederState): boolean {
 
 function isOddPhase({ fresh, isDead, exportsSinceMs, isReverse }: PhaseState): boolean {
   return !fresh || isDead || isReverse || exportsSinceMs !== null;
-}
-
-function heatDoubtMs({ L1, L2, L3 }: FeederState): number {
-  return Math.max(L1.thermal.doubtUntilMs, L2.thermal.doubtUntilMs, L3.thermal.doubtUntilMs);
-}
-
-/** The alarms of the thermal element: its level, and that it rests on an assumption. */
-function judgeHeat(state: FeederState, { alarmPercent }: ThermalSettings, nowMs: number, out: Action[]): void {
-  const { L1, L2, L3 } = state;
-  if (L1.thermal.alarmed || L2.thermal.alarmed || L3.thermal.alarmed)
-    alarm(state, 'thermalAlarm', `at or above alarmPercent ${alarmPercent}`, nowMs, out);
-  else endAlarm(state, 'thermalAlarm', nowMs, out);
-  const assumed = nowMs < heatDoubtMs(state);
-  if (assumed === state.heatAssumed) return;
-  state.heatAssumed = assumed;
-  const reason = assumed ? 'the heat is partly assumed, at its worst credible value' : 'what was assumed has faded';
-  out.push({ kind: 'event', type: assumed ? 'alarm' : 'alarmEnd', atMs: nowMs, alarm: 'thermalAssumed', reason });
-}
-
-/** Blind is no usable reading on any phase: an alarm at once, and no new limit, because no element can pick up. */
-function judgeSight(state: FeederState, nowMs: number, out: Action[]): void {
-  const { L1, L2, L3 } = state;
-  const blind = !(L1.fresh || L2.fresh || L3.fresh);
-  if (blind === state.blind) return;
-  // Before the first reading there is nothing to lose; the source's own event says that it does not answer.
-  if (blind && L1.usableMs === null && L2.usableMs === null && L3.usableMs === null) return;
-  state.blind = blind;
-  const reason = blind ? 'no usable reading on any phase' : 'readings are back';
-  out.push({ kind: 'event', type: blind ? 'blind' : 'alarmEnd', atMs: nowMs, alarm: 'blind', reason });
 }

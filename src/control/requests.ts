@@ -1,7 +1,7 @@
 // What control says: a request with all that it rests on, and the start and end of an alarm. It decides nothing.
 import { type PerPhase, PHASES, type Phase } from '../feeder.ts';
 import { heatPercent, timeToLimitS } from './thermal.ts';
-import type { Action, AlarmName, ConductorState, ControlSettings, FeederState } from './types.ts';
+import type { Action, AlarmName, ConductorState, ControlSettings, FeederState, Trigger } from './types.ts';
 
 export const HOUR_MS = 3_600_000;
 
@@ -52,15 +52,17 @@ export function limitedPhases(state: FeederState): Phase[] {
   return PHASES.filter((name) => state[name].levelPercent < 100);
 }
 
+type Alarmed = Pick<FeederState, 'alarms'>;
+
 /** Raises an alarm unless it is standing. */
-export function alarm(state: FeederState, name: AlarmName, reason: string, atMs: number, out: Action[]): void {
+export function alarm(state: Alarmed, name: AlarmName, reason: string, atMs: number, out: Action[]): void {
   if (state.alarms.includes(name)) return;
   state.alarms.push(name);
   out.push({ kind: 'event', type: 'alarm', atMs, alarm: name, reason });
 }
 
 /** Ends an alarm that is standing. */
-export function endAlarm(state: FeederState, name: AlarmName, atMs: number, out: Action[]): void {
+export function endAlarm(state: Alarmed, name: AlarmName, atMs: number, out: Action[]): void {
   if (!state.alarms.includes(name)) return;
   state.alarms = state.alarms.filter((standing) => standing !== name);
   out.push({ kind: 'event', type: 'alarmEnd', atMs, alarm: name, reason: 'over' });
@@ -89,7 +91,7 @@ function say(
     levelPercent,
     reductionA,
     trigger: episode.trigger,
-    ...heatOf(state[episode.trigger.phase], settings, nowMs),
+    ...heatOf(state, episode.trigger, settings, nowMs),
     currentA: { L1: seen(state.L1), L2: seen(state.L2), L3: seen(state.L3), N: seen(state.N) },
     quality: { L1: state.L1.quality, L2: state.L2.quality, L3: state.L3.quality },
     readingAgeMs: Math.max(0, ...ages),
@@ -99,7 +101,13 @@ function say(
   });
 }
 
-function heatOf({ thermal }: ConductorState, settings: ControlSettings, nowMs: number) {
+/** Of what triggered: the transformer where it asks, else the phase. */
+function heatOf(state: FeederState, { element, phase }: Trigger, settings: ControlSettings, nowMs: number) {
+  if (element === 'transformer' && phase !== 'N') {
+    const { thermalPercent = null, timeToLimitS = null } = state[phase].transformerCause ?? {};
+    return { thermalPercent, timeToLimitS };
+  }
+  const { thermal } = state[phase];
   if (settings.thermal === undefined || thermal.known !== 'yes') return { thermalPercent: null, timeToLimitS: null };
   const leftS = timeToLimitS(thermal, settings.thermal, nowMs);
   return {

@@ -2,9 +2,10 @@
 // machine (the monotonic clock went on), or over boots while the wall clock was right on both sides; the state's times
 // are then shifted and the time between is a gap like any other. Otherwise it is unknown: standing limits are taken as
 // lapsed, because their ends have passed for all that anybody knows.
-import { CONDUCTORS, PHASES } from '../feeder.ts';
+import { PHASES } from '../feeder.ts';
 import { newFeederState } from './feeder-control.ts';
-import type { FeederState } from './types.ts';
+import { newTransformerState, type TransformerState } from './transformer.ts';
+import type { ConductorState, FeederState, ThreePhases } from './types.ts';
 import { endUse } from './usage.ts';
 
 export interface KeptAt {
@@ -20,13 +21,8 @@ export function resumeState(
   keptAt: KeptAt,
   now: KeptAt,
 ): { state: FeederState; lost: string | null } {
-  // A machine that is set back to a snapshot has the same boot and a clock from before what was kept.
-  const isSameBoot = keptAt.bootId === now.bootId && now.monotonicMs >= keptAt.monotonicMs;
-  if (isSameBoot && keptAt.bootId !== 'unknown') return { state: shift(kept, 0), lost: null };
-  if (keptAt.clockSynchronised && now.clockSynchronised && now.wallMs >= keptAt.wallMs) {
-    const awayMs = now.wallMs - keptAt.wallMs;
-    return { state: shift(kept, now.monotonicMs - awayMs - keptAt.monotonicMs), lost: null };
-  }
+  const byMs = shiftMs(keptAt, now);
+  if (byMs !== null) return { state: shifted(kept, newFeederState(), byMs), lost: null };
   const lost =
     kept.episode === null
       ? 'the time away is unknown'
@@ -34,17 +30,43 @@ export function resumeState(
   return { state: forgotten(kept, now.monotonicMs - keptAt.monotonicMs), lost };
 }
 
+/** The same for a transformer: its elements and its heat. */
+export function resumeTransformer(
+  kept: TransformerState,
+  keptAt: KeptAt,
+  now: KeptAt,
+): { state: TransformerState; lost: string | null } {
+  const byMs = shiftMs(keptAt, now);
+  const fresh = newTransformerState();
+  if (byMs !== null) return { state: shifted(kept, fresh, byMs), lost: null };
+  for (const name of PHASES) keepHeat(kept[name], fresh[name]);
+  return { state: fresh, lost: 'the time away is unknown' };
+}
+
+/** By how much the times of a state move; null where nobody knows how long the stop was. */
+function shiftMs(keptAt: KeptAt, now: KeptAt): number | null {
+  // A machine that is set back to a snapshot has the same boot and a clock from before what was kept.
+  const isSameBoot = keptAt.bootId === now.bootId && now.monotonicMs >= keptAt.monotonicMs;
+  if (isSameBoot && keptAt.bootId !== 'unknown') return 0;
+  if (!keptAt.clockSynchronised || !now.clockSynchronised || now.wallMs < keptAt.wallMs) return null;
+  return now.monotonicMs - (now.wallMs - keptAt.wallMs) - keptAt.monotonicMs;
+}
+
+/** At its worst: as hot as it was kept, and not cooled. */
+function keepHeat({ thermal: kept }: ConductorState, { thermal }: ConductorState): void {
+  if (kept.known === 'no') return;
+  thermal.known = 'kept';
+  thermal.heatPercent = kept.heatPercent;
+  thermal.windingPercent = kept.windingPercent;
+}
+
 /** A new state but for what must not be lost with the time away: what customers have borne, and what was learned. */
 function forgotten(kept: FeederState, byMs: number): FeederState {
   const state = newFeederState();
-  const { usage, blocks, testUntilMs, group, groupByCommand, groupUntilMs, ...before } = shift(kept, byMs);
+  const { usage, blocks, testUntilMs, group, groupByCommand, groupUntilMs, ...before } = shifted(kept, state, byMs);
   for (const name of PHASES) {
-    const { thermal, reach } = before[name];
-    state[name].reach.learnedA = reach.learnedA;
-    // At its worst: as hot as it was kept, and not cooled.
-    if (thermal.known === 'no') continue;
-    state[name].thermal.known = 'kept';
-    state[name].thermal.heatPercent = thermal.heatPercent;
+    state[name].reach.learnedA = before[name].reach.learnedA;
+    keepHeat(before[name], state[name]);
   }
   // The devices have held the limit to its end at most.
   if (before.episode !== null) endUse({ ...state, testUntilMs, usage }, before.episode.endMs);
@@ -60,10 +82,10 @@ export function onClockAhead(kept: FeederState, byMs: number): FeederState {
   return moved(structuredClone(kept), newFeederState(), byMs, false) as FeederState;
 }
 
-function shift(kept: FeederState, byMs: number): FeederState {
-  const state = onClockAhead(kept, byMs);
+function shifted<S extends ThreePhases & { readonly N?: ConductorState }>(kept: S, fresh: S, byMs: number): S {
+  const state = moved(structuredClone(kept), fresh, byMs, false) as S;
   // Until the next reading nothing is seen; whether the gap counts is for that reading to say.
-  for (const name of CONDUCTORS) state[name].fresh = false;
+  for (const on of [state.L1, state.L2, state.L3, state.N]) if (on !== undefined) on.fresh = false;
   return state;
 }
 

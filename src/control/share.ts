@@ -4,15 +4,16 @@
 // the feeder whose customers have had the most, and is given once: no two feeders release into the same headroom.
 import { type PerPhase, PHASES, type Phase } from '../feeder.ts';
 import { nextLevel } from './curtailment.ts';
-import { movableA } from './reach.ts';
+import { isBlocked } from './elements.ts';
+import { JUDGED_MAX, movableA } from './reach.ts';
 import { deepestPercent, promisedA, returnA } from './relief.ts';
 import type { ControlSettings, FeederState, PhaseState } from './types.ts';
-import { yearOf } from './usage.ts';
+import { budgetUntilMs, yearOf } from './usage.ts';
 
 /** One feeder of the transformer. */
 export interface Sharer {
-  readonly state: FeederState;
-  readonly settings: ControlSettings;
+  state: FeederState;
+  control: ControlSettings;
 }
 
 /** Levels are whole percents: less than one each is asked of one feeder alone. */
@@ -20,37 +21,70 @@ const LEAST_SHARE = 0.01;
 
 /**
  * The relief to ask of each feeder on phase `name`, in amperes beyond what is measured, in the order of `sharers`, for
- * a transformer that is `overA` over its dropout there. What earlier requests still owe counts as coming.
+ * a transformer that is `overA` over its dropout there. A spent budget counts unless it is urgent. What earlier requests still owe counts as coming.
  */
-export function shareOut(sharers: readonly Sharer[], name: Phase, overA: number, nowMs: number): number[] {
-  const owedA = sharers.map(({ state, settings }) => owedOf(state[name], settings, name));
+export function shareOut(
+  sharers: readonly Sharer[],
+  name: Phase,
+  overA: number,
+  isUrgent: boolean,
+  nowMs: number,
+): number[] {
+  const owedA = sharers.map(({ state, control }) => owedOf(state[name], control, name));
   const comingA = sum(owedA);
   if (overA <= comingA) return owedA.map((currentA) => (comingA > 0 ? (currentA * Math.max(0, overA)) / comingA : 0));
-  const more = shareMore(sharers, name, overA - comingA, nowMs);
+  const more = shareMore(sharers, name, overA - comingA, isUrgent, nowMs);
   return owedA.map((currentA, index) => currentA + (more[index] ?? 0));
 }
 
-/** Shares `restA` that nothing owes yet. A feeder that can give no more, or is not seen, gets none. */
-function shareMore(sharers: readonly Sharer[], name: Phase, restA: number, nowMs: number): number[] {
-  const canA = sharers.map(({ state, settings }) => moreOf(state[name], settings, name));
-  const knownA = sum(canA.map((currentA) => currentA ?? 0));
-  const shares = canA.map((currentA) => (knownA > 0 ? ((currentA ?? 0) * Math.min(restA, knownA)) / knownA : 0));
+/**
+ * Shares `restA` that nothing owes yet. A feeder that can give no more, or is not seen, gets none. What cannot be shared
+ * by level, because it is too little, or the feeder knows only off, or nobody knows what it can give, is asked of one
+ * feeder after the other.
+ */
+function shareMore(sharers: readonly Sharer[], name: Phase, restA: number, isUrgent: boolean, nowMs: number): number[] {
+  const canA = sharers.map(({ state, control }) => moreOf(state, control, name, isUrgent, nowMs));
+  const byLevelA = sharers.map(({ control }, index) => (control.curtailment.mode === 'onOff' ? 0 : (canA[index] ?? 0)));
+  const knownA = sum(byLevelA);
   const isLittle = restA < knownA * LEAST_SHARE;
-  const spareA = isLittle ? restA : restA - knownA;
-  if (isLittle) shares.fill(0);
-  if (spareA <= 0) return shares;
-  // What the known ones cannot give, or is too little to share: of those that can still give some, one is asked.
-  const least = firstBy(sharers, nowMs, 1, (index) => (isLittle ? (canA[index] ?? 0) > 0 : canA[index] === null));
-  if (least !== null) shares[least] = (shares[least] ?? 0) + spareA;
+  const shares = byLevelA.map((currentA) =>
+    isLittle || knownA === 0 ? 0 : (currentA * Math.min(restA, knownA)) / knownA,
+  );
+  let spareA = restA - sum(shares);
+  for (const isKnown of [true, false]) {
+    const may = (index: number) =>
+      (canA[index] !== null) === isKnown && canA[index] !== 0 && (isLittle || byLevelA[index] === 0);
+    for (const index of byMinutes(sharers, nowMs, 1).filter(may)) {
+      const takenA = Math.min(Math.max(0, spareA), canA[index] ?? spareA);
+      shares[index] = (shares[index] ?? 0) + takenA;
+      spareA -= takenA;
+    }
+  }
   return shares;
 }
 
 /** What a phase could still be asked for; null where nobody knows what can be moved. */
-function moreOf(phase: PhaseState, settings: ControlSettings, name: Phase): number | null {
+function moreOf(
+  state: FeederState,
+  settings: ControlSettings,
+  name: Phase,
+  isUrgent: boolean,
+  nowMs: number,
+): number | null {
+  const phase = state[name];
   const leftPercent = phase.levelPercent - deepestPercent(settings);
-  if (!settings.mayRequest || !phase.fresh || leftPercent <= 0) return 0;
+  if (!phase.fresh || phase.isReverse || leftPercent <= 0 || !mayBeAsked(state, settings, name)) return 0;
+  if (!isUrgent && nowMs < budgetUntilMs(state, settings, nowMs)) return 0;
   const canA = movableA(phase, settings, name);
   return canA === null ? null : (canA * leftPercent) / 100;
+}
+
+/** Nobody has blocked it, it is no test, its longest episode is not over, and its limits move something. */
+function mayBeAsked(state: FeederState, settings: ControlSettings, name: Phase): boolean {
+  const { transformer, reach } = state[name];
+  if (!settings.mayRequest || state.testUntilMs !== null || transformer.locked) return false;
+  if (isBlocked(state, null) || isBlocked(state, 'transformer')) return false;
+  return reach.withoutEffect < JUDGED_MAX;
 }
 
 /** Relief that was asked for and has not been seen, while it may still come. */
@@ -61,55 +95,40 @@ function owedOf(phase: PhaseState, settings: ControlSettings, name: Phase): numb
 
 /**
  * Gives each limited feeder the room for its next step of release, or none, out of `roomA`: how far each phase of the
- * transformer is under its pickup; 0 while that is not known. What earlier steps still bring back is taken off first.
+ * transformer is under its dropout; 0 while that is not known. What earlier steps still bring back is taken off first.
+ * In the order of `sharers`.
  */
-export function grantRoom(sharers: readonly Sharer[], roomA: PerPhase<number>, nowMs: number): void {
+export function grantRoom(sharers: readonly Sharer[], roomA: PerPhase<number>, nowMs: number): PerPhase<number>[] {
   const left = new Map(
     PHASES.map((name) => [name, (roomA[name] ?? 0) - sum(sharers.map((of) => comingBackA(of, name, nowMs)))]),
   );
-  for (const { state } of sharers) for (const name of PHASES) state[name].transformerRoomA = 0;
-  const waiting = new Set(sharers.keys());
-  for (;;) {
-    const next = firstBy(sharers, nowMs, -1, (index) => waiting.has(index));
-    if (next === null) return;
-    waiting.delete(next);
-    const sharer = sharers[next];
-    if (sharer !== undefined) grant(sharer, left);
+  const granted: PerPhase<number>[] = sharers.map(() => ({}));
+  for (const index of byMinutes(sharers, nowMs, -1)) {
+    const sharer = sharers[index];
+    if (sharer !== undefined) granted[index] = grant(sharer, left);
   }
+  return granted;
 }
 
-function grant({ state, settings }: Sharer, left: Map<Phase, number>): void {
-  const backA = PHASES.map((name) => returnA(state[name], settings, name, nextLevel(settings, state[name])));
-  if (state.episode === null || PHASES.some((name, index) => (backA[index] ?? 0) > (left.get(name) ?? 0))) return;
-  for (const [index, name] of PHASES.entries()) {
-    state[name].transformerRoomA = backA[index] ?? 0;
-    left.set(name, (left.get(name) ?? 0) - (backA[index] ?? 0));
-  }
+/** All of its next step, or nothing. */
+function grant({ state, control }: Sharer, left: Map<Phase, number>): PerPhase<number> {
+  const backA = PHASES.map((name) => returnA(state[name], control, name, nextLevel(control, state[name])));
+  if (state.episode === null || PHASES.some((name, index) => (backA[index] ?? 0) > (left.get(name) ?? 0))) return {};
+  for (const [index, name] of PHASES.entries()) left.set(name, (left.get(name) ?? 0) - (backA[index] ?? 0));
+  return Object.fromEntries(PHASES.map((name, index) => [name, backA[index] ?? 0]));
 }
 
 /** What the last step of release has yet to bring back, on a straight ramp over the response time. */
-function comingBackA({ state, settings }: Sharer, name: Phase, nowMs: number): number {
+function comingBackA({ state, control }: Sharer, name: Phase, nowMs: number): number {
   const { returningA, returningSinceMs } = state[name];
-  const responseMs = settings.curtailment.responseTimeS * 1000;
+  const responseMs = control.curtailment.responseTimeS * 1000;
   return responseMs === 0 ? 0 : returningA * Math.max(0, 1 - (nowMs - returningSinceMs) / responseMs);
 }
 
-/** The one with the fewest customers' minutes in the year (`way` 1) or the most (-1); of equals the first. */
-function firstBy(
-  sharers: readonly Sharer[],
-  nowMs: number,
-  way: 1 | -1,
-  may: (index: number) => boolean,
-): number | null {
-  let first: number | null = null;
-  let firstMinutes = Number.POSITIVE_INFINITY;
-  for (const [index, { state }] of sharers.entries()) {
-    const minutes = way * yearOf(state, nowMs).minutes;
-    if (!may(index) || (first !== null && minutes >= firstMinutes)) continue;
-    first = index;
-    firstMinutes = minutes;
-  }
-  return first;
+/** Indices by customers' minutes in the year, the fewest first (`way` 1) or the most (-1); equals in their order. */
+function byMinutes(sharers: readonly Sharer[], nowMs: number, way: 1 | -1): number[] {
+  const minutes = sharers.map(({ state }) => yearOf(state, nowMs).minutes);
+  return [...sharers.keys()].sort((a, b) => way * ((minutes[a] ?? 0) - (minutes[b] ?? 0)));
 }
 
 function sum(values: readonly number[]): number {

@@ -1,12 +1,23 @@
 // The thermal element on one conductor: the replica of IEC 60255-149 (IEC 61850 PTTR), exact for a step of current:
 // θ' = θ·e^(−Δt/τ) + (I/I_rating)²·(1 − e^(−Δt/τ)), with one time constant for heating and one for cooling. A reading's
 // value holds until the next. Heat is in percent of what ratingA brings in the end; it is advanced when the current
-// changes and computed for any instant in between, so that the outcome does not depend on how often it is polled.
+// changes and computed for any instant in between, so that the outcome does not depend on how often it is polled. A
+// transformer may have oil and winding in place of the two time constants (oil-and-winding.ts).
 //
 // What nobody has seen is taken at its worst: a gap at the higher of the currents on both sides, the first start at the
 // steady state of the first good reading (at most 95 %), an unknown time away without any cooling. As long as such an
 // assumption may still make the heat wrong by more than one percent it is flagged.
 import type { Bridged, Transition } from './definite-time.ts';
+import {
+  approach,
+  approached,
+  hotSpotAt,
+  hotSpotCrossingMs,
+  hotSpotLowMs,
+  oilSteadyPercent,
+  oilTauMs,
+  windingSteadyPercent,
+} from './oil-and-winding.ts';
 import type { ThermalSettings, ThermalState } from './types.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -27,6 +38,7 @@ export function newThermal(): ThermalState {
     locked: false,
     known: 'no',
     heatPercent: 0,
+    windingPercent: 0,
     heatMs: 0,
     heatA: 0,
     alarmed: false,
@@ -36,13 +48,17 @@ export function newThermal(): ThermalState {
 
 /** Heat at `nowMs`, in percent, if the last reading holds until then. */
 export function heatPercent(state: ThermalState, settings: ThermalSettings, nowMs: number): number {
-  if (state.known !== 'yes') return state.heatPercent;
-  return heated(state.heatPercent, steadyPercent(state.heatA, settings), nowMs - state.heatMs, settings);
+  if (state.known !== 'yes') return state.heatPercent + state.windingPercent;
+  const { oil, ratingA } = settings;
+  const forMs = nowMs - state.heatMs;
+  if (oil !== undefined) return hotSpotAt(state, oil, ratingA, state.heatA, forMs);
+  return heated(state.heatPercent, steadyPercent(state.heatA, settings), forMs, settings);
 }
 
 /** Time from `nowMs` to 100 % at the present current, in seconds; Infinity where it never comes. */
 export function timeToLimitS(state: ThermalState, settings: ThermalSettings, nowMs: number): number {
-  return toLimitMs(heatPercent(state, settings, nowMs), steadyPercent(state.heatA, settings), settings) / 1000;
+  if (heatPercent(state, settings, nowMs) >= 100) return 0;
+  return Math.max(0, state.heatMs - nowMs + crossingMs(state, settings, 100)) / 1000;
 }
 
 /** A usable reading. `bridged` is `none` after a gap longer than the staleness limit. */
@@ -60,7 +76,7 @@ export function readThermal(
   }
   if (bridged === 'none') bridgeGap(state, settings, currentA, atMs);
   else if (currentA === state.heatA) return;
-  else state.heatPercent = heatPercent(state, settings, atMs);
+  else advance(state, settings, atMs);
   state.heatMs = atMs;
   state.heatA = currentA;
 }
@@ -72,12 +88,19 @@ export function readThermal(
  */
 export function thermalDueMs(state: ThermalState, settings: ThermalSettings, expectedA: number, nowMs: number): number {
   if (state.known !== 'yes') return NEVER;
-  const { heatPercent: heat, heatMs, heatA } = state;
-  const steady = steadyPercent(heatA, settings);
+  const { heatMs } = state;
+  const heat = state.heatPercent + state.windingPercent;
   if (state.status !== 'operated')
-    return heatMs + Math.max(0, toLimitMs(heat, steady, settings) - settings.leadTimeMin * MINUTE_MS);
+    return heat >= 100
+      ? heatMs
+      : heatMs + Math.max(0, crossingMs(state, settings, 100) - settings.leadTimeMin * MINUTE_MS);
+  const { oil, ratingA, resetPercent, leadTimeMin } = settings;
+  if (oil !== undefined) {
+    const safeMs = 2 * leadTimeMin * MINUTE_MS;
+    return heatMs + hotSpotLowMs(state, oil, ratingA, resetPercent, expectedA, safeMs, nowMs - heatMs);
+  }
   const target = dropPercent(settings, expectedA);
-  const crossedMs = heatMs + crossingMs(heat, steady, target, settings);
+  const crossedMs = heatMs + crossingMs(state, settings, target);
   if (heat > target) return crossedMs;
   // Heat that was low enough and rises is so until it crosses.
   return nowMs < crossedMs ? heatMs : NEVER;
@@ -87,10 +110,11 @@ export function thermalDueMs(state: ThermalState, settings: ThermalSettings, exp
 export function alarmDueMs(state: ThermalState, settings: ThermalSettings): number {
   const { alarmPercent } = settings;
   if (alarmPercent === null || state.known !== 'yes') return NEVER;
-  const { heatPercent: heat, heatMs, heatA, alarmed } = state;
+  const { heatMs, alarmed } = state;
+  const heat = state.heatPercent + state.windingPercent;
   const target = alarmed ? alarmPercent - ALARM_HYSTERESIS_PERCENT : alarmPercent;
   if (alarmed ? heat <= target : heat >= target) return heatMs;
-  return heatMs + crossingMs(heat, steadyPercent(heatA, settings), target, settings);
+  return heatMs + crossingMs(state, settings, target);
 }
 
 export function expireThermal(
@@ -100,12 +124,12 @@ export function expireThermal(
   nowMs: number,
 ): Transition {
   if (nowMs < thermalDueMs(state, settings, expectedA, nowMs)) return 'none';
+  advance(state, settings, nowMs);
   if (state.status === 'operated') {
     state.status = 'normal';
     state.locked = false;
     return 'dropout';
   }
-  advance(state, settings, nowMs);
   state.status = 'operated';
   state.overSinceMs = nowMs;
   state.operatedMs = nowMs;
@@ -119,22 +143,34 @@ export function expireAlarm(state: ThermalState, settings: ThermalSettings, nowM
   state.alarmed = !state.alarmed;
 }
 
-/** Another rating: the same conductor is as hot as before, which is another share of another limit. */
+/** Another rating of a cable: the same conductor is as hot as before, which is another share of another limit. */
 export function rescale(state: ThermalState, before: ThermalSettings, after: ThermalSettings, nowMs: number): void {
   if (state.known === 'yes') advance(state, before, nowMs);
   state.heatPercent *= (before.ratingA / after.ratingA) ** 2;
 }
 
 function advance(state: ThermalState, settings: ThermalSettings, nowMs: number): void {
-  state.heatPercent = heatPercent(state, settings, nowMs);
+  heatFor(state, settings, state.heatA, nowMs - state.heatMs);
   state.heatMs = nowMs;
 }
 
+/** The heat after `forMs` of `currentA`. */
+function heatFor(state: ThermalState, settings: ThermalSettings, currentA: number, forMs: number): void {
+  const { oil, ratingA } = settings;
+  if (oil !== undefined) approach(state, oil, ratingA, currentA, forMs);
+  else state.heatPercent = heated(state.heatPercent, steadyPercent(currentA, settings), forMs, settings);
+}
+
 function begin(state: ThermalState, settings: ThermalSettings, currentA: number, atMs: number): void {
-  const steady = Math.min(FIRST_START_MOST_PERCENT, steadyPercent(currentA, settings));
+  const { oil, ratingA } = settings;
+  const steady = oil === undefined ? steadyPercent(currentA, settings) : oilSteadyPercent(oil, ratingA, currentA);
+  const winding = oil === undefined ? 0 : windingSteadyPercent(oil, ratingA, currentA);
+  const share = Math.min(1, FIRST_START_MOST_PERCENT / (steady + winding));
   if (state.known !== 'given') {
-    state.heatPercent = state.known === 'no' ? steady : Math.max(state.heatPercent, steady);
-    doubt(state, settings, state.heatPercent, atMs);
+    const isFirst = state.known === 'no';
+    state.heatPercent = isFirst ? steady * share : Math.max(state.heatPercent, steady * share);
+    state.windingPercent = isFirst ? winding * share : Math.max(state.windingPercent, winding * share);
+    doubt(state, settings, state.heatPercent + state.windingPercent, atMs);
   }
   state.known = 'yes';
   state.heatMs = atMs;
@@ -143,14 +179,20 @@ function begin(state: ThermalState, settings: ThermalSettings, currentA: number,
 
 function bridgeGap(state: ThermalState, settings: ThermalSettings, currentA: number, atMs: number): void {
   const gapMs = atMs - state.heatMs;
-  const before = state.heatPercent;
-  state.heatPercent = heated(before, steadyPercent(Math.max(state.heatA, currentA), settings), gapMs, settings);
-  doubt(state, settings, state.heatPercent - heated(before, 0, gapMs, settings), atMs);
+  const { heatPercent: before, windingPercent } = state;
+  const { oil, ratingA } = settings;
+  heatFor(state, settings, Math.max(state.heatA, currentA), gapMs);
+  const least =
+    oil === undefined
+      ? heated(before, 0, gapMs, settings)
+      : hotSpotAt({ heatPercent: before, windingPercent }, oil, ratingA, 0, gapMs);
+  doubt(state, settings, state.heatPercent + state.windingPercent - least, atMs);
 }
 
 /** Notes by how much the heat may be assumed too high; it fades as heat does. */
 function doubt(state: ThermalState, settings: ThermalSettings, percent: number, atMs: number): void {
-  const tauMs = Math.max(settings.timeConstantMin, settings.coolingTimeConstantMin) * MINUTE_MS;
+  const { oil, timeConstantMin, coolingTimeConstantMin } = settings;
+  const tauMs = oil === undefined ? Math.max(timeConstantMin, coolingTimeConstantMin) * MINUTE_MS : oilTauMs(oil);
   const left = state.doubtUntilMs > atMs ? DOUBT_PERCENT * Math.exp((state.doubtUntilMs - atMs) / tauMs) : 0;
   const share = Math.min(100, left + percent) / DOUBT_PERCENT;
   if (share > 1) state.doubtUntilMs = atMs + tauMs * Math.log(share);
@@ -162,19 +204,19 @@ function steadyPercent(currentA: number, { ratingA }: ThermalSettings): number {
 }
 
 function heated(heat: number, steady: number, forMs: number, settings: ThermalSettings): number {
-  return steady + (heat - steady) * Math.exp(-forMs / tauMs(heat, steady, settings));
+  return approached(heat, steady, forMs, tauMs(heat, steady, settings));
 }
 
 function tauMs(heat: number, steady: number, settings: ThermalSettings): number {
   return (steady >= heat ? settings.timeConstantMin : settings.coolingTimeConstantMin) * MINUTE_MS;
 }
 
-function toLimitMs(heat: number, steady: number, settings: ThermalSettings): number {
-  return heat >= 100 ? 0 : crossingMs(heat, steady, 100, settings);
-}
-
-/** Time until heat on its way to `steady` passes `target`; Infinity when that does not lie on its way. */
-function crossingMs(heat: number, steady: number, target: number, settings: ThermalSettings): number {
+/** Time from `heatMs` until heat passes `target` at the current that holds; Infinity when that does not lie on its way. */
+function crossingMs(state: ThermalState, settings: ThermalSettings, target: number): number {
+  const { oil, ratingA } = settings;
+  if (oil !== undefined) return hotSpotCrossingMs(state, oil, ratingA, state.heatA, target);
+  const heat = state.heatPercent;
+  const steady = steadyPercent(state.heatA, settings);
   const onTheWay = steady > heat ? heat < target && target < steady : steady < target && target < heat;
   return onTheWay ? tauMs(heat, steady, settings) * Math.log((heat - steady) / (target - steady)) : NEVER;
 }

@@ -55,6 +55,28 @@ export interface InverseSettings {
   readonly resetDelayS: number;
 }
 
+/**
+ * Oil and winding of a transformer by the difference equations of IEC 60076-7, for k21 = 1 as distribution transformers
+ * have it. Heat is then the rise of the hot spot over `ambientC`, in percent of what brings it to `hotSpotC`.
+ */
+export interface OilSettings {
+  readonly ambientC: number;
+  readonly hotSpotC: number;
+  /** At the rated current: of the top oil over ambient, and of the hot spot over the top oil. */
+  readonly topOilRiseK: number;
+  readonly hotSpotGradientK: number;
+  /** Load losses over no-load losses at the rated current: R. */
+  readonly lossRatio: number;
+  /** x and y. */
+  readonly oilExponent: number;
+  readonly windingExponent: number;
+  readonly oilTimeConstantMin: number;
+  readonly windingTimeConstantMin: number;
+  /** k11 stretches the time constant of the oil, k22 that of the winding. */
+  readonly k11: number;
+  readonly k22: number;
+}
+
 /** Thermal replica by IEC 60255-149 (IEC 61850 PTTR); percent of the heat that `ratingA` brings in the end. */
 export interface ThermalSettings {
   readonly ratingA: number;
@@ -65,6 +87,8 @@ export interface ThermalSettings {
   readonly resetPercent: number;
   /** Null for no alarm before it operates. */
   readonly alarmPercent: number | null;
+  /** In place of the two time constants. */
+  readonly oil?: OilSettings | undefined;
 }
 
 /** The elements of one conductor; what is not there is off. */
@@ -141,6 +165,8 @@ export interface ThermalState extends ElementState {
   known: 'no' | 'kept' | 'given' | 'yes';
   /** Heat at `heatMs`, in percent of what the rating brings in the end; `heatA` has held since. */
   heatPercent: number;
+  /** What the winding of a transformer adds to the heat of its oil, which is `heatPercent` then; else 0. */
+  windingPercent: number;
   heatMs: number;
   heatA: number;
   /** The alarm level has been passed. */
@@ -166,11 +192,37 @@ export interface ConductorState {
   readonly thermal: ThermalState;
 }
 
+/** An element that watches a conductor by its own settings. */
+export type OwnElement = Exclude<Element, 'transformer'>;
+
+/** Why the transformer asks, for people; its own currents and settings. */
+export interface TransformerCause {
+  readonly element: OwnElement;
+  readonly currentA: number;
+  readonly pickupA: number;
+  readonly thermalPercent: number | null;
+  readonly timeToLimitS: number | null;
+  /** Its current is measured now: what rests on it may be refreshed. */
+  readonly isSeen: boolean;
+}
+
+/** What the transformer says of one phase of a feeder: what its elements do there, the relief it wants, the room it has. */
+export interface TransformerWord {
+  readonly status: ElementState['status'];
+  readonly overSinceMs: number;
+  readonly operatedMs: number;
+  readonly cause: TransformerCause | null;
+  readonly shareA: number;
+  readonly roomA: number | null;
+}
+
 /** A phase: its elements, and the limit that stands on it. */
 export interface PhaseState extends ConductorState {
-  /** Operated while the transformer's element asks for a share of its relief on this phase. */
+  /** What the transformer's elements do on this phase. */
   readonly transformer: ElementState;
-  /** That share: the relief that the transformer wants of this phase beyond what it sees, for as long as it asks. */
+  /** Which of them is foremost, and what it rests on; null while none has operated. */
+  transformerCause: TransformerCause | null;
+  /** The relief that the transformer wants of this phase beyond what it sees; 0 while it asks for none. */
   transformerShareA: number;
   /** What may come back here as far as the transformer has room for it; null where it has no say. */
   transformerRoomA: number | null;
@@ -205,6 +257,8 @@ export interface PhaseState extends ConductorState {
 
 export interface Trigger {
   readonly element: Element;
+  /** Not held back by minimum times, dwell, operation caps or budget. */
+  readonly isUrgent: boolean;
   readonly phase: Conductor;
   readonly pickupA: number;
   readonly pickedUpMs: number;
@@ -227,16 +281,26 @@ export interface Episode {
   endedBy: 'maxEpisodeS' | 'block' | 'release' | 'reverseOverload' | null;
 }
 
-export interface FeederState {
-  readonly L1: PhaseState;
-  readonly L2: PhaseState;
-  readonly L3: PhaseState;
-  readonly N: ConductorState;
+/** Three conductors that are watched together: a feeder, or a transformer. */
+export interface ThreePhases {
+  readonly L1: ConductorState;
+  readonly L2: ConductorState;
+  readonly L3: ConductorState;
+  /** No usable reading on any phase. */
   blind: boolean;
   /** The heat of a phase rests on an assumption that may still matter. */
   heatAssumed: boolean;
   /** Up to when everything that was due has been run. */
   steppedToMs: number;
+  /** Alarms that are standing. */
+  alarms: AlarmName[];
+}
+
+export interface FeederState extends ThreePhases {
+  readonly L1: PhaseState;
+  readonly L2: PhaseState;
+  readonly L3: PhaseState;
+  readonly N: ConductorState;
   episode: Episode | null;
   /** Of the last release, for `minOffS` and against hunting. */
   releasedMs: number | null;
@@ -252,8 +316,6 @@ export interface FeederState {
   groupUntilMs: number | null;
   /** How many other feeders of the substation have a limit: for whoever steps several feeders to say. */
   othersLimited: number;
-  /** Alarms that are standing. */
-  alarms: AlarmName[];
   /** What an operator has blocked, each until its own end. */
   blocks: Block[];
   /** Until when requests are marked as a test; null in service. */

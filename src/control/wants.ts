@@ -1,8 +1,8 @@
 // What the operated elements of a phase want beyond the limit that it has, and when they may have it: relief that is
 // owed, minimum times, the ban on hunting and the caps can each hold a want back. Every instant at which time alone
 // lets one go is known beforehand, so the outcome does not depend on when anybody looks.
-import { type Element, PHASES, type Phase } from '../feeder.ts';
-import { type Ask, askOf, byUrgency, isUrgent } from './elements.ts';
+import { PHASES, type Phase } from '../feeder.ts';
+import { type Ask, askOf, isUrgent } from './elements.ts';
 import { isClosedLoop, JUDGED_MAX, movableA } from './reach.ts';
 import { deepestPercent, deliveredA, levelFor, permittedLevel, promisedA } from './relief.ts';
 import { HOUR_MS } from './requests.ts';
@@ -30,7 +30,7 @@ export function wantOf(state: FeederState, settings: ControlSettings, name: Phas
   let levelPercent = levelFor(settings, canA, reductionA);
   const leastPercent = leastDeeper(state, settings, phase);
   // Where nobody knows what can be moved, a pickup in a release goes back one step instead of all the way.
-  const oneStep = !isUrgent(ask.element) && !canA && isClosedLoop(settings) && isReleasing(state);
+  const oneStep = !isUrgent(ask) && !canA && isClosedLoop(settings) && isReleasing(state);
   const isMore = neededA > phase.reductionA || isReleasing(state);
   if ((isMore && leastPercent < levelPercent) || (oneStep && phase.levelPercent < 100)) {
     reductionA = Math.max(reductionA, (phase.reductionA * (100 - leastPercent)) / (100 - phase.levelPercent));
@@ -49,11 +49,10 @@ export function heldWantDueMs(state: FeederState, settings: ControlSettings): nu
 function wantDueMs(state: FeederState, settings: ControlSettings, name: Phase): number {
   const ask = openAsk(state, settings, name);
   if (ask === null) return NEVER;
-  const { element } = ask;
-  const ripeMs = Math.max(askDueMs(state[name], settings, name, ask), heldUntilMs(state, settings, element));
+  const ripeMs = Math.max(askDueMs(state[name], settings, name, ask), heldUntilMs(state, settings, ask));
   // The alarm about a cap begins when the cap is all that still holds.
   if (ripeMs > state.steppedToMs) return ripeMs;
-  const cappedMs = Math.max(requestCapUntilMs(state, settings), operationCapUntilMs(state, settings, element));
+  const cappedMs = Math.max(requestCapUntilMs(state, settings), operationCapUntilMs(state, settings, ask));
   return cappedMs > state.steppedToMs ? cappedMs : NEVER;
 }
 
@@ -61,7 +60,7 @@ function wantDueMs(state: FeederState, settings: ControlSettings, name: Phase): 
 export function worstOf(state: FeederState, wants: readonly Want[]): Want | null {
   let worst: Want | null = null;
   for (const want of wants) {
-    const order = worst === null ? -1 : byUrgency(want.ask.element, worst.ask.element);
+    const order = worst === null ? -1 : worst.ask.urgency - want.ask.urgency;
     const higher = worst !== null && state[want.phase].currentA > state[worst.phase].currentA;
     if (order < 0 || (order === 0 && higher)) worst = want;
   }
@@ -69,8 +68,8 @@ export function worstOf(state: FeederState, wants: readonly Want[]): Want | null
 }
 
 /** Minimum off time and the ban on hunting hold back every element that is not urgent. */
-export function heldUntilMs(state: FeederState, settings: ControlSettings, element: Element): number {
-  if (isUrgent(element)) return AT_ONCE;
+export function heldUntilMs(state: FeederState, settings: ControlSettings, ask: Ask): number {
+  if (isUrgent(ask)) return AT_ONCE;
   const { responseTimeS, minOffS } = settings.curtailment;
   const { episode, releasedMs } = state;
   if (episode !== null) return isReleasing(state) ? episode.steppedMs + responseTimeS * 1000 : AT_ONCE;
@@ -86,9 +85,9 @@ export function requestCapUntilMs(state: FeederState, settings: ControlSettings)
 }
 
 /** Until when the daily cap holds back a first limit; never one of an urgent element. */
-export function operationCapUntilMs(state: FeederState, settings: ControlSettings, element: Element): number {
+export function operationCapUntilMs(state: FeederState, settings: ControlSettings, ask: Ask): number {
   const { operationsPerDay } = settings.caps;
-  if (operationsPerDay === 0 || state.episode !== null || isUrgent(element)) return AT_ONCE;
+  if (operationsPerDay === 0 || state.episode !== null || isUrgent(ask)) return AT_ONCE;
   const oldestMs = state.operationTimesMs[state.operationTimesMs.length - operationsPerDay];
   return oldestMs === undefined ? AT_ONCE : oldestMs + DAY_MS;
 }

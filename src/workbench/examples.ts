@@ -148,7 +148,7 @@ function exampleRequests(): { [name in 'limit' | 'refresh' | 'step' | 'release']
     episodeStartedMs: 0,
     levelPercent: { L2: 60 },
     reductionA: { L2: 50 },
-    trigger: { element: 'atRisk', phase: 'L2', pickupA: group.atRisk.pickupA, pickedUpMs: 0 },
+    trigger: { element: 'atRisk', isUrgent: false, phase: 'L2', pickupA: group.atRisk.pickupA, pickedUpMs: 0 },
     currentA: { L1: 212.4, L2: 360, L3: 236.1, N: 137.9 },
     quality: { L1: 'good', L2: 'good', L3: 'good' },
     readingAgeMs: 112,

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { ControlAck } from '../../src/control/acks.ts';
-import { isUrgent, THERMAL_AIM } from '../../src/control/elements.ts';
+import { THERMAL_AIM } from '../../src/control/elements.ts';
 import {
   newFeederState,
   nextDueMs,
@@ -436,7 +436,7 @@ test('the caps hold for refreshes and deeper limits', () => {
         requests.push(atMs);
         if (!first) continue;
         const today = operations.filter((thenMs) => atMs < thenMs + DAY_MS).length;
-        if (operationsPerDay > 0 && !isUrgent(trigger.element)) expect(today).toBeLessThan(operationsPerDay);
+        if (operationsPerDay > 0 && !trigger.isUrgent) expect(today).toBeLessThan(operationsPerDay);
         operations.push(atMs);
       }
     }),
@@ -516,7 +516,7 @@ test('no request in the opposite direction within responseTimeS, but for emergen
       for (const { request, way } of waysOf(run(settings, rows).actions)) {
         const { atMs, trigger, reason } = request;
         if (way === 'deeper') {
-          if (!isUrgent(trigger.element)) expect(atMs).toBeGreaterThanOrEqual(shallowerMs + responseMs);
+          if (!trigger.isUrgent) expect(atMs).toBeGreaterThanOrEqual(shallowerMs + responseMs);
           deeperMs = atMs;
           shallowerMs = Number.NEGATIVE_INFINITY;
         } else if (way === 'shallower') {

@@ -31,7 +31,7 @@ import type {
 } from '../../src/control/types.ts';
 import { ELEMENTS, type Element, PHASES, type Phase, type Quality, rounded } from '../../src/feeder.ts';
 
-const DEFAULTS = {
+export const DEFAULTS = {
   ratingA: '400',
   pickupA: '400',
   dropoutA: '360',
@@ -86,10 +86,10 @@ const DEFAULTS = {
   /** What else requests are shown with: `end`, `relief`, or `nothing`. */
   show: 'nothing',
 };
-type SettingName = keyof typeof DEFAULTS;
+export type SettingName = keyof typeof DEFAULTS;
 
 /** Monotonic time does not begin with the trace. */
-const START_MS = 500_000;
+export const START_MS = 500_000;
 const COLUMNS = ['t_s', 'L1_A', 'L2_A', 'L3_A', 'quality', 'state', 'does'];
 const WITH_NEUTRAL = ['t_s', 'L1_A', 'L2_A', 'L3_A', 'N_A', 'quality', 'state', 'does'];
 
@@ -263,7 +263,7 @@ function readRow(line: string, columns: readonly string[], file: string): Row {
   return { cells, atMs, input: { ...reading, exporting: exporting as Phase[] } };
 }
 
-function command(text: string, atMs: number): ControlCommand | null {
+export function command(text: string, atMs: number): ControlCommand | null {
   const [action = '', ...words] = text.split(':');
   const numbers = words.map(Number).filter((word) => !Number.isNaN(word));
   const untilMs = atMs + (numbers[0] ?? 0) * 1000;
@@ -276,7 +276,7 @@ function command(text: string, atMs: number): ControlCommand | null {
   return null;
 }
 
-function acknowledgement(text: string): ControlAck | null {
+export function acknowledgement(text: string): ControlAck | null {
   const [word, status = '', more = ''] = text.split(':');
   if (word !== 'ack') return null;
   const devices = /^(\d+)of(\d+)$/.exec(more);
@@ -375,7 +375,7 @@ function settingsOf(values: Record<SettingName, string>, file: string): ControlS
   };
 }
 
-function stateWord(state: FeederState): string {
+export function stateWord(state: FeederState): string {
   if (state.blind) return 'blind';
   const elements: ElementState[] = [];
   eachElement(state, (element) => elements.push(element));
@@ -386,7 +386,7 @@ function stateWord(state: FeederState): string {
   return state.episode === null && operated.length === 0 ? 'normal' : 'droppingOut';
 }
 
-function doesText(actions: readonly Action[], rowMs: number, show: string): string {
+export function doesText(actions: readonly Action[], rowMs: number, show: string): string {
   const texts: string[] = [];
   let last = '';
   for (const action of actions) {

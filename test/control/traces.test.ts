@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { readSubstationTrace, runSubstationTrace, wrongSubstationTrace } from './substation-trace.ts';
 import { readTrace, runTrace, stepBetween, throughText, wrongTrace } from './trace.ts';
 
 const FOLDER = join(import.meta.dirname, '../traces');
@@ -23,5 +24,24 @@ describe.each(traces)('$file', ({ trace }) => {
 
   test('the same however often time is stepped between the rows', () => {
     expect(runTrace(trace, stepBetween).actions).toEqual(plain.actions);
+  });
+});
+
+const TRANSFORMER_FOLDER = join(FOLDER, 'transformer');
+const together = readdirSync(TRANSFORMER_FOLDER).map((file) => ({
+  file,
+  trace: readSubstationTrace(join(TRANSFORMER_FOLDER, file)),
+}));
+
+describe.each(together)('transformer/$file', ({ trace }) => {
+  const plain = runSubstationTrace(trace);
+
+  test(trace.prose.replace(/\s+/g, ' '), () => {
+    const wrong = wrongSubstationTrace(trace, plain);
+    if (wrong !== null) throw new Error(`It went otherwise:\n\n${wrong}`);
+  });
+
+  test('the same with every state written out and read back before every row', () => {
+    expect(runSubstationTrace(trace, true)).toEqual(plain);
   });
 });

@@ -4,6 +4,7 @@ import type { Configuration } from '../../configuration.ts';
 import { feeder } from '../../feeder-settings.ts';
 import { settingsSchema } from '../../settings.ts';
 import { staleAfterMs } from '../../source-settings.ts';
+import { type GivenTransformer, ratedCurrentA } from '../../transformer-settings.ts';
 import { type Path, readYamlFile } from '../../yaml-file.ts';
 
 interface SheetRow {
@@ -25,6 +26,8 @@ const UNITS: readonly (readonly [RegExp, string])[] = [
   [/Days$/, 'd'],
   [/Megabytes$/, 'MB'],
   [/Kva$/, 'kVA'],
+  [/K$/, 'K'],
+  [/C$/, '°C'],
   [/PerS$/, '1/s'],
   [/PerHour$/, '1/h'],
   [/PerDay$/, '1/d'],
@@ -39,7 +42,7 @@ const UNITS: readonly (readonly [RegExp, string])[] = [
 /** Reads the file once more for what it gives; a configuration that is in force can be read. */
 export function settingsSheet(configuration: Configuration): SheetSection[] {
   const { given } = readYamlFile(configuration.file, settingsSchema);
-  const { feeders, sources, ...rest } = configuration.settings;
+  const { feeders, sources, transformer: ofTransformer, ...rest } = configuration.settings;
   const rows = (value: unknown, path: Path) => leaves(value, path, path.length, given);
   const general = Object.entries(rest).map(([key, value]) => ({ title: key, rows: rows(value, [key]) }));
   const ofSources = sources.map((source, index) => ({
@@ -53,7 +56,20 @@ export function settingsSheet(configuration: Configuration): SheetSection[] {
       rows: [...rows(group, ['feeders', index, 'settings', at]), ...offElements(group)],
     })),
   ]);
-  return [...general, ...ofSources, ...ofFeeders];
+  return [...general, ...ofSources, ...ofFeeders, ...transformerSection(ofTransformer, rows)];
+}
+
+/** With the rated current that follows from it, by which `check` and the thermal element go. */
+function transformerSection(
+  given: GivenTransformer | undefined,
+  rows: (value: unknown, path: Path) => SheetRow[],
+): SheetSection[] {
+  if (given === undefined) return [];
+  const rated = { key: 'ratedCurrentA', value: ratedCurrentA(given).toFixed(1), unit: 'A', source: 'derived' as const };
+  const off = ['atRisk', 'emergency', 'inverse', 'thermal'].flatMap((key) =>
+    key in given ? [] : [{ key, value: 'off', unit: '', source: 'default' as const }],
+  );
+  return [{ title: 'transformer', rows: [rated, ...rows(given, ['transformer']), ...off] }];
 }
 
 /** Elements that the group could have and does not: a sheet to sign says so. */

@@ -1,7 +1,7 @@
 // The inputs that an export carries, so that its replay comes to the events of the live run: every time in them on the
 // clock of the record, as the rows have it.
 import { onClockAhead } from '../../control/resume.ts';
-import type { FeederState } from '../../control/types.ts';
+import type { FeederState, TransformerWord } from '../../control/types.ts';
 import type { ControlInput } from '../../control-input.ts';
 import { CONDUCTORS } from '../../feeder.ts';
 import { readEventsBetween } from '../../journal/reader.ts';
@@ -59,6 +59,10 @@ function recordOf(feederId: string, { trigger, rows, start, inputs }: RecordedPa
 
 function inputAhead(input: ControlInput, byMs: number): ControlInput {
   const atMs = input.atMs + byMs;
+  if (input.kind === 'transformer') {
+    const { L1, L2, L3 } = input.words;
+    return { ...input, atMs, words: { L1: wordAhead(L1, byMs), L2: wordAhead(L2, byMs), L3: wordAhead(L3, byMs) } };
+  }
   if (input.kind !== 'command') return { ...input, atMs };
   const { command } = input;
   if (command.action === 'block') return { ...input, atMs, command: { ...command, untilMs: command.untilMs + byMs } };
@@ -88,4 +92,8 @@ function qualityOf(rows: RecordedPart['rows']): InputsFile['records'][number]['q
     before = word;
   }
   return stretches;
+}
+
+function wordAhead(word: TransformerWord, byMs: number): TransformerWord {
+  return { ...word, overSinceMs: word.overSinceMs + byMs, operatedMs: word.operatedMs + byMs };
 }

@@ -11,6 +11,25 @@ const quality = z.enum(['good', 'uncertain', 'bad']);
 const perPhase = z.partialRecord(z.enum(PHASES), percentOrAmpere);
 const element = z.enum(ELEMENTS).nullable();
 
+/** What the transformer says of one phase of a feeder. */
+const word = z.strictObject({
+  status: z.enum(['normal', 'pickedUp', 'operated']),
+  overSinceMs: at,
+  operatedMs: at,
+  cause: z
+    .strictObject({
+      element: z.enum(ELEMENTS).exclude(['transformer']),
+      currentA: z.number(),
+      pickupA: z.number(),
+      thermalPercent: z.number().nullable(),
+      timeToLimitS: z.number().nullable(),
+      isSeen: z.boolean(),
+    })
+    .nullable(),
+  shareA: z.number(),
+  roomA: z.number().nullable(),
+});
+
 const input = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('ack'),
@@ -34,7 +53,13 @@ const input = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('group'), atMs: at, group: z.string(), reason: z.string() }),
   z.strictObject({ kind: z.literal('clock'), atMs: at }),
   z.strictObject({ kind: z.literal('source'), atMs: at, staleAfterMs: z.number().positive() }),
-  z.strictObject({ kind: z.literal('others'), atMs: at, limited: z.int().min(0) }),
+  z.strictObject({ kind: z.literal('others'), atMs: at, limited: z.int().min(0), isWithReading: z.boolean() }),
+  z.strictObject({
+    kind: z.literal('transformer'),
+    atMs: at,
+    words: z.strictObject({ L1: word, L2: word, L3: word }),
+    isWithReading: z.boolean().describe('it counts before the reading that follows it, and with it'),
+  }),
   z.strictObject({ kind: z.literal('time'), atMs: at }),
 ]);
 
