@@ -60,7 +60,7 @@ const STABLE_MS = 60_000;
 /** A PUBACK that takes longer than this belongs to a dead link: MQTT.js may never settle it. */
 const PUBACK_TIMEOUT_MS = 15_000;
 /** Even where the broker allows more: what is in flight is what has to be said again. */
-const IN_FLIGHT_MAX = 8;
+const IN_FLIGHT_MAX = 16;
 const SESSION_EXPIRY_S = 7 * 24 * 3600;
 /** A link that comes back within this was never offline to others. */
 const WILL_DELAY_S = 30;

@@ -65,6 +65,8 @@ export interface UplinkInput {
   readonly port: UplinkPort;
 }
 
+/** Some 30 kB. */
+const EVENTS_AHEAD = 64;
 /** Waiting to be said; a flood of commands must not fill the memory. */
 const ANSWERS_MAX = 32;
 /** Two weeks of one feeder, or a day of 14; what is older than that is in the substation's own history. */
@@ -94,7 +96,10 @@ export class Uplink {
   /** Read ahead of what is in flight, up to what the broker has confirmed without a gap. */
   #eventsReadTo: number;
   #eventsInFlight: number[] = [];
-  #eventsWaiting = true;
+  /** Read and not sent: one query for each event would be a third of what a backlog costs. */
+  #eventsAhead: OutgoingEvent[] = [];
+  /** The journal may have events beyond those. */
+  #hasMoreEvents = true;
   #learn: boolean;
   #timer: Timer | null = null;
   #eventsPausedUntilMs = 0;
@@ -153,7 +158,7 @@ export class Uplink {
 
   /** The journal has new events. They follow the requests of the same turn. */
   eventsAdded(): void {
-    this.#eventsWaiting = true;
+    this.#hasMoreEvents = true;
     this.#input.clock.afterTurn(() => this.#pump());
   }
 
@@ -219,7 +224,8 @@ export class Uplink {
     const [oldest] = this.#eventsInFlight;
     if (oldest !== undefined) this.#eventsReadTo = oldest - 1;
     this.#eventsInFlight = [];
-    this.#eventsWaiting = true;
+    this.#eventsAhead = [];
+    this.#hasMoreEvents = true;
   }
 
   #pump(): void {
@@ -288,11 +294,9 @@ export class Uplink {
   }
 
   #sendEvents(nowMs: number): void {
-    const count = Math.min(this.#link.room, this.#pace.allowance(nowMs));
-    if (count <= 0 || !this.#eventsWaiting) return;
-    const events = this.#input.port.eventsAfter(this.#eventsReadTo, count);
-    this.#eventsWaiting = events.length === count;
-    for (const event of events) {
+    while (this.#link.room > 0 && this.#pace.allowance(nowMs) >= 1) {
+      const event = this.#nextEvent();
+      if (event === undefined) return;
       this.#pace.spend();
       this.#eventsReadTo = event.sequence;
       this.#eventsInFlight.push(event.sequence);
@@ -308,6 +312,18 @@ export class Uplink {
         this.#pump();
       });
     }
+  }
+
+  #nextEvent(): OutgoingEvent | undefined {
+    if (this.#eventsAhead.length === 0 && this.#hasMoreEvents) {
+      this.#eventsAhead = this.#input.port.eventsAfter(this.#eventsReadTo, EVENTS_AHEAD);
+      this.#hasMoreEvents = this.#eventsAhead.length === EVENTS_AHEAD;
+    }
+    return this.#eventsAhead.shift();
+  }
+
+  get #eventsWaiting(): boolean {
+    return this.#eventsAhead.length > 0 || this.#hasMoreEvents;
   }
 
   /**
