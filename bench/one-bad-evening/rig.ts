@@ -34,7 +34,7 @@ export interface Result extends Verdict {
 const READY_MS = 60_000;
 const TICK_MS = 5;
 /** After the last step, for what is still under way. */
-const AFTER_MS = 2_500;
+const AFTER_MS = 1_500;
 const DISK_MB = 24;
 
 export class Skipped extends Error {}

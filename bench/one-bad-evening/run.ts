@@ -35,7 +35,13 @@ function chosen<T extends { readonly name: string }>(all: readonly T[], names: r
 
 /** Long enough to see that everything still works, and no longer. */
 function quick(scenario: Scenario): Scenario {
-  return { ...scenario, durationMs: Math.min(scenario.durationMs, 16_000), falseOneIn: scenario.falseOneIn && 100 };
+  const { alone, falseOneIn, brokerLink } = scenario;
+  const longestMs = alone
+    ? 4_000
+    : falseOneIn > 0
+      ? 10_000
+      : Math.max(0, ...brokerLink.map(({ toMs }) => toMs)) + 3_000;
+  return { ...scenario, durationMs: Math.min(scenario.durationMs, longestMs), falseOneIn: falseOneIn && 100 };
 }
 
 const out = values.out ?? mkdtempSync(join(tmpdir(), 'one-bad-evening-'));
