@@ -8,6 +8,7 @@ import { planReads } from './acquisition/read-plan.ts';
 import { circuitOf, layoutsOf, type RegisterMap, readRegisterMap } from './acquisition/register-map.ts';
 import { field, list, number, type Say, text } from './judge.ts';
 import { judgeFeeders } from './judge-feeders.ts';
+import { judgePace } from './judge-pace.ts';
 import { judgeSources } from './judge-sources.ts';
 import { judgeTransformer } from './judge-transformer.ts';
 import { judgeUplink } from './judge-uplink.ts';
@@ -64,6 +65,7 @@ export function readConfiguration(file: string): Judgement {
       judgeCircuits(read.given, index, map.value, say);
     }
   }
+  if (read.value !== null && problems.length === 0) judgePace(read.value, registerMaps, say);
   const rank = (problem: Problem) => (problem.file === file ? '' : problem.file);
   const inOrder = (a: Problem, b: Problem) => rank(a).localeCompare(rank(b)) || a.line - b.line || a.column - b.column;
   problems.sort(inOrder);

@@ -158,6 +158,27 @@ describe('wrong configurations', () => {
 describe('warnings', () => {
   const warn = (change: (text: string) => string) => messages(write(change(LEAST)), scratch, 'warnings');
 
+  test('a serial line that is too slow for its polls, with what the pace would have to be', () => {
+    const line = (baudRate: number, units: number, pollMs = 200) =>
+      warn((text) => {
+        const sources = Array.from(
+          { length: units },
+          (_, n) =>
+            `  - { id: meter-${n + 1}, type: modbus-rtu, path: /dev/ttyS1, baudRate: ${baudRate}, unitId: ${n + 1}, profile: eastron-sdm630, pollMs: ${pollMs} }`,
+        );
+        return text
+          .replace(/^ {2}- \{ id: meter-1.*$/m, sources.join('\n'))
+          .replace('currents: { source: meter-1 }', 'currents: { source: meter-1 }\n    backup: { source: meter-2 }');
+      }).filter((message) => message.includes('pollMs'));
+    // 50.4 ms at 9600 bit/s: 13 + 24 characters of 11 bits and two gaps of 3.5.
+    expect(line(9_600, 3)).toEqual([]);
+    expect(line(9_600, 4)).toEqual([
+      '4:108: sources[0].pollMs is 200, expected at least 260 for the 4 meters of this line, whose telegrams alone take 101 % of the time at 9600 bit/s',
+    ]);
+    expect(line(9_600, 4, 1_000)).toEqual([]);
+    expect(line(19_200, 4)).toEqual([]);
+  });
+
   test('of what is legal but unwise, in order, with the configuration still accepted', () => {
     const file = write(
       LEAST.replace('resetDelayS: 60 }', 'resetDelayS: 60 }\n        curtailment: { responseTimeS: 0, refreshS: 1500 }')

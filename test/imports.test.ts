@@ -38,6 +38,11 @@ const WIRING = [
 const EXCEPTIONS: Record<string, readonly string[]> = {
   'src/configuration.ts': ['src/acquisition/register-map.ts', 'src/acquisition/read-plan.ts'],
   'src/judge-feeders.ts': ['src/control/elements.ts'],
+  'src/judge-pace.ts': [
+    'src/acquisition/line-pace.ts',
+    'src/acquisition/read-plan.ts',
+    'src/acquisition/register-map.ts',
+  ],
 };
 /** Where each package may be imported; the workbench holds the other end of the wire and may import any of them. */
 const PACKAGES: Record<string, readonly string[] | 'anywhere'> = {

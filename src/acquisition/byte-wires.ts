@@ -1,6 +1,7 @@
 // The two ways on which Modbus RTU travels: a serial line of this machine, and TCP to a device server that passes bytes
 // on. The serial driver is loaded only where a source needs it.
 import { connect } from 'node:net';
+import { gapMs } from './line-pace.ts';
 import type { ByteWire } from './modbus-rtu-port.ts';
 
 export interface SerialSettings {
@@ -10,11 +11,6 @@ export interface SerialSettings {
   readonly stopBits: 1 | 2;
 }
 
-/** Modbus over Serial Line V1.02, 2.5.1.1: 3.5 characters, and 1.75 ms where a character is shorter than at 19200. */
-const GAP_CHARACTERS = 3.5;
-const SHORTEST_GAP_MS = 1.75;
-/** Start bit, 8 data bits, parity or second stop bit, stop bit. */
-const BITS_PER_CHARACTER = 11;
 const KEEP_ALIVE_FIRST_MS = 15_000;
 /** Three requests without a single byte: a device server that was switched off says nothing at all. */
 const SILENT_REQUESTS = 3;
@@ -22,7 +18,7 @@ const SILENT_REQUESTS = 3;
 export function serialWire(settings: SerialSettings): ByteWire {
   const { path, baudRate, parity, stopBits } = settings;
   return {
-    gapMs: Math.max(SHORTEST_GAP_MS, (1000 * GAP_CHARACTERS * BITS_PER_CHARACTER) / baudRate),
+    gapMs: gapMs(baudRate),
     silentRequestsMax: Number.POSITIVE_INFINITY,
     open(opened, failed) {
       import('serialport').then(

@@ -450,14 +450,23 @@ describe('a server of its own process', () => {
     await next(good, stalled);
   });
 
-  test('that is killed under load and started again is read again', async () => {
-    const { child, port } = await startProcess();
-    const { next, tells, readings } = await site({ endpoint: `opc.tcp://127.0.0.1:${port}` });
-    await next(good);
-    child.kill('SIGKILL');
-    await tells(/^silent: the connection was (lost|closed)/);
-    const from = readings.length;
-    await startProcess(port);
-    await next(good, from);
-  });
+  test.each(['Basic256Sha256', 'Aes128_Sha256_RsaOaep', 'Aes256_Sha256_RsaPss'])(
+    'that is killed under load and started again is read again, by %s',
+    async (securityPolicy) => {
+      const { child, port } = await startProcess();
+      const { next, told, tells, readings } = await site({
+        endpoint: `opc.tcp://127.0.0.1:${port}`,
+        source: { securityPolicy },
+      });
+      await next(good);
+      child.kill('SIGKILL');
+      await tells(/^silent: the connection was (lost|closed)/);
+      const from = readings.length;
+      await startProcess(port);
+      await next(good, from);
+      const policies = told.filter((line) => line.startsWith('answers'));
+      expect(policies).toHaveLength(2);
+      expect(policies.every((line) => line.includes(`SignAndEncrypt ${securityPolicy}`))).toBe(true);
+    },
+  );
 });

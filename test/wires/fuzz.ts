@@ -16,7 +16,7 @@ import { ADDRESSES, pause, readWords, WORDS } from './reads.ts';
 
 const TIMEOUT_MS = 100;
 /** Reads that are under way at once on TCP: each waits for half a frame now and then. */
-const CONNECTIONS = 64;
+const CONNECTIONS = 240;
 
 interface Counts {
   /** Good readings; those of them whose frame was not the one that was right; those of one to three flipped bits. */
