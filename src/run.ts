@@ -17,7 +17,7 @@ import type { Log } from './log.ts';
 import { type ServiceManager, serviceManager } from './service-manager.ts';
 import type { Settings } from './settings.ts';
 import { periodMs, staleAfterMs } from './source-settings.ts';
-import { measuredTransformer } from './transformer-settings.ts';
+import { measuredTransformer, summedTransformer } from './transformer-settings.ts';
 import { Watchdog } from './watchdog.ts';
 import { watchdogLimitS } from './watchdog-settings.ts';
 
@@ -72,6 +72,7 @@ export function startController(
   const acquisition = openAcquisition({
     sources: settings.sources,
     feeders: measured(settings),
+    summed: summedTransformer(settings.transformer),
     registerMaps,
     dataFolder: settings.journal.path,
     clock,
