@@ -24,7 +24,7 @@ export function serialWire(settings: SerialSettings): ByteWire {
       import('serialport').then(
         ({ SerialPort }) => {
           const port = new SerialPort({ path, baudRate, parity, stopBits, dataBits: 8, autoOpen: false });
-          port.open((error) => (error === null ? opened(port) : failed(error.message)));
+          port.open((error) => (error === null ? opened(port) : failed(error.message.replace(/^Error: /, ''))));
         },
         () => failed('no serial driver for this machine (package serialport)'),
       );

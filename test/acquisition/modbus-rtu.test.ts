@@ -11,8 +11,10 @@ import { handClock } from '../simulators/hand-clock.ts';
 import {
   closing,
   except,
+  halfClosing,
   type ModbusServer,
   type Registers,
+  resetting,
   type Script,
   silent,
 } from '../simulators/modbus-server.ts';
@@ -103,6 +105,8 @@ describe('a meter on a serial line that misbehaves once gives a fault and no val
       'invalidFrame',
     ],
     ['a closed connection', closing, 'disconnected'],
+    ['a connection that is reset', resetting, 'disconnected'],
+    ['a connection of which only our half is still open', halfClosing, 'disconnected'],
     ...Array.from({ length: 11 }, (_, index): [string, Script, string] => [
       `exception ${index + 1}`,
       rtuException(index + 1),

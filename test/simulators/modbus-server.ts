@@ -23,8 +23,8 @@ interface Piece {
   readonly closes?: boolean;
 }
 
-/** `close` ends the connection without an answer. */
-export type Script = (request: ModbusRequest) => readonly Piece[] | 'silence' | 'close';
+/** `close` ends the connection without an answer, `reset` breaks it off, `halfClose` ends only what the meter says. */
+export type Script = (request: ModbusRequest) => readonly Piece[] | 'silence' | 'close' | 'reset' | 'halfClose';
 
 /** Words by address. */
 export type Registers = ReadonlyMap<number, number>;
@@ -55,7 +55,7 @@ export class ModbusServer {
   private constructor(script: Script, framing: Framing) {
     this.script = script;
     this.#framing = framing;
-    this.#server = createServer({ noDelay: true }, (socket) => this.#serve(socket));
+    this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#serve(socket));
   }
 
   /** Listens on loopback; port 0 takes a free one. */
@@ -100,6 +100,7 @@ export class ModbusServer {
         void this.#reply(socket, request);
       }
     });
+    socket.on('end', () => socket.end());
     // A client that gives up in the middle of an answer is what many tests are about.
     socket.on('error', () => {});
     socket.on('close', () => this.#sockets.delete(socket));
@@ -109,10 +110,9 @@ export class ModbusServer {
   async #reply(socket: Socket, request: ModbusRequest): Promise<void> {
     const reply = this.script(request);
     if (reply === 'silence') return;
-    if (reply === 'close') {
-      socket.destroy();
-      return;
-    }
+    if (reply === 'close') return void socket.destroy();
+    if (reply === 'reset') return void socket.resetAndDestroy();
+    if (reply === 'halfClose') return void socket.end();
     for (const { delayMs, bytes, closes } of reply) {
       if (delayMs !== undefined) await sleep(delayMs);
       if (socket.destroyed) return;
@@ -180,6 +180,8 @@ export const except =
 
 export const silent: Script = () => 'silence';
 export const closing: Script = () => 'close';
+export const resetting: Script = () => 'reset';
+export const halfClosing: Script = () => 'halfClose';
 
 export const exception =
   (code: number): Script =>

@@ -37,13 +37,13 @@ async function headroom(...args: string[]): Promise<{ code: number; out: string;
   return { code, out, err };
 }
 
-function configuration(port: number): string {
+function configuration(port: number, type = 'modbus-tcp'): string {
   const file = join(folder, 'c.yaml');
   writeFileSync(
     file,
     `substation: { id: S }
 uplink: { brokers: [{ url: "mqtts://h:1" }] }
-sources: [{ id: meter-1, type: modbus-tcp, host: 127.0.0.1, port: ${port}, profile: eastron-sdm630, timeoutMs: 300 }]
+sources: [{ id: meter-1, type: ${type}, host: 127.0.0.1, port: ${port}, profile: eastron-sdm630, timeoutMs: 300 }]
 feeders:
   - id: F1
     currents: { source: meter-1 }
@@ -85,11 +85,15 @@ test('shows raw words beside amperes, by the ratio of the CT, with quality and i
   });
   expect(row('N')).toMatchObject({ words: [], value: null, quality: 'bad', reason: 'exception' });
   expect(round).toMatchObject({ source: 'meter-1', ok: false, faults: { exception: 1 } });
+  expect(round.detail).toMatch(/^FC4 224: Modbus exception 2/);
   expect(round.roundTripMs).toBeGreaterThan(0);
   expect(code).toBe(1);
 });
 
 test('a meter that is silent is told so, with exit code 1; a source that is not there is 2', async () => {
+  // On a line what follows is not even asked, as it owes answers then: that is not what the engineer wants to know.
+  const line = configuration((await serve(silent, startRtuServer)).port, 'modbus-rtu-over-tcp');
+  expect((await headroom(line, 'meter-1', '--once')).out).toMatch(/\n {2}no answer within 300 ms\n$/);
   const file = configuration((await serve(silent)).port);
   const { code, out } = await headroom(file, 'meter-1', '--once');
   expect(out).toContain('no answer within 300 ms');

@@ -2,6 +2,7 @@
 // tells register by register the raw words beside what they become, so that an engineer can hold a clamp meter's
 // amperes against them.
 import { decode } from '../../acquisition/decode.ts';
+import type { Fault } from '../../acquisition/modbus-connection.ts';
 import { ModbusLines } from '../../acquisition/modbus-lines.ts';
 import { planReads, type ReadPlan, type Telegram } from '../../acquisition/read-plan.ts';
 import { circuitOf, layoutsOf, type RegisterMap, WORDS_OF } from '../../acquisition/register-map.ts';
@@ -22,6 +23,8 @@ export class LiveMeter implements LiveSource {
   readonly #lines = new ModbusLines(systemClock(), Math.random);
   readonly #read: ReadUnit;
   readonly #faults: Record<string, number> = {};
+  /** As the controller does, a length that the meter has refused is not asked again where there is another. */
+  readonly #refused = new Set<Telegram>();
   #plan: ReadPlan | null = null;
   #reads = 0;
 
@@ -53,7 +56,8 @@ export class LiveMeter implements LiveSource {
           if (index === 0) roundTripMs = rounded(answer.tookMs, 1);
           registers.push(...this.#rows(answer.read, answer.words));
         } else {
-          detail = answer.detail;
+          // The first fault is what it is about; what follows is often its consequence.
+          detail ??= placed(answer);
           registers.push(...this.#rows(alternatives[0] as Telegram, null, answer.fault));
         }
       }
@@ -74,7 +78,8 @@ export class LiveMeter implements LiveSource {
 
   /** In all the lengths that the meter has not refused, until one is answered. */
   async #readOne(alternatives: readonly Telegram[]) {
-    let left = alternatives;
+    const open = alternatives.filter((telegram) => !this.#refused.has(telegram));
+    let left = open.length > 0 ? open : alternatives;
     for (;;) {
       const answer = await this.#read(this.#settings.unitId, left);
       this.#reads += 1;
@@ -83,6 +88,7 @@ export class LiveMeter implements LiveSource {
       const others = left.filter((telegram) => telegram !== refused && telegram.isGuess !== true);
       this.#faults[answer.fault] = (this.#faults[answer.fault] ?? 0) + 1;
       if (refused === undefined || others.length === 0) return answer;
+      for (const telegram of left) if (telegram === refused) this.#refused.add(telegram);
       left = others;
     }
   }
@@ -123,6 +129,11 @@ function takersOf(feeder: FeederSettings, sourceId: string): [number, Taker][] {
     ...(backup?.source === sourceId ? [[backup.circuit, { feeder, ratio: backup.ctRatio }] as [number, Taker]] : []),
     ...(currents.source === sourceId ? [[currents.circuit, { feeder, ratio: ctRatio }] as [number, Taker]] : []),
   ];
+}
+
+/** An exception with the address that it is about: the others are of no address in particular. */
+function placed({ detail, exception }: Fault): string {
+  return exception === undefined ? detail : `FC${exception.read.functionCode} ${exception.read.address}: ${detail}`;
 }
 
 function planOf(
