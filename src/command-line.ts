@@ -8,6 +8,8 @@ import type { ExportOptions } from './workbench/export/export-verb.ts';
 import type { HeadEndVerbOptions } from './workbench/headend/verb.ts';
 import type { MeterOptions } from './workbench/meter/meter-verb.ts';
 import type { ReplayOptions } from './workbench/replay/replay-verb.ts';
+import type { SimulateOptions } from './workbench/simulate/simulate-verb.ts';
+import type { StudyOptions } from './workbench/study/study-verb.ts';
 import { showProblem } from './yaml-file.ts';
 
 const DONE = 0;
@@ -85,6 +87,7 @@ function addWorkbenchVerbs(program: Command, set: Set): void {
   addReplayVerb(program, set);
   addExportVerb(program, set);
   addMeterVerb(program, set);
+  addStudyVerbs(program, set);
   program
     .command('trust')
     .description('show the certificate of an OPC UA server, and accept it by its fingerprint')
@@ -142,6 +145,42 @@ function addWorkbenchVerbs(program: Command, set: Set): void {
     .option('--verbose', 'a line per row')
     .action((trace: string, { voltage, ...options }: { voltage: number }) =>
       set(import('./workbench/play.ts').then(({ play }) => play({ trace, voltageV: voltage, ...options }))),
+    );
+}
+
+function addStudyVerbs(program: Command, set: Set): void {
+  program
+    .command('simulate')
+    .description('one feeder in the closed loop: homes, cars, chargers, head end and DCC around the same control code')
+    .option('--feeder <name>', 'ieee, or an ENWL feeder as "enwl 2/1"; the first of the data unless given')
+    .option('--data <dir>', 'folder of recorded data; ../shared/data where it is there, else synthetic')
+    .option('--controller <name>', 'proportional, onOff, threshold, cap or evening', 'proportional')
+    .option('--evs <number>', 'how many; one a home unless given', wholeNumber)
+    .option('--seed <number>', 'of the year', wholeNumber, 1)
+    .option('--day <number>', '1 to 365; the whole year unless given', wholeNumber)
+    .option('--heat-pumps <share>', 'of the homes that have one, 0 to 1', share, 0)
+    .option('--tariff <share>', 'of the cars that wait for 00:30, 0 to 1', share, 0)
+    .option('--report <file>', 'a self-contained HTML page with charts')
+    .option('--json', 'as one JSON document')
+    .action((options: SimulateOptions) =>
+      set(import('./workbench/simulate/simulate-verb.ts').then(({ simulateVerb }) => simulateVerb(options))),
+    );
+  program
+    .command('study')
+    .description('how many EVs a feeder can host, without control and with it')
+    .option('--feeder <name>', 'ieee, or an ENWL feeder as "enwl 2/1"; all: every feeder; the first unless given')
+    .option('--data <dir>', 'folder of recorded data; ../shared/data where it is there, else synthetic')
+    .option('--mode <mode>', 'proportional or onOff', 'proportional')
+    .option('--seeds <number>', 'seed-years', wholeNumber, 60)
+    .option('--table', 'other controllers beside it, and what happens when things go wrong')
+    .option('--heat-pumps <share>', 'of the homes that have one, 0 to 1', share, 0)
+    .option('--tariff <share>', 'of the cars that wait for 00:30, 0 to 1', share, 0)
+    .option('--workers <number>', 'as many as there are cores unless given', wholeNumber)
+    .option('--resume <file>', 'keeps what is done there, and goes on from it')
+    .option('--report <file>', 'a self-contained HTML page with tables and curves')
+    .option('--json', 'as one JSON document')
+    .action((options: StudyOptions) =>
+      set(import('./workbench/study/study-verb.ts').then(({ studyVerb }) => studyVerb(options))),
     );
 }
 
@@ -248,7 +287,7 @@ async function statusVerb(path: string, options: { health?: boolean; json?: bool
   const [reader, { showStatus }] = await Promise.all([import('./journal/reader.ts'), import('./workbench/show.ts')]);
   const alive = reader.heartbeatFresh(folder, systemClock().wallMs());
   if (options.health === true) return alive ? DONE : NOT_SO;
-  process.stdout.write(showStatus(reader.readStatus(folder), alive, reader.readRunning(folder), options.json === true));
+  process.stdout.write(showStatus(reader.readStatus(folder), alive, options.json === true));
   return DONE;
 }
 

@@ -98,8 +98,8 @@ export class Substation {
     const request: OutgoingRequest = {
       message,
       payload: JSON.stringify(message),
-      offered: this.#uplink.promise(),
-      confirmed: false,
+      expiresWallMs: Date.parse(message.validUntil),
+      offered: this.#uplink.isUp,
     };
     this.#uplink.say(request);
     this.#events.push(this.#event(message));
@@ -126,7 +126,6 @@ export class Substation {
     const { clock, substationId } = this.#input;
     return {
       offering: () => {},
-      answered: () => {},
       expired: () => {},
       noAck: () => {},
       ack: ({ requestId }) => {

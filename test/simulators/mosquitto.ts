@@ -15,8 +15,6 @@ export interface MosquittoOptions {
   /** TLS with certificates from both ends, by which clients are known. */
   readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string };
   readonly aclFile?: string;
-  /** The whole configuration in place of all that, for a port and a scratch folder; mqtts where it has a certificate. */
-  readonly configuration?: (port: number, folder: string) => string;
   /** Nothing is dropped for a subscriber that is slower than the publisher. */
   readonly unlimitedQueue?: boolean;
 }
@@ -78,20 +76,14 @@ export class Mosquitto {
       'log_type error',
       'log_dest stderr',
     ];
-    const text = options.configuration?.(port, folder) ?? `${lines.join('\n')}\n`;
-    writeFileSync(join(folder, 'mosquitto.conf'), text);
-    return new Mosquitto(port, folder, /^certfile /m.test(text));
+    writeFileSync(join(folder, 'mosquitto.conf'), `${lines.join('\n')}\n`);
+    return new Mosquitto(port, folder, options.tls !== undefined);
   }
 
   static async start(options: MosquittoOptions = {}): Promise<Mosquitto> {
     const broker = await Mosquitto.prepare(options);
     await broker.start();
     return broker;
-  }
-
-  /** 0 while it does not run. */
-  get pid(): number {
-    return this.#process?.pid ?? 0;
   }
 
   get url(): string {

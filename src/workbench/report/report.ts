@@ -1,7 +1,5 @@
 // The report of a replay: one HTML file that needs nothing else, to open offline, zoom, print and sign. The charts are
 // drawn by uPlot, which is inlined, from data that the page carries.
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { Configuration } from '../../configuration.ts';
 import { VERSION } from '../../version.ts';
 import { timesOf } from '../check/check.ts';
@@ -11,6 +9,7 @@ import type { FeederResult, ReplayEvent, ReplayResult } from '../replay/results.
 import { summaryRows } from '../replay/show-results.ts';
 import { showTime } from '../trace/sink.ts';
 import { packSeries } from './columns.ts';
+import { escaped, inlined, own, packaged } from './html.ts';
 
 /** Rows of the table of events; a browser is slow with more, and --json has them all. */
 const EVENTS_SHOWN = 5000;
@@ -50,7 +49,7 @@ ${notes(result)}
 ${sheet(configuration)}
 </main>
 <script>${packaged('uplot/dist/uPlot.iife.min.js')}</script>
-<script id="data" type="application/json">${JSON.stringify(data).replaceAll('<', '\\u003c')}</script>
+<script id="data" type="application/json">${inlined(data)}</script>
 <script type="module">${own('page.js')}</script>
 </body>
 </html>
@@ -150,18 +149,4 @@ function sheet(configuration: Configuration): string {
       `<h3>operating times of feeder ${escaped(feederId)}</h3><table><thead><tr><th>× rating</th><th>current</th><th>atRisk</th><th>emergency</th><th>inverse</th><th>thermal, cold</th><th>thermal, after 0.8</th></tr></thead><tbody>${all.map((time) => `<tr><td>${time.multiple}</td><td>${time.currentA} A</td>${[time.atRiskS, time.emergencyS, time.inverseS, time.thermalColdS, time.thermalPreloadedS].map((value) => `<td>${seconds(value)}</td>`).join('')}</tr>`).join('')}</tbody></table>`,
   );
   return `<section class="sheet"><h2>Settings sheet</h2><p>Hash <code>${configuration.hash}</code></p>${sections.join('')}${times.join('')}<p class="sign">set by ______________________ checked by ______________________ date ____________</p></section>`;
-}
-
-function escaped(text: string): string {
-  const names: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
-  return text.replace(/[&<>"]/g, (character) => names[character] ?? character);
-}
-
-/** Beside the sources also where the program is built, since a browser's file is not compiled. */
-function own(name: string): string {
-  return readFileSync(new URL(`../../../src/workbench/report/${name}`, import.meta.url), 'utf8');
-}
-
-function packaged(specifier: string): string {
-  return readFileSync(fileURLToPath(import.meta.resolve(specifier)), 'utf8');
 }

@@ -1,0 +1,76 @@
+// The settings of a simulated feeder: thresholds from its ratings and the chain's times alone, none from its loads.
+import { rounded } from '../../feeder.ts';
+import { type FeederSettings, feeder as feederSchema, type SettingsGroup } from '../../feeder-settings.ts';
+import type { Conductor } from './feeder-model.ts';
+import { TIME_CONSTANT_MIN } from './plant.ts';
+
+export interface Thresholds {
+  readonly feeder: FeederSettings;
+  readonly group: SettingsGroup;
+}
+
+/**
+ * The chain: two trips over the DCC, the HAN and 600 s of random delay at most, in round numbers; and a quarter of that
+ * again before the limit, in which the load may still rise.
+ */
+const RESPONSE_TIME_S = 780;
+const LEAD_TIME_MIN = 15;
+/** Before anything has been measured: half of what a phase at its rating carries are cars. */
+const MOVABLE_SHARE = 0.5;
+/** Over the rating for a while is what the thermal element is there to permit; beyond this it is not waited for. */
+const AT_RISK_SHARE = 3;
+const RELEASE_UNDER_SHARE = 1.3;
+/** By how many standard deviations of its share a weak section may be above the mean. */
+const SPREAD_DEVIATIONS = 0.75;
+/** A charger draws this, A: the lump in which a section's share varies. */
+const LUMP_A = 32;
+
+export function thresholds(conductors: readonly Conductor[], mode: 'proportional' | 'onOff'): Thresholds {
+  const ratingA = rounded(headEquivalentA(conductors), 1);
+  const movableA = rounded(ratingA * MOVABLE_SHARE, 1);
+  const settings = feederSchema.parse({
+    id: 'F1',
+    currents: { source: 'meter' },
+    targetGroup: { id: 'TG', version: 1 },
+    controllableA: { L1: movableA, L2: movableA, L3: movableA },
+    settings: [
+      {
+        name: 'study',
+        ratingA,
+        // The thermal element decides alone: a short overload needs no curtailment at all.
+        atRisk: {
+          pickupA: ratingA * AT_RISK_SHARE,
+          dropoutA: ratingA * RELEASE_UNDER_SHARE,
+          delayS: 60,
+          resetDelayS: 60,
+        },
+        thermal: { ratingA, timeConstantMin: TIME_CONSTANT_MIN, leadTimeMin: LEAD_TIME_MIN, resetPercent: 95 },
+        curtailment: { mode, responseTimeS: RESPONSE_TIME_S, releaseStepPercent: 100 },
+        budget: { episodesPerYear: 0, minutesPerYear: 0 },
+        caps: { requestsPerHour: 0 },
+      },
+    ],
+  });
+  const [group] = settings.settings;
+  if (group === undefined) throw new RangeError('no settings group');
+  return { feeder: settings, group };
+}
+
+/**
+ * The current at the head at which the weakest section may be at its own rating. A section with a share p of the homes
+ * of its phase carries p of the head's current on average, and more by chance: cars come in lumps of 32 A, so its current
+ * spreads by the square root of 32·I·p·(1 − p).
+ */
+function headEquivalentA(conductors: readonly Conductor[]): number {
+  let lowestA = Number.POSITIVE_INFINITY;
+  for (const { phase, ratingA, homes } of conductors) {
+    const all = conductors[phase]?.homes ?? 0;
+    if (all === 0) continue;
+    const share = homes / all;
+    // share·x + deviations·sqrt(32·share·(1 − share)·x) = rating, for the square root of x
+    const spread = SPREAD_DEVIATIONS * Math.sqrt(LUMP_A * share * (1 - share));
+    const root = (-spread + Math.sqrt(spread * spread + 4 * share * ratingA)) / (2 * share);
+    lowestA = Math.min(lowestA, root * root);
+  }
+  return lowestA;
+}

@@ -1,0 +1,61 @@
+// The report of a study: one HTML file that needs nothing else, with the tables and the curves of over-rating time and
+// customer minutes against the number of EVs.
+import { writeFileSync } from 'node:fs';
+import { chartPage, chartPlace, escaped, htmlTable, type LineChart } from '../report/html.ts';
+import type { Outcome } from './capacity.ts';
+import type { JobResult } from './jobs.ts';
+import { COLUMNS, cellsOf, type Row, STRESSED, type studyJson } from './rows.ts';
+
+interface CurvePoint {
+  readonly evs: number;
+  readonly without: Outcome | null;
+  readonly with: Outcome | null;
+}
+
+export interface StudyReport {
+  readonly title: string;
+  readonly document: ReturnType<typeof studyJson>;
+  readonly compared: readonly Row[];
+  readonly results: readonly JobResult[];
+  readonly stressed: readonly JobResult[] | null;
+  readonly curve: readonly CurvePoint[];
+  readonly notes: string;
+}
+
+export function writeStudyReport(file: string, report: StudyReport): void {
+  const { title, document, compared, results, stressed, curve, notes } = report;
+  const charts = [
+    lineChart('Hours a year over the rating', curve, (one) => one.overRatingHalfHoursPerYear / 2),
+    lineChart('Highest thermal state, percent', curve, (one) => one.peakThermalPercent),
+    lineChart('Minutes a customer-year, 95th percentile', curve, (one) => one.minutesPerCustomerYearP95),
+  ];
+  const rowsOf = (rows: readonly Row[], found: readonly JobResult[]) =>
+    htmlTable(
+      ['', ...COLUMNS],
+      rows.flatMap((row, at) => (found[at] === undefined ? [] : [[row.name, ...cellsOf(found[at])]])),
+    );
+  const body = `<p class="notice">${document.without.evs} EVs without control, ${document.with.evs} with it: ${document.upliftPercent ?? 'no share'} % more. Not protection: the fuse stays the backstop.</p>
+<section><h2>Capacity</h2>${rowsOf(compared, results)}</section>
+${stressed === null ? '' : `<section><h2>When things go wrong, with ${document.with.evs} EVs</h2>${rowsOf(STRESSED, stressed)}</section>`}
+<section>${charts.map((chart, index) => chartPlace(index, chart)).join('\n')}<p>At most ten seed-years a point.</p></section>
+<section><h2>What it rests on</h2><ul>${notes
+    .trim()
+    .split('\n')
+    .map((line) => `<li>${escaped(line.trim())}</li>`)
+    .join('')}</ul></section>`;
+  writeFileSync(file, chartPage(`Hosting capacity of feeder ${title}`, body, charts));
+}
+
+function lineChart(title: string, curve: readonly CurvePoint[], value: (one: Outcome) => number): LineChart {
+  const of = (which: 'without' | 'with') => curve.map((point) => (point[which] === null ? null : value(point[which])));
+  return {
+    title: `${title}, against EVs`,
+    xLabel: 'EVs',
+    x: curve.map(({ evs }) => evs),
+    isTime: false,
+    series: [
+      { label: 'without control', values: of('without') },
+      { label: 'with Headroom', values: of('with') },
+    ],
+  };
+}

@@ -1,0 +1,203 @@
+// The verb `study`: hosting capacity of one feeder or of all of them, without and with control.
+
+import { progressBar } from '../replay/progress-bar.ts';
+import type { StudyData } from '../simulate/data.ts';
+import type { PlantOptions } from '../simulate/plant.ts';
+import { assumptionsOf, feederOf, halfOf, loadData } from '../simulate/scenario.ts';
+import { quantile } from './capacity.ts';
+import type { Job, JobResult } from './jobs.ts';
+import { Pool } from './pool.ts';
+import { COLUMNS, COMPARED, cellsOf, type Row, STRESSED, studyJson, tableText, upliftPercent } from './rows.ts';
+
+export interface StudyOptions {
+  readonly data?: string | undefined;
+  /** A name, or `all`. */
+  readonly feeder?: string | undefined;
+  readonly mode: 'proportional' | 'onOff';
+  readonly seeds: number;
+  readonly heatPumps: number;
+  readonly tariff: number;
+  readonly table?: boolean | undefined;
+  readonly workers?: number | undefined;
+  readonly resume?: string | undefined;
+  readonly report?: string | undefined;
+  readonly json?: boolean | undefined;
+}
+
+/** The exit code: 0 done, 2 for data or a feeder that is not there. */
+export async function studyVerb(options: StudyOptions): Promise<number> {
+  if (!['proportional', 'onOff'].includes(options.mode)) {
+    process.stderr.write(`headroom: mode ${options.mode}, expected proportional or onOff\n`);
+    return 2;
+  }
+  const bar = progressBar(process.stderr, 'jobs');
+  const pool = new Pool({
+    folder: options.data,
+    feeder: options.feeder,
+    workers: options.workers,
+    resumeFile: options.resume,
+    progress: bar.show,
+  });
+  try {
+    const data = loadData(options.data, options.feeder);
+    const study = new Study(data, pool, options);
+    process.stderr.write(study.preface());
+    const text = options.feeder === 'all' ? await study.allFeeders() : await study.oneFeeder();
+    bar.clear();
+    process.stdout.write(text);
+    return 0;
+  } catch (error) {
+    bar.clear();
+    if (!(error instanceof RangeError)) throw error;
+    process.stderr.write(`headroom: ${error.message}\n`);
+    return 2;
+  } finally {
+    await pool.close();
+  }
+}
+
+class Study {
+  readonly #data: StudyData;
+  readonly #pool: Pool;
+  readonly #options: StudyOptions;
+  readonly #plant: PlantOptions;
+
+  constructor(data: StudyData, pool: Pool, options: StudyOptions) {
+    this.#data = data;
+    this.#pool = pool;
+    this.#options = options;
+    this.#plant = { heatPumpShare: options.heatPumps, tariffShare: options.tariff };
+  }
+
+  preface(): string {
+    const lines = [
+      `data: ${this.#data.origin}; ${this.#options.seeds} seed-years; thermal time constant and chain as below`,
+      ...assumptionsOf(this.#data, this.#plant),
+    ];
+    return `${lines.map((line) => `  ${line}`).join('\n')}\n`;
+  }
+
+  async oneFeeder(): Promise<string> {
+    const { mode, seeds, json, table, report } = this.#options;
+    const feeder = feederOf(this.#data, this.#options.feeder);
+    const rows: Row[] = [
+      { name: 'no control', controller: 'none' },
+      { name: `Headroom, ${mode}`, controller: mode },
+    ];
+    const compared = table === true ? COMPARED : rows;
+    const results = await this.#pool.run(compared.map((row) => this.#job(feeder.name, row, 'budgeted')));
+    const find = (controller: string) => results[compared.findIndex((row) => row.controller === controller)];
+    const [without, controlled] = [find('none'), find(mode)];
+    if (without === undefined || controlled === undefined) throw new Error('a row is missing');
+    const document = studyJson(feeder.name, seeds, without, controlled);
+    const stressed = table === true ? await this.#stressed(feeder.name, controlled.evs) : null;
+    if (report !== undefined) {
+      const { writeStudyReport } = await import('./report.ts');
+      const curve = await this.#curve(feeder.name, mode, without, controlled);
+      writeStudyReport(report, {
+        title: feeder.name,
+        document,
+        compared,
+        results,
+        stressed,
+        curve,
+        notes: this.preface(),
+      });
+    }
+    if (json === true) return `${JSON.stringify(document, null, 2)}\n`;
+    const head = `feeder ${feeder.name}, ${feeder.phaseOf.length} homes, ${feeder.headRatingA} A, half: ${halfOf(this.#data, feeder)}\n`;
+    const main = tableText(
+      ['', ...COLUMNS],
+      compared.map((row, at) => [row.name, ...cellsOf(results[at] ?? without)]),
+    );
+    const uplift = `uplift ${document.upliftPercent ?? 'of nothing'} %: ${document.without.evs} to ${document.with.evs} EVs\n`;
+    if (stressed === null) return head + main + uplift;
+    const under = tableText(
+      [`with ${Math.max(0, controlled.evs)} EVs`, ...COLUMNS],
+      STRESSED.map((row, at) => [row.name, ...cellsOf(stressed[at] ?? without)]),
+    );
+    return `${head}${main}${uplift}\n${under}`;
+  }
+
+  async allFeeders(): Promise<string> {
+    const { mode, json } = this.#options;
+    const names = this.#data.feeders.map(({ name }) => name);
+    const jobs = names.flatMap((name) => [
+      this.#job(name, { name: '', controller: 'none' }, 'budgeted'),
+      this.#job(name, { name: '', controller: mode }, 'budgeted'),
+    ]);
+    const results = await this.#pool.run(jobs);
+    const pairs = names.map((name, at) => ({ name, without: results[2 * at], controlled: results[2 * at + 1] }));
+    const found = pairs.flatMap(({ name, without, controlled }) =>
+      without === undefined || controlled === undefined ? [] : [{ name, without, controlled, kind: kindOf(without) }],
+    );
+    if (json === true)
+      return `${JSON.stringify(
+        found.map(({ name, without, controlled, kind }) => ({
+          kind,
+          half: without.half,
+          ...studyJson(name, this.#options.seeds, without, controlled),
+        })),
+        null,
+        2,
+      )}\n`;
+    const table = tableText(
+      ['feeder', 'half', 'homes', 'A', 'without', 'uplift', ...COLUMNS],
+      found
+        .filter(({ kind }) => kind === 'short')
+        .map(({ name, without, controlled }) => [
+          name,
+          without.half,
+          String(without.homes),
+          String(without.ratingA),
+          String(without.evs),
+          `${upliftPercent(without, controlled)} %`,
+          ...cellsOf(controlled),
+        ]),
+    );
+    const apart = (kind: string) => found.filter((one) => one.kind === kind).map(({ name }) => name);
+    const lines = [
+      ...(['tuning', 'heldOut', 'both'] as const).map((half) => {
+        const uplifts = found
+          .filter(({ kind, without }) => kind === 'short' && (half === 'both' || without.half === half))
+          .map(({ without, controlled }) => upliftPercent(without, controlled) ?? 0);
+        return `${half}: median uplift ${quantile(uplifts, 0.5)} % over ${uplifts.length} feeders`;
+      }),
+      `full or over without any EV: ${apart('full').join(', ') || 'none'}`,
+      `never short with 2 EVs a home: ${apart('never').join(', ') || 'none'}`,
+    ];
+    return `${table}${lines.join('\n')}\n`;
+  }
+
+  async #stressed(feeder: string, evs: number): Promise<JobResult[]> {
+    return this.#pool.run(STRESSED.map((row) => this.#job(feeder, row, Math.max(0, evs))));
+  }
+
+  /** Over-rating time and customer minutes against EVs, without and with control. */
+  async #curve(feeder: string, mode: 'proportional' | 'onOff', without: JobResult, controlled: JobResult) {
+    const most = Math.min(without.carsMax, Math.max(without.evs, controlled.evs, 4) * 1.5);
+    const counts = Array.from({ length: 9 }, (_, at) => Math.round((most * at) / 8));
+    const jobs = counts.flatMap((evs) =>
+      (['none', mode] as const).map((controller) => ({
+        ...this.#job(feeder, { name: '', controller }, evs),
+        seeds: Math.min(10, this.#options.seeds),
+      })),
+    );
+    const results = await this.#pool.run(jobs);
+    return counts.map((evs, at) => ({
+      evs,
+      without: results[2 * at]?.outcome ?? null,
+      with: results[2 * at + 1]?.outcome ?? null,
+    }));
+  }
+
+  #job(feeder: string, { controller, stress, tariffShare }: Row, evs: Job['evs']): Job {
+    const plant = { ...this.#plant, ...(tariffShare !== undefined && { tariffShare }) };
+    return { feeder, plant, controller, stress, seeds: this.#options.seeds, evs };
+  }
+}
+
+/** Full or over without any EV, never short with all that there could be, or in between. */
+function kindOf({ evs, carsMax }: JobResult): 'full' | 'never' | 'short' {
+  return evs <= 0 ? 'full' : evs >= carsMax ? 'never' : 'short';
+}
