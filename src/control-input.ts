@@ -6,14 +6,14 @@ import { hearTransformer, type SubstationInput } from './control/substation.ts';
 import type { ControlCommand } from './control/types.ts';
 import type { WatchedFeeder } from './watched-feeder.ts';
 
-/** `atMs` is monotonic, as is every other name that ends in `Ms`, but for `staleAfterMs`. */
+/** `atMs` is monotonic, as is every other name that ends in `Ms`, but for lengths: `staleAfterMs`, `steppedMs`. */
 export type ControlInput = { readonly atMs: number } & (
   | { readonly kind: 'ack'; readonly ack: ControlAck }
   | { readonly kind: 'command'; readonly command: ControlCommand }
   /** Another settings group, by a command or by the calendar; `reason` says by which. */
   | { readonly kind: 'group'; readonly group: string; readonly reason: string }
-  /** The wall clock was stepped. */
-  | { readonly kind: 'clock' }
+  /** What stands is to be said again: the wall clock was stepped by so much, or 0 for another reason. */
+  | { readonly kind: 'clock'; readonly steppedMs: number }
   /** Readings come from another source, which has another staleness limit. */
   | { readonly kind: 'source'; readonly staleAfterMs: number }
   | SubstationInput

@@ -30,14 +30,17 @@ export class ControlTrail {
     this.#controlNow = controlNow;
   }
 
-  /** Before control is given reading `number`; a record begins at most `keepMs` before its trigger, or at `oldest`. */
-  beforeReading(number: number, atMs: number, keepMs: number, oldest: number): void {
+  /**
+   * Before control is given reading `number`. A record begins at most `keepMs` before its trigger, or at `oldest`; one
+   * that is being made has yet to write the inputs from `unwritten` on.
+   */
+  beforeReading(number: number, atMs: number, keepMs: number, oldest: number, unwritten: number | null): void {
     const last = this.#starts.at(-1);
     if (last !== undefined && atMs - last.atMs < EVERY_MS && number - last.number < EVERY_READINGS) return;
     const now = this.#controlNow();
     if (now === null) return;
     this.#starts.push({ number, atMs, input: this.#firstInput + this.#inputs.length, body: JSON.stringify(now) });
-    this.#forget(atMs - keepMs, oldest);
+    this.#forget(atMs - keepMs, oldest, unwritten ?? Number.POSITIVE_INFINITY);
   }
 
   /** Before control is given it, `number` readings having come. */
@@ -65,13 +68,13 @@ export class ControlTrail {
     return { inputs, next: this.#firstInput + this.#inputs.length };
   }
 
-  #forget(sinceMs: number, oldest: number): void {
+  #forget(sinceMs: number, oldest: number, unwritten: number): void {
     for (let next = this.#starts[1]; next !== undefined; next = this.#starts[1]) {
       const [first] = this.#starts;
       if (next.atMs > sinceMs && (first?.number ?? 0) >= oldest) break;
       this.#starts.shift();
     }
-    const keep = this.#starts[0]?.input ?? this.#firstInput;
+    const keep = Math.min(this.#starts[0]?.input ?? this.#firstInput, Math.max(unwritten, this.#firstInput));
     this.#inputs = this.#inputs.slice(keep - this.#firstInput);
     this.#firstInput = keep;
   }

@@ -461,7 +461,7 @@ export class Controller {
 
   /** A request of this substation from before the journal: everything from now on has to be newer. */
   #retainedSeen({ sequence, substationId }: Curtailment): void {
-    if (substationId === this.#status.substationId && this.#requests.passBy(sequence)) this.#sayLimitsAgain();
+    if (substationId === this.#status.substationId && this.#requests.passBy(sequence)) this.#sayLimitsAgain(0);
   }
 
   #otherAlarms(): string[] {
@@ -512,8 +512,9 @@ export class Controller {
     if (Math.abs(offsetMs - this.#wallOffsetMs) > CLOCK_STEP_MS) {
       const byS = Math.round((offsetMs - this.#wallOffsetMs) / 1000);
       this.#book.add(null, 'alarm', `the wall clock was stepped by ${byS} s`, { alarm: 'clockStep' });
+      const steppedMs = offsetMs - this.#wallOffsetMs;
       this.#wallOffsetMs = offsetMs;
-      this.#sayLimitsAgain();
+      this.#sayLimitsAgain(steppedMs);
     }
     this.#releaseLapsed();
     this.#followCalendars(nowMs);
@@ -587,8 +588,10 @@ export class Controller {
     if (!this.#book.isEmpty) this.#settleSoon();
   }
 
-  #sayLimitsAgain(): void {
-    for (const feeder of this.#feeders.values()) takeInput(feeder, { kind: 'clock', atMs: this.#clock.monotonicMs() });
+  /** The wall clock was stepped by so much, or 0 for another reason. */
+  #sayLimitsAgain(steppedMs: number): void {
+    for (const feeder of this.#feeders.values())
+      takeInput(feeder, { kind: 'clock', steppedMs, atMs: this.#clock.monotonicMs() });
     this.#settleSoon();
   }
 }

@@ -99,7 +99,8 @@ export class Historian {
     const isFirst = !this.#feeders.has(feederId);
     const feeder = this.#feeder(feederId);
     const { ring, trail, minutes } = feeder;
-    trail.beforeReading(ring.count, atMs, BEFORE_MS, ring.count - RING_READINGS);
+    const unwritten = feeder.recording?.nextInput ?? null;
+    trail.beforeReading(ring.count, atMs, BEFORE_MS, ring.count - RING_READINGS, unwritten);
     ring.push(reading);
     if (isFirst && !this.#input.isFeederQuiet(feederId)) this.#begin(feeder, 'restart', clock.synchronised());
     const over = minutes.add(reading, clock.wallMs(), clock.synchronised());

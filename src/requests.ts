@@ -163,11 +163,13 @@ export class Requests {
   }
 
   #tell(feeder: WatchedFeeder, message: Curtailment, reason: string, say: boolean): void {
-    const { element, phase } = message.trigger;
+    const { element, phase, currentA } = message.trigger;
+    const decidedA = currentA[phase];
     this.#input.book.add(feeder.settings.id, message.action, reason, {
       element,
       phase,
-      currentA: rounded(feeder.state[phase].currentA),
+      // As it was decided by: a reading of the same turn may have come since.
+      ...(decidedA !== null && { currentA: rounded(decidedA) }),
       levelPercent: message.levelPercent,
       requestId: message.requestId,
       episodeId: message.episodeId,

@@ -65,12 +65,12 @@ const REST_MS = MINUTE_MS;
 const WIRING_REST_MS = DAY_MS;
 /** Load is single-phase homes: for a minute, and below a fifth of the rating always, a phase may be near 0 by itself. */
 const APART_MS = MINUTE_MS;
-const APART_FROM = 0.2;
+export const APART_FROM = 0.2;
 /** The neutral is read up to some seconds apart from the phases. */
 const NEUTRAL_MS = 10_000;
 /** Noise of a meter near 0, as a part of the rating. */
-const NOISE = 0.02;
-const NO_LOAD = 0.01;
+export const NOISE = 0.02;
+export const NO_LOAD = 0.01;
 /** Watts behind an ampere, near enough to tell noise from load. */
 const NOMINAL_V = 230;
 

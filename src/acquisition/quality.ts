@@ -29,7 +29,7 @@ export function judgeCurrent(given: Given, plausibility: Plausibility): Conducto
 }
 
 /** Finer than any meter is, and exact in whatever a record of it is written in: control is given nothing else. */
-function wholeMilliamperes(valueA: number): number {
+export function wholeMilliamperes(valueA: number): number {
   return Math.round(valueA * 1000) / 1000;
 }
 

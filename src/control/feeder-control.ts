@@ -7,6 +7,7 @@
 // very instant counts first, being the newest that is known. So the outcome does not depend on how often it is polled.
 import { PHASES, type Phase } from '../feeder.ts';
 import { type ControlAck, takeAck } from './acks.ts';
+import { takesCalmly } from './calm.ts';
 import { modesDueMs, runModes, takeCommand } from './commands.ts';
 import { conductorDueMs, newConductor, readConductor, runConductor } from './conductor.ts';
 import { limitDueMs, releaseAtOnce, stepLimit } from './curtailment.ts';
@@ -90,6 +91,7 @@ export function stepReading(
   reading: ControlReading,
   out: Action[],
 ): void {
+  if (takesCalmly(state, settings, reading)) return;
   const { atMs } = reading;
   for (let dueMs = nextDueMs(state, settings); dueMs < atMs; dueMs = nextDueMs(state, settings)) {
     settle(state, settings, dueMs, out);

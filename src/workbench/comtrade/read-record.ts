@@ -21,8 +21,16 @@ export interface RecordFeeder {
 /** Where neither the record nor anybody says: what the network here has. */
 const DEFAULT_LINE_FREQUENCY_HZ = 50;
 
-/** Throws a `TraceProblem` where the record cannot be read or has no currents. */
-export function readRecord(parts: RecordParts, feeders: readonly RecordFeeder[], sink: TraceSink): void {
+/**
+ * `isMagnitudes`: it is known to hold no waveform, however fast it is. Throws a `TraceProblem` where the record cannot be
+ * read or has no currents.
+ */
+export function readRecord(
+  parts: RecordParts,
+  feeders: readonly RecordFeeder[],
+  sink: TraceSink,
+  isMagnitudes = false,
+): void {
   const { file, bytes, firstLine } = parts.configuration;
   const configuration = readRecordConfiguration(file, bytes, firstLine);
   const tell = (text: string) => sink.note(`${file}: ${text}`);
@@ -40,7 +48,7 @@ export function readRecord(parts: RecordParts, feeders: readonly RecordFeeder[],
     tell(
       `${feeder.id}: ${phases.map(({ conductor, channel }) => `${conductor} is ${configuration.analog[channel]?.name}`).join(', ')}`,
     );
-    give(configuration, phases, samples, slot, sink, tell);
+    give(configuration, phases, samples, slot, sink, isMagnitudes, tell);
   }
 }
 
@@ -70,11 +78,12 @@ function give(
   { timesMs, values }: Samples,
   slot: number,
   sink: TraceSink,
+  isMagnitudes: boolean,
   tell: (text: string) => void,
 ): void {
   const frequencyHz = configuration.lineFrequencyHz ?? DEFAULT_LINE_FREQUENCY_HZ;
   const amperes = values.map((channel, index) => channel.map((value) => value * (phases[index]?.amperesPerUnit ?? 1)));
-  const waveform = isWaveform(timesMs, frequencyHz);
+  const waveform = !isMagnitudes && isWaveform(timesMs, frequencyHz);
   const assumed = configuration.lineFrequencyHz === null ? ' (assumed, the record names none)' : '';
   const readings = waveform ? rmsPerCycle(timesMs, amperes, frequencyHz) : asTheyAre(timesMs, amperes);
   tell(waveform ? `true RMS per cycle of ${frequencyHz} Hz${assumed}` : 'values are magnitudes, not a waveform');

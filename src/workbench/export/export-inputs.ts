@@ -6,7 +6,7 @@ import type { ControlInput } from '../../control-input.ts';
 import { CONDUCTORS } from '../../feeder.ts';
 import { readEventsBetween } from '../../journal/reader.ts';
 import type { Event } from '../../messages.ts';
-import type { InputsFile } from '../trace/inputs-file.ts';
+import { type InputsFile, timesOnRecord } from '../trace/inputs-file.ts';
 import type { RecordedPart, RecordedSeries } from './recorded-series.ts';
 
 /** An event is labelled by another look at the wall clock than its record. */
@@ -24,24 +24,25 @@ export function exportInputs(folder: string, series: RecordedSeries): InputsFile
     return 'the record does not know what it began from: a replay of it is open loop';
   if (parts.some(({ start }) => start?.control.settingsHash !== hash))
     return 'the settings changed between the records: export them one by one to carry their inputs';
-  const events = parts.flatMap((part) => eventsOf(folder, feederId, part));
+  const records = parts.map((part) => recordOf(folder, feederId, part));
   return {
     format: 'headroom/inputs/1',
-    substationId: events[0]?.substationId ?? '',
+    substationId: records[0]?.events[0]?.substationId ?? '',
     settingsHash: hash,
-    records: parts.map((part) => recordOf(feederId, part)),
-    events,
+    records,
   };
 }
 
-function eventsOf(folder: string, feederId: string, { rows }: RecordedPart): Event[] {
+function eventsOf(folder: string, feederId: string, { rows, inputs }: RecordedPart): Event[] {
   const fromMs = (rows[0]?.atMs ?? 0) - LABELS_APART_MS;
   const toMs = (rows.at(-1)?.atMs ?? 0) + LABELS_APART_MS;
-  const events = readEventsBetween(folder, feederId, fromMs, toMs + KEPT_LATER_MS) as Event[];
-  return events.filter(({ at }) => Date.parse(at) >= fromMs && Date.parse(at) <= toMs);
+  const events = readEventsBetween(folder, feederId, fromMs - KEPT_LATER_MS, toMs + KEPT_LATER_MS) as Event[];
+  const times = timesOnRecord(events, inputs);
+  return events.filter((_, index) => (times[index] ?? 0) >= fromMs && (times[index] ?? 0) <= toMs);
 }
 
-function recordOf(feederId: string, { trigger, rows, start, inputs }: RecordedPart): InputsFile['records'][number] {
+function recordOf(folder: string, feederId: string, part: RecordedPart): InputsFile['records'][number] {
+  const { trigger, rows, start, inputs } = part;
   if (start === null) throw new Error('a record without a start carries no inputs');
   const { control, aheadMs } = start;
   return {
@@ -54,6 +55,7 @@ function recordOf(feederId: string, { trigger, rows, start, inputs }: RecordedPa
     state: onClockAhead(control.state as FeederState, aheadMs) as unknown as Record<string, unknown>,
     quality: qualityOf(rows),
     inputs: inputs.map(({ after, input }) => ({ after, input: inputAhead(input as ControlInput, aheadMs) })),
+    events: eventsOf(folder, feederId, part),
   };
 }
 

@@ -47,7 +47,8 @@ export function exportVerb(folder: string, options: ExportOptions): number {
   if (typeof inputs === 'string') lines.push(inputs);
   else {
     writeFileSync(inputsName(out), `${JSON.stringify(inputs, null, 1)}\n`);
-    lines.push(`${inputsName(out)}: ${inputs.events.length} events, and all that they came of`);
+    const events = inputs.records.reduce((count, record) => count + record.events.length, 0);
+    lines.push(`${inputsName(out)}: ${events} events, and all that they came of`);
     if (dataFormat === 'BINARY' && !out.endsWith('.csv'))
       lines.push('BINARY has steps of more than a milliampere: a replay may decide otherwise at a threshold');
   }

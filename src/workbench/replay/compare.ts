@@ -48,7 +48,7 @@ export function compareText(first: Compared, second: Compared): string {
   lines.push('', row('', 'A', 'B', 'B - A'));
   for (const { feederId } of first.result.feeders) {
     const of = ({ result }: Compared) => totalsOf(result.feeders.filter((feeder) => feeder.feederId === feederId));
-    lines.push(feederId, ...difference(of(first), of(second)));
+    lines.push(feederId, ...differences(of(first), of(second)).map(([name, ...cells]) => row(name, ...cells)));
   }
   return `${lines.join('\n')}\n`;
 }
@@ -63,7 +63,7 @@ export function compareJson(first: Compared, second: Compared): string {
   return `${JSON.stringify({ openLoop: OPEN_LOOP, changed, a: side(first), b: side(second) }, null, 2)}\n`;
 }
 
-function changesOf(first: Configuration, second: Configuration): Change[] {
+export function changesOf(first: Configuration, second: Configuration): Change[] {
   const values = (configuration: Configuration) =>
     new Map(
       settingsSheet(configuration).flatMap(({ title, rows }) =>
@@ -78,7 +78,8 @@ function changesOf(first: Configuration, second: Configuration): Change[] {
   });
 }
 
-function difference(a: Totals, b: Totals): string[] {
+/** By name: of the first, of the second, and by how much the second differs. */
+export function differences(a: Totals, b: Totals): [name: string, a: string, b: string, by: string][] {
   const names: [keyof Totals, string][] = [
     ['episodes', 'episodes'],
     ['minutes', 'minutes of episodes'],
@@ -89,7 +90,7 @@ function difference(a: Totals, b: Totals): string[] {
   return names.map(([key, name]) => {
     const [from, to] = [a[key], b[key]];
     const by = from === null || to === null ? '-' : (to - from).toFixed(key === 'episodes' ? 0 : 1);
-    return row(name, show(from), show(to), by);
+    return [name, show(from), show(to), by];
   });
 }
 

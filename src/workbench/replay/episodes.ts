@@ -1,6 +1,6 @@
 // Episodes out of what control says: from the first pickup that operated to the full release. Where nothing can be
 // asked (no target group, a cap), to the dropout of the last element.
-import type { Action, ControlRequest } from '../../control/types.ts';
+import type { Action, ControlRequest, Episode } from '../../control/types.ts';
 import { type Conductor, type Element, rounded } from '../../feeder.ts';
 import type { ReplayEpisode } from './results.ts';
 
@@ -46,6 +46,19 @@ export class Episodes {
       this.#picked.delete(key);
       if (this.#picked.size === 0 && this.#open?.limitedSinceMs === null) this.#close(atMs);
     }
+  }
+
+  /** Another record begins, in which this episode stands, or none. */
+  resume(episode: Episode | null, levelPercent: number, atMs: number): void {
+    if (episode === null) {
+      if (this.#open !== null) this.#close(atMs);
+      return;
+    }
+    const { startedMs, trigger, firstLimitMs } = episode;
+    this.#begin(startedMs, trigger.element, trigger.phase);
+    if (this.#open === null) return;
+    this.#open.limitedSinceMs ??= firstLimitMs;
+    this.#open.deepestLevelPercent = Math.min(this.#open.deepestLevelPercent ?? 100, levelPercent);
   }
 
   /** The trace is over. */

@@ -50,6 +50,8 @@ export async function replayVerb(config: string, traces: readonly string[], opti
     gapS,
     initialThermalPercent,
     strict,
+    // Two settings side by side are both open loop.
+    isChanged: other !== undefined,
     charts,
     progress: bar.show,
   };
@@ -70,16 +72,23 @@ async function replayed(input: ReplayInput, other: Configuration | undefined, op
   const { configuration, traces } = input;
   const result = await replay(input);
   process.stderr.write(brokenText(result));
+  const second =
+    other === undefined
+      ? undefined
+      : { configuration: other, result: await replay({ ...input, configuration: other, charts: false }) };
   if (options.report !== undefined) {
     const { reportHtml } = await import('../report/report.ts');
-    writeFileSync(options.report, reportHtml({ configuration, traces, result }));
+    writeFileSync(options.report, reportHtml({ configuration, traces, result, other: second }));
   }
-  if (other === undefined) return options.json === true ? replayJson(result) : replayText(result);
-  const second = { configuration: other, result: await replay({ ...input, configuration: other, charts: false }) };
+  if (second === undefined) return options.json === true ? replayJson(result) : replayText(result);
   return (options.json === true ? compareJson : compareText)({ configuration, result }, second);
 }
 
-async function swept(input: ReplayInput, sweep: Sweep, { json }: ReplayOptions): Promise<string> {
+async function swept(input: ReplayInput, sweep: Sweep, { json, report }: ReplayOptions): Promise<string> {
   const rows = await runSweep({ ...input, charts: false }, sweep);
+  if (report !== undefined) {
+    const { sweepHtml } = await import('../report/sweep-report.ts');
+    writeFileSync(report, sweepHtml(input.configuration, input.traces, sweep, rows));
+  }
   return (json === true ? sweepJson : sweepText)(rows, sweep);
 }

@@ -5,18 +5,26 @@
 // and levels come from `controllableA`.
 import type { Configuration } from '../../configuration.ts';
 import type { FeederSettings } from '../../feeder-settings.ts';
-import { watchedFeeder } from '../../watched-feeder.ts';
 import type { Problem } from '../../yaml-file.ts';
+import { type InputsFile, type RecordedRun, readInputsBeside } from '../trace/inputs-file.ts';
 import type { Mapping } from '../trace/mapping.ts';
 import { pairedRecords, readTraceFile } from '../trace/open-trace.ts';
 import { TraceProblem } from '../trace/problem.ts';
 import type { Row, TimeForm, TraceSink } from '../trace/sink.ts';
+import { type AsItRan, compareWithLive, outsideEvents } from './as-it-ran.ts';
 import { ReplayedFeeder } from './replayed-feeder.ts';
 import type { ReplayEvent, ReplayResult } from './results.ts';
 import { Series } from './series.ts';
 
 export const OPEN_LOOP =
   'open loop: a recorded current does not fall when asked, so no effect is judged or learned, and levels come from controllableA';
+
+const AS_IT_RAN =
+  'as it ran: settings and inputs are those of the live run, so the recorded currents answer these very requests; with any other settings a replay is open loop';
+
+export function loopText({ asItRan }: ReplayResult): string {
+  return asItRan === null ? OPEN_LOOP : AS_IT_RAN;
+}
 
 export interface ReplayInput {
   readonly configuration: Configuration;
@@ -27,7 +35,9 @@ export interface ReplayInput {
   readonly feeder?: string | undefined;
   /** What is a gap, where the trace's own median interval shall not say it. */
   readonly gapS?: number | undefined;
-  /** Of every phase at its first reading; 0 unless given. */
+  /** The settings were changed for this replay, so that no export is lived through as it ran. */
+  readonly isChanged?: boolean | undefined;
+  /** Of every phase at its first reading; 0 unless given, or an export says it. */
   readonly initialThermalPercent?: number | undefined;
   /** A broken row ends the replay with a `TraceProblem`. */
   readonly strict?: boolean | undefined;
@@ -66,23 +76,29 @@ class Run implements TraceSink {
   #brokenCount = 0;
   readonly #brokenFirst: Problem[] = [];
   readonly #notes: string[] = [];
+  readonly #inputs: readonly InputsFile[];
+  readonly #asItRan: boolean;
   #form: { form: TimeForm; file: string } | null = null;
 
   constructor(input: ReplayInput, gapsMs: ReadonlyMap<string, number>) {
     this.#input = input;
     const { settings } = input.configuration;
     const event = (event: ReplayEvent) => this.#keep(event);
+    this.#inputs = inputsOf(input.traces);
+    this.#asItRan = this.#inputs.length > 0 && this.#inputs.every((file) => this.#isAsItRan(file));
     for (const feeder of settings.feeders) {
-      const { control, group } = watchedFeeder(feeder, settings.sources, 0);
       const gapMs = input.gapS === undefined ? (gapsMs.get(feeder.id) ?? null) : input.gapS * 1000;
+      const runs = this.#inputs.flatMap(({ records }) => records.filter(({ feederId }) => feederId === feeder.id));
       const replayed = new ReplayedFeeder({
-        feederId: feeder.id,
-        ratingA: group.ratingA,
-        budget: group.budget,
-        initialThermalPercent: input.initialThermalPercent ?? 0,
-        control: { ...control, isOpenLoop: true },
+        settings: feeder,
+        sources: settings.sources,
+        form: () => this.#form?.form ?? 'seconds',
+        initialThermalPercent: input.initialThermalPercent,
         gapMs,
+        runs: runs as unknown as RecordedRun[],
+        isAsItRan: this.#asItRan && runs.length > 0,
         event,
+        note: (text) => this.note(text),
         series: this.#seriesOf(feeder.id),
       });
       this.#feeders.set(feeder.id, replayed);
@@ -154,9 +170,14 @@ class Run implements TraceSink {
   }
 
   result(): ReplayResult {
+    const asItRan = this.#asItRan
+      ? this.#inputs.map((inputs) => compareWithLive(inputs, this.#events)).reduce(worse)
+      : null;
+    if (this.#asItRan) this.#events.push(...this.#inputs.flatMap(outsideEvents));
     // Feeders may come one after the other in the file; the sequence of events is one of time.
     this.#events.sort((a, b) => a.atMs - b.atMs);
     return {
+      asItRan,
       form: this.#form?.form ?? 'seconds',
       feeders: [...this.#feeders.values()].map((feeder) => feeder.result()),
       events: this.#events,
@@ -167,6 +188,17 @@ class Run implements TraceSink {
       readings: this.#readings,
       series: this.#series,
     };
+  }
+
+  /** Every trace has its inputs beside it, and they were made with these settings. */
+  #isAsItRan({ settingsHash }: InputsFile): boolean {
+    const { traces, configuration, isChanged } = this.#input;
+    if (isChanged === true || this.#inputs.length !== pairedRecords(traces).length) return false;
+    if (settingsHash === configuration.hash) return true;
+    this.note(
+      `the export was made with other settings (hash ${settingsHash}): of its inputs the quality and the heat count`,
+    );
+    return false;
   }
 
   #seriesOf(feederId: string): Series | null {
@@ -202,4 +234,15 @@ class Run implements TraceSink {
     const expected = `a feeder of the configuration (${ids})`;
     return new TraceProblem({ file, line: 2, column: 1, path: 'feeder', value: shown, expected });
   }
+}
+
+function inputsOf(traces: readonly string[]): InputsFile[] {
+  return pairedRecords(traces).flatMap((trace) => {
+    const file = typeof trace === 'string' ? trace : trace.configuration;
+    return readInputsBeside(file) ?? [];
+  });
+}
+
+function worse(a: AsItRan, b: AsItRan): AsItRan {
+  return { liveEvents: a.liveEvents + b.liveEvents, difference: a.difference ?? b.difference };
 }

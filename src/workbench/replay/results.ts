@@ -4,6 +4,7 @@ import type { Conductor, Element, Phase } from '../../feeder.ts';
 import type { Event } from '../../messages.ts';
 import type { Problem } from '../../yaml-file.ts';
 import type { TimeForm } from '../trace/sink.ts';
+import type { AsItRan } from './as-it-ran.ts';
 import type { Series } from './series.ts';
 
 export interface ReplayEvent {
@@ -65,6 +66,8 @@ export interface ReplayResult {
   readonly unknown: ReadonlyMap<string, number>;
   readonly notes: readonly string[];
   readonly readings: number;
+  /** Null for an open loop. */
+  readonly asItRan: AsItRan | null;
   /** By feeder; empty unless asked for. */
   readonly series: ReadonlyMap<string, Series>;
 }

@@ -1,12 +1,22 @@
 // The results of a replay as text for a terminal and as the one JSON document.
 
 import { showProblem } from '../../yaml-file.ts';
+import { textTable } from '../text-table.ts';
 import { showTime, type TimeForm } from '../trace/sink.ts';
-import { OPEN_LOOP } from './replay.ts';
+import type { AsItRan } from './as-it-ran.ts';
+import { loopText } from './replay.ts';
 import type { FeederResult, ReplayEvent, ReplayResult } from './results.ts';
 
 export function replayJson(result: ReplayResult): string {
-  return `${JSON.stringify({ openLoop: OPEN_LOOP, ...replayDocument(result) }, null, 2)}\n`;
+  return `${JSON.stringify({ ...loopDocument(result), ...replayDocument(result) }, null, 2)}\n`;
+}
+
+/** What kind of replay it is; of an export as it ran also whether the live run came to the same. */
+function loopDocument(result: ReplayResult): object {
+  const { asItRan } = result;
+  if (asItRan === null) return { openLoop: loopText(result) };
+  const { liveEvents, difference } = asItRan;
+  return { asItRan: loopText(result), liveEvents, sameEvents: difference === null };
 }
 
 /** Feeders and events as the documents have them. */
@@ -40,13 +50,24 @@ export function replayDocument(result: ReplayResult): { feeders: object; events:
 
 export function replayText(result: ReplayResult): string {
   const { events, eventsLeftOut, feeders, form } = result;
-  const lines = [OPEN_LOOP, '', ...events.map((event) => eventLine(event, form))];
+  const lines = [loopText(result), '', ...(events.length === 0 ? ['no event'] : eventTable(events, form))];
   if (eventsLeftOut > 0) lines.push(`and ${eventsLeftOut} more events`);
-  if (events.length === 0) lines.push('no event');
   lines.push('', ...feeders.flatMap((feeder) => summary(feeder, form)));
   for (const [name, rows] of result.unknown) lines.push(`feeder ${name} is not in the configuration: ${rows} rows`);
   lines.push(...result.notes.map((note) => `note: ${note}`));
+  if (result.asItRan !== null) lines.push(...comparedText(result.asItRan, form));
   return `${lines.join('\n')}\n`;
+}
+
+function comparedText({ liveEvents, difference }: AsItRan, form: TimeForm): string[] {
+  if (difference === null) return [`${liveEvents} events of control, the same as in the live run`];
+  const { live, replayed } = difference;
+  const cells = (event: ReplayEvent | null) => (event === null ? ['no more event'] : eventCells(event, form));
+  const rows = [
+    ['  live', ...cells(live)],
+    ['  replayed', ...cells(replayed)],
+  ];
+  return ['not the same as in the live run, from here on:', ...textTable(rows)];
 }
 
 /** What was left out, for stderr; empty where nothing was. */
@@ -58,21 +79,38 @@ export function brokenText({ broken }: ReplayResult): string {
   return lines.map((line) => `${line}\n`).join('');
 }
 
-function eventLine(event: ReplayEvent, form: TimeForm): string {
+const EVENT_COLUMNS = ['time', 'feeder', 'event', 'element', 'current', 'level', 'thermal', 'reason'];
+const EVENT_NUMBERS = [4, 5, 6];
+
+/** Columns that no event fills are left out. */
+function eventTable(events: readonly ReplayEvent[], form: TimeForm): string[] {
+  const rows = events.map((event) => eventCells(event, form));
+  const used = EVENT_COLUMNS.map((_, column) => rows.some((row) => row[column] !== ''));
+  const kept = [EVENT_COLUMNS, ...rows].map((row) => row.filter((_, column) => used[column]));
+  // Seconds are numbers too.
+  const right = [...(form === 'seconds' ? [0] : []), ...EVENT_NUMBERS]
+    .filter((column) => used[column])
+    .map((column) => used.slice(0, column).filter(Boolean).length);
+  return textTable(kept, right);
+}
+
+function eventCells(event: ReplayEvent, form: TimeForm): string[] {
   const { atMs, feederId, type, element, phase, currentA, levelPercent, thermalPercent, reason } = event;
-  const what = [
-    element,
-    phase,
-    currentA === undefined ? undefined : `${currentA.toFixed(1)} A`,
-    levelPercent === undefined ? undefined : `${levelPercent} %`,
-    thermalPercent === undefined ? undefined : `thermal ${thermalPercent.toFixed(1)} %`,
-  ].filter((part) => part !== undefined);
-  return [timeText(atMs, form), feederId.padEnd(8), type.padEnd(8), ...what, `(${reason})`].join('  ');
+  return [
+    timeText(atMs, form),
+    feederId,
+    type,
+    [element, phase].filter((part) => part !== undefined).join(' '),
+    currentA === undefined ? '' : `${currentA.toFixed(1)} A`,
+    levelPercent === undefined ? '' : `${levelPercent} %`,
+    thermalPercent === undefined ? '' : `${thermalPercent.toFixed(1)} %`,
+    reason,
+  ];
 }
 
 function timeText(atMs: number, form: TimeForm): string {
   const time = showTime(atMs, form);
-  return typeof time === 'number' ? `${time.toFixed(3).padStart(12)} s` : time;
+  return typeof time === 'number' ? `${time.toFixed(3)} s` : time;
 }
 
 function summary(feeder: FeederResult, form: TimeForm): string[] {
@@ -85,26 +123,41 @@ export function summaryRows(feeder: FeederResult, form: TimeForm): [name: string
   const { readings, episodes, firstMs, lastMs, peakThermalPercent } = feeder;
   const span = `${timeText(firstMs ?? 0, form).trim()} to ${timeText(lastMs ?? 0, form).trim()}`;
   const levels = episodes.flatMap(({ deepestLevelPercent }) => deepestLevelPercent ?? []);
-  const limited = episodes.reduce((sum, episode) => sum + episode.limitedMinutes, 0);
+  const open = episodes.some(({ endMs }) => endMs === null) ? ', the last of them not over' : '';
   return [
-    ['readings', `${readings}, ${span}`],
-    ['episodes', `${episodes.length}, ${minutes(episodes.reduce((sum, episode) => sum + episode.minutes, 0))}`],
+    ['readings', `${readings.toLocaleString('en')} in ${lengthText((lastMs ?? 0) - (firstMs ?? 0))}: ${span}`],
+    ['episodes', `${episodes.length}, ${minutes(sum(episodes.map((episode) => episode.minutes)))}${open}`],
     ['deepest level', levels.length === 0 ? 'none asked' : `${Math.min(...levels)} %`],
-    [
-      'customers',
-      `${levels.length} ${levels.length === 1 ? 'limit' : 'limits'}, ${minutes(limited)}${budgetText(feeder)}`,
-    ],
+    ['customers', customers(feeder, levels.length)],
     ['over rating', minutes(feeder.overRatingMinutes)],
     ['peak', peak(feeder, form)],
     ...(peakThermalPercent === null ? [] : [['peak thermal', `${peakThermalPercent} %`] as [string, string]]),
-    ['data', `${feeder.bad} bad, ${feeder.wrongSigns} of the wrong sign, ${gaps(feeder)}`],
+    ['data', `${counted(feeder.bad, 'bad reading')}, ${feeder.wrongSigns} of the wrong sign, ${gaps(feeder)}`],
   ];
 }
 
-/** The budget is for a year; so is what the trace comes to, where it is long enough to say. */
-function budgetText({ budget, firstMs, lastMs }: FeederResult): string {
-  const days = ((lastMs ?? 0) - (firstMs ?? 0)) / 86_400_000;
-  return `; the budget of a year is ${budget.episodesPerYear} and ${budget.minutesPerYear} min (trace: ${days.toFixed(1)} days)`;
+/** Limits and minutes against the budget of a year; a trace that is shorter has a year's share of it beside. */
+function customers({ budget, episodes }: FeederResult, limits: number): string {
+  const limited = sum(episodes.map(({ limitedMinutes }) => limitedMinutes));
+  const { episodesPerYear, minutesPerYear } = budget;
+  const of = (value: number, unit: string) => (value === 0 ? 'no budget' : `budget ${value}${unit} a year`);
+  const over = minutesPerYear > 0 && limited > minutesPerYear ? '  over the budget' : '';
+  return `${counted(limits, 'limit')} (${of(episodesPerYear, '')}), ${minutes(limited)} (${of(minutesPerYear, ' min')})${over}`;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((all, value) => all + value, 0);
+}
+
+function counted(count: number, one: string): string {
+  return `${count.toLocaleString('en')} ${one}${count === 1 ? '' : 's'}`;
+}
+
+/** As people say it: seconds, minutes, hours or days. */
+function lengthText(ms: number): string {
+  if (ms < 120_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 7_200_000) return `${(ms / 60_000).toFixed(1)} min`;
+  return ms < 172_800_000 ? `${(ms / 3_600_000).toFixed(1)} h` : `${(ms / 86_400_000).toFixed(1)} days`;
 }
 
 function minutes(value: number): string {
@@ -117,5 +170,5 @@ function peak({ peakA, peakPhase, peakAtMs }: FeederResult, form: TimeForm): str
 
 function gaps({ gaps, gapMinutes, gapS }: FeederResult): string {
   const rule = `a gap is more than ${gapS} s`;
-  return gaps === 0 ? `no gap (${rule})` : `${gaps} gaps of ${minutes(gapMinutes)} in all (${rule})`;
+  return gaps === 0 ? `no gap (${rule})` : `${counted(gaps, 'gap')} of ${minutes(gapMinutes)} in all (${rule})`;
 }

@@ -41,7 +41,7 @@ export async function runSweep(input: ReplayInput, { path, values }: Sweep): Pro
     const changed = withSetting(input.configuration, path, value);
     if (typeof changed === 'string') rows.push({ value, totals: null, refused: changed });
     else {
-      const { feeders } = await replay({ ...input, configuration: changed });
+      const { feeders } = await replay({ ...input, configuration: changed, isChanged: true });
       rows.push({ value, totals: totalsOf(feeders), refused: null });
     }
   }

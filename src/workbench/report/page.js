@@ -1,6 +1,6 @@
 // The report's page, run by a browser: unpacks the points, draws them with uPlot, zooms, pans and jumps. What is drawn is
 // thinned to the width of the screen at every zoom, lowest and highest of each column, so that a year stays fluid.
-/* global document, window, uPlot, Blob, Response, DecompressionStream, getComputedStyle, matchMedia */
+/* global document, window, uPlot, Blob, Response, DecompressionStream, getComputedStyle, followTheme */
 const MISSING = 0xffff;
 const SECONDS_ZERO_MS = 1e12;
 const AXIS_PX = 60;
@@ -335,25 +335,6 @@ function percentSeries() {
     { ...common, label: 'permitted level', stroke: colour('limit'), paths },
     { ...common, label: 'thermal state', stroke: colour('mark') },
   ];
-}
-
-/** Light or dark: what the reader has chosen, else as the screen has it; and light on paper. */
-function followTheme(draw) {
-  const root = document.documentElement;
-  const dark = matchMedia('(prefers-color-scheme: dark)');
-  let chosen = null;
-  const show = (theme) => {
-    root.dataset.theme = theme ?? chosen ?? (dark.matches ? 'dark' : 'light');
-    draw();
-  };
-  document.getElementById('theme').addEventListener('click', () => {
-    chosen = root.dataset.theme === 'dark' ? 'light' : 'dark';
-    show();
-  });
-  dark.addEventListener('change', () => show());
-  window.addEventListener('beforeprint', () => show('light'));
-  window.addEventListener('afterprint', () => show());
-  show();
 }
 
 async function start() {

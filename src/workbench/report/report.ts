@@ -1,15 +1,16 @@
 // The report of a replay: one HTML file that needs nothing else, to open offline, zoom, print and sign. The charts are
 // drawn by uPlot, which is inlined, from data that the page carries.
 import type { Configuration } from '../../configuration.ts';
-import { VERSION } from '../../version.ts';
 import { timesOf } from '../check/check.ts';
 import { settingsSheet } from '../check/sheet.ts';
-import { OPEN_LOOP } from '../replay/replay.ts';
+import { type Compared, changesOf, differences, totalsOf } from '../replay/compare.ts';
+import { loopText } from '../replay/replay.ts';
 import type { FeederResult, ReplayEvent, ReplayResult } from '../replay/results.ts';
 import { summaryRows } from '../replay/show-results.ts';
 import { showTime } from '../trace/sink.ts';
 import { packSeries } from './columns.ts';
-import { escaped, inlined, own, packaged } from './html.ts';
+import { escaped } from './html.ts';
+import { pageHtml, tableHtml } from './html-page.ts';
 
 /** Rows of the table of events; a browser is slow with more, and --json has them all. */
 const EVENTS_SHOWN = 5000;
@@ -18,42 +19,52 @@ export interface ReportInput {
   readonly configuration: Configuration;
   readonly traces: readonly string[];
   readonly result: ReplayResult;
+  /** Another configuration over the same traces. */
+  readonly other?: Compared | undefined;
 }
 
-export function reportHtml({ configuration, traces, result }: ReportInput): string {
+export function reportHtml({ configuration, traces, result, other }: ReportInput): string {
   const { id, name } = configuration.settings.substation;
-  const title = `Replay of ${id}${name === undefined ? '' : ` ${name}`}`;
   const seen = result.feeders.filter(({ readings }) => readings > 0);
-  const data = { form: result.form, feeders: seen.map((feeder) => chartOf(feeder, configuration, result)) };
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="headroom ${VERSION}">
-<title>${escaped(title)}</title>
-<style>${packaged('uplot/dist/uPlot.min.css')}</style>
-<style>${own('page.css')}</style>
-</head>
-<body>
-<header>
-<h1>${escaped(title)}</h1>
-<p>Settings hash <code>${configuration.hash}</code>. ${escaped(traces.map((trace) => trace.split('/').at(-1) ?? trace).join(', '))}: ${result.readings} readings.</p>
-<p class="notice"><strong>${escaped(OPEN_LOOP)}.</strong> Not protection: the fuse stays the backstop.</p>
-<p class="tools no-print"><button id="theme" type="button">Dark or light</button></p>
-</header>
-<main>
-${seen.map((feeder, index) => feederSection(feeder, index, result)).join('\n')}
-${eventsTable(result)}
-${notes(result)}
-${sheet(configuration)}
-</main>
-<script>${packaged('uplot/dist/uPlot.iife.min.js')}</script>
-<script id="data" type="application/json">${inlined(data)}</script>
-<script type="module">${own('page.js')}</script>
-</body>
-</html>
-`;
+  const names = traces.map((trace) => trace.split('/').at(-1) ?? trace).join(', ');
+  return pageHtml({
+    title: `Replay of ${id}${name === undefined ? '' : ` ${name}`}`,
+    intro: `<p>Settings hash <code>${configuration.hash}</code>. ${escaped(names)}: ${result.readings.toLocaleString('en')} readings.</p>
+<p class="notice"><strong>${escaped(loopText(result))}.</strong> Not protection: the fuse stays the backstop.</p>`,
+    main: [
+      ...seen.map((feeder, index) => feederSection(feeder, index, result)),
+      ...(other === undefined ? [] : [comparison({ configuration, result }, other)]),
+      eventsTable(result),
+      notes(result),
+      sheet(configuration),
+    ].join('\n'),
+    packages: { style: 'uplot/dist/uPlot.min.css', script: 'uplot/dist/uPlot.iife.min.js' },
+    data: { form: result.form, feeders: seen.map((feeder) => chartOf(feeder, configuration, result)) },
+    script: 'page.js',
+  });
+}
+
+/** Two settings over the same traces, side by side. */
+function comparison(first: Compared, second: Compared): string {
+  const changes = changesOf(first.configuration, second.configuration).map(({ section, key, from, to }) => [
+    section,
+    key,
+    from,
+    to,
+  ]);
+  const feeders = first.result.feeders
+    .filter(({ readings }) => readings > 0)
+    .map(({ feederId }) => {
+      const of = ({ result }: Compared) => totalsOf(result.feeders.filter((feeder) => feeder.feederId === feederId));
+      const rows = differences(of(first), of(second));
+      return `<h3>Feeder ${escaped(feederId)}</h3>${tableHtml(['', 'A', 'B', 'B - A'], rows, 'compared')}`;
+    });
+  const set =
+    changes.length === 0
+      ? '<p>Nothing is set otherwise.</p>'
+      : tableHtml(['', 'setting', 'A', 'B'], changes, 'changes');
+  return `<section class="comparison"><h2>Compared with other settings</h2>
+<p>A: <code>${first.configuration.hash}</code>, the charts above. B: ${escaped(second.configuration.file)}, <code>${second.configuration.hash}</code>.</p>${set}${feeders.join('')}</section>`;
 }
 
 /** What the page draws of a feeder. */

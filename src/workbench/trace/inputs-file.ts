@@ -1,9 +1,13 @@
 // The inputs beside an exported trace (`x.csv` and `x.inputs.json`): what the control of a running controller rested on
 // and was given beside the currents, and the events that came of it. With it, and the settings of that time, a replay
 // comes to the same events. docs/traces.md says what stands in it.
+import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
+import type { FeederState } from '../../control/types.ts';
+import type { ControlInput } from '../../control-input.ts';
 import { ELEMENTS, PHASES } from '../../feeder.ts';
-import { eventSchema } from '../../messages.ts';
+import { type Event, eventSchema } from '../../messages.ts';
+import { TraceProblem } from './problem.ts';
 
 const at = z.number().describe('milliseconds since 1970 on the clock of the record, as every name that ends in Ms');
 const percentOrAmpere = z.number().min(0);
@@ -51,7 +55,7 @@ const input = z.discriminatedUnion('kind', [
     ]),
   }),
   z.strictObject({ kind: z.literal('group'), atMs: at, group: z.string(), reason: z.string() }),
-  z.strictObject({ kind: z.literal('clock'), atMs: at }),
+  z.strictObject({ kind: z.literal('clock'), atMs: at, steppedMs: z.number() }),
   z.strictObject({ kind: z.literal('source'), atMs: at, staleAfterMs: z.number().positive() }),
   z.strictObject({ kind: z.literal('others'), atMs: at, limited: z.int().min(0), isWithReading: z.boolean() }),
   z.strictObject({
@@ -87,6 +91,7 @@ const record = z.strictObject({
   inputs: z
     .array(z.strictObject({ after: z.int().min(0).describe('so many readings of the record'), input }))
     .describe('what else control was given, in order'),
+  events: z.array(eventSchema).describe('of the live run: of this feeder and of the substation as a whole'),
 });
 
 const inputsSchema = z.strictObject({
@@ -94,11 +99,47 @@ const inputsSchema = z.strictObject({
   substationId: z.string(),
   settingsHash: z.string(),
   records: z.array(record).min(1),
-  events: z.array(eventSchema).describe('of the live run: of these feeders and of the substation as a whole'),
 });
 
 export type InputsFile = z.output<typeof inputsSchema>;
+/** The state is checked as far as being one: it is what control wrote out. */
+export type RecordedRun = Omit<InputsFile['records'][number], 'state' | 'inputs'> & {
+  readonly state: FeederState;
+  readonly inputs: readonly { readonly after: number; readonly input: ControlInput }[];
+};
+
 /** The name that stands beside a trace. */
 export function inputsName(trace: string): string {
   return `${trace.replace(/\.gz$/i, '').replace(/\.(csv|cfg|cff)$/i, '')}.inputs.json`;
+}
+
+/** Null where none stands beside the trace. Throws a `TraceProblem` for one that is damaged. */
+export function readInputsBeside(trace: string): InputsFile | null {
+  const file = inputsName(trace);
+  if (!existsSync(file)) return null;
+  const wrong = (path: string, value: string, expected: string) =>
+    new TraceProblem({ file, line: 1, column: 1, path, value, expected });
+  let given: unknown;
+  try {
+    given = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw wrong('', (error as Error).message, 'the inputs of an export, in JSON');
+  }
+  const parsed = inputsSchema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw wrong(issue?.path.join('.') ?? '', 'not so', issue?.message ?? 'the inputs of an export');
+}
+
+/** When each live event was on the clock of the record, which no step of the wall clock moves. In order of sequence. */
+export function timesOnRecord(events: readonly Event[], inputs: readonly { readonly input: unknown }[]): number[] {
+  const steps = inputs.flatMap(({ input: given }) => {
+    const { kind, steppedMs = 0 } = given as { kind: string; steppedMs?: number };
+    return kind === 'clock' && steppedMs !== 0 ? [steppedMs] : [];
+  });
+  let aheadMs = 0;
+  return events.map((event) => {
+    if (event.alarm === 'clockStep') aheadMs += steps.shift() ?? 0;
+    return Date.parse(event.at) - aheadMs;
+  });
 }

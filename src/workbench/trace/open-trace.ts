@@ -1,10 +1,11 @@
 // Opens a trace whatever its form is, plain or gzipped, and reads it into a sink. Gzip is known by its first bytes, a
 // COMTRADE record by its name, a native CSV by its header; any other CSV needs a mapping file. The file is read piece by
 // piece, so its size does not matter.
-import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, createReadStream, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { isComtradeName, recordParts } from '../comtrade/parts.ts';
 import { type RecordFeeder, readRecord } from '../comtrade/read-record.ts';
+import { inputsName } from './inputs-file.ts';
 import { MappedCsvReader } from './mapped-csv.ts';
 import type { Mapping } from './mapping.ts';
 import { NativeCsvReader } from './native-csv.ts';
@@ -59,7 +60,8 @@ export async function readTraceFile(
   const file = typeof trace === 'string' ? trace : trace.configuration;
   if (isComtradeName(file)) {
     const data = typeof trace === 'string' ? null : trace.data;
-    readRecord(recordParts(file, data), recordFeeders(file, how), sink);
+    // An export of polls may be as fast as a waveform, and is none.
+    readRecord(recordParts(file, data), recordFeeders(file, how), sink, existsSync(inputsName(file)));
     return progress(1, 1);
   }
   const reader: TraceReader =

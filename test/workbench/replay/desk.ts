@@ -18,7 +18,7 @@ export interface Desk {
   /** The file that `configuration` makes. */
   text(group: string): string;
   /** One or more feeders with the same settings group. */
-  configuration(group?: string, feeders?: readonly string[], more?: string): Configuration;
+  configuration(group?: string, feeders?: readonly string[], more?: string, ofFeeder?: string): Configuration;
   replay(configuration: Configuration, trace: string | string[], options?: Partial<ReplayInput>): Promise<ReplayResult>;
   close(): void;
 }
@@ -33,9 +33,9 @@ export function openDesk(): Desk {
   return {
     folder,
     file,
-    text: (group) => configurationText(group, ['F1'], ''),
-    configuration(group = GROUP, feeders = ['F1'], more = '') {
-      const path = file('desk.yaml', configurationText(group, feeders, more));
+    text: (group) => configurationText(group, ['F1'], '', ''),
+    configuration(group = GROUP, feeders = ['F1'], more = '', ofFeeder = '') {
+      const path = file('desk.yaml', configurationText(group, feeders, more, ofFeeder));
       const { configuration, problems } = readConfiguration(path);
       if (configuration === null) throw new Error(problems.map(showProblem).join('\n'));
       return configuration;
@@ -46,10 +46,11 @@ export function openDesk(): Desk {
   };
 }
 
-function configurationText(group: string, feeders: readonly string[], more: string): string {
+function configurationText(group: string, feeders: readonly string[], more: string, ofFeeder: string): string {
   const each = feeders.map(
     (id) => `  - id: ${id}
     currents: { source: meter-1 }
+    ${ofFeeder}
     targetGroup: { id: TG-${id}, version: 1 }
     controllableA: { L1: 96, L2: 128, L3: 96 }
     settings:
@@ -77,11 +78,13 @@ export function nativeTrace(rows: string, feeder = 'F1'): string {
   return `time,feeder,L1_A,L2_A,L3_A\n${lines.join('\n')}\n`;
 }
 
-/** Events as a table that people can read: time, type, element and phase, level. */
+/** Events as a table that people can read: time, type, element and phase, level; all but what is odd about the data. */
 export function told({ events, form }: ReplayResult): string[] {
-  return events.map(({ atMs, type, element, phase, levelPercent }) =>
-    [showTime(atMs, form), type, element, phase, levelPercent === undefined ? undefined : `${levelPercent} %`]
-      .filter((part) => part !== undefined)
-      .join(' '),
-  );
+  return events
+    .filter(({ type }) => type !== 'quality')
+    .map(({ atMs, type, element, phase, levelPercent }) =>
+      [showTime(atMs, form), type, element, phase, levelPercent === undefined ? undefined : `${levelPercent} %`]
+        .filter((part) => part !== undefined)
+        .join(' '),
+    );
 }

@@ -155,6 +155,72 @@ describe('open loop', () => {
   });
 });
 
+describe('the quality rules', () => {
+  const quality = (result: Awaited<ReturnType<Desk['replay']>>) =>
+    result.events.filter(({ type }) => type === 'quality').map(({ phase, reason }) => `${phase} ${reason}`);
+
+  test('a step is doubted until the next reading confirms it, and picks up all the same', async () => {
+    const trace = desk.file('step.csv', nativeTrace('0 100 90 80\n1 500 90 80\n2 500 90 80\n3 500 90 80'));
+    const result = await desk.replay(desk.configuration(), trace);
+    expect(quality(result)).toEqual(['L1 step begins: L1 from 100 A to 500 A at once']);
+    expect(told(result)).toEqual(['1 pickup atRisk L1']);
+  });
+
+  test('what nobody delivers is bad, and no gap of a minute is a step', async () => {
+    const trace = desk.file('beyond.csv', nativeTrace('0 100 90 80\n300 500 90 80\n600 99999 90 80\n900 100 90 80'));
+    const result = await desk.replay(desk.configuration(), trace);
+    expect(quality(result)).toEqual([
+      'L1 badReading begins: L1 is bad: beyondRegister',
+      'L1 badReading ends: its cause has not been seen since',
+    ]);
+  });
+
+  test('a phase that is confirmed and feeds back asks for nothing; an unconfirmed one is looked at', async () => {
+    const rows = Array.from({ length: 30 }, (_, index) => `${index * 60} -400 90 80`).join('\n');
+    const trace = desk.file('export.csv', nativeTrace(rows));
+    const unknown = await desk.replay(desk.configuration(), trace);
+    expect(quality(unknown)).toEqual([expect.stringMatching(/^L1 wiring begins/)]);
+    const confirmed = await desk.replay(
+      desk.configuration(undefined, ['F1'], undefined, 'powerSign: confirmed'),
+      trace,
+    );
+    expect(told(confirmed).filter((event) => event.includes('limit'))).toEqual([]);
+  });
+});
+
+describe('settings groups', () => {
+  const groups = `ratingA: 385
+        calendar: { timeZone: Europe/London, fromTime: "17:00", toTime: "20:00" }
+        atRisk: { pickupA: 200, dropoutA: 180, delayS: 30, resetDelayS: 60 }
+      - name: day
+        ratingA: 385
+        atRisk: { pickupA: 345, dropoutA: 310, delayS: 30, resetDelayS: 60 }`;
+  const rows = (time: (minute: number) => string) =>
+    Array.from({ length: 240 }, (_, minute) => `${time(minute)} 250 90 80`).join('\n');
+
+  test('the calendar has its say, to the minute', async () => {
+    const stamps = rows((minute) => new Date(Date.UTC(2026, 0, 5, 16, 40) + minute * 60_000 + 7000).toISOString());
+    const result = await desk.replay(desk.configuration(groups), desk.file('calendar.csv', nativeTrace(stamps)));
+    expect(result.events.filter(({ type }) => type === 'settings').map(({ reason }) => reason)).toEqual([
+      'group desk: by the calendar',
+      'group day: by the calendar',
+    ]);
+    expect(told(result).filter((event) => /settings|pickup|dropout/.test(event))).toEqual([
+      '2026-01-05T17:00:00.000Z settings',
+      '2026-01-05T17:00:07.000Z pickup atRisk L1',
+      '2026-01-05T20:00:00.000Z settings',
+      '2026-01-05T20:01:07.000Z dropout atRisk L1',
+    ]);
+  });
+
+  test('seconds are in no calendar, and it is said', async () => {
+    const trace = desk.file('seconds.csv', nativeTrace(rows((minute) => String(minute * 60))));
+    const result = await desk.replay(desk.configuration(groups), trace);
+    expect(told(result)).toEqual([]);
+    expect(result.notes).toEqual([expect.stringContaining('settings group day throughout')]);
+  });
+});
+
 describe('what is counted', () => {
   test('the document', async () => {
     const result = await desk.replay(
@@ -182,7 +248,13 @@ describe('what is counted', () => {
         peakThermalPercent: null,
       },
     });
-    expect(events[0]).toEqual({
+    expect(events[0]).toMatchObject({
+      at: 60,
+      type: 'quality',
+      phase: 'L1',
+      reason: expect.stringMatching(/^badReading begins/),
+    });
+    expect(events[1]).toEqual({
       at: 120,
       feederId: 'F1',
       type: 'pickup',
