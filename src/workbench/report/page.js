@@ -1,7 +1,8 @@
 // The report's page, run by a browser: unpacks the points, draws them with uPlot, zooms, pans and jumps. What is drawn is
 // thinned to the width of the screen at every zoom, lowest and highest of each column, so that a year stays fluid.
-/* global document, window, uPlot, Blob, Response, DecompressionStream, getComputedStyle, followTheme */
+/* global document, window, requestAnimationFrame, performance, uPlot, fetch, queueMicrotask, Response, DecompressionStream, getComputedStyle, followTheme */
 const MISSING = 0xffff;
+const BLOCK = 64;
 const SECONDS_ZERO_MS = 1e12;
 const AXIS_PX = 60;
 const RIGHT_PX = 16;
@@ -11,8 +12,8 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 const seconds = (atMs) => (form === 'utc' ? atMs / 1000 : (atMs - SECONDS_ZERO_MS) / 1000);
 
 async function unpack(feeder) {
-  const bytes = Uint8Array.from(atob(feeder.data), (character) => character.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'));
+  const packed = await fetch(`data:application/octet-stream;base64,${feeder.data}`);
+  const stream = packed.body.pipeThrough(new DecompressionStream('deflate'));
   const buffer = await new Response(stream).arrayBuffer();
   const { count } = feeder;
   let at = 0;
@@ -44,49 +45,80 @@ function firstAtOrAfter(times, time) {
   return low;
 }
 
+/** Lowest and highest of each block of points, so that a year is looked at in some thousands of steps. */
+function blocksOf({ columns, level }) {
+  const count = Math.ceil(level.length / BLOCK);
+  const made = columns.map(() => ({
+    low: new Uint16Array(count).fill(MISSING),
+    high: new Uint16Array(count).fill(MISSING),
+  }));
+  const least = new Uint8Array(count).fill(100);
+  for (let index = 0; index < level.length; index++) {
+    const block = Math.floor(index / BLOCK);
+    if (level[index] < least[block]) least[block] = level[index];
+    for (let which = 0; which < columns.length; which++) {
+      const value = columns[which][index];
+      if (value === MISSING) continue;
+      const { low, high } = made[which];
+      if (value < low[block]) low[block] = value;
+      if (high[block] === MISSING || value > high[block]) high[block] = value;
+    }
+  }
+  return { columns: made, level: least };
+}
+
+/** The lowest, or the highest, of what has a value; null where none has. */
+function extreme(values, from, to, isHigh) {
+  let best = MISSING;
+  for (let index = from; index < to; index++) {
+    const value = values[index];
+    if (value !== MISSING && (best === MISSING || (isHigh ? value > best : value < best))) best = value;
+  }
+  return best === MISSING ? null : best;
+}
+
+function least(values, from, to) {
+  let found = 100;
+  for (let index = from; index < to; index++) if (values[index] < found) found = values[index];
+  return found;
+}
+
 /** The points from `min` to `max`, at most two per pixel, with a hole where there is a gap. */
 function visible(points, min, max, pixels) {
-  const { times, columns, level, stepA } = points;
-  const from = Math.max(0, firstAtOrAfter(times, min) - 1);
+  const { times, columns, level, stepA, blocks, gapS } = points;
+  let from = Math.max(0, firstAtOrAfter(times, min) - 1);
   const to = Math.min(times.length, firstAtOrAfter(times, max) + 1);
-  const stride = Math.max(1, Math.floor((to - from) / pixels));
+  let stride = Math.max(1, Math.floor((to - from) / pixels));
+  const isCoarse = stride >= BLOCK;
+  if (isCoarse) {
+    stride = Math.ceil(stride / BLOCK) * BLOCK;
+    from = Math.floor(from / BLOCK) * BLOCK;
+  }
   const out = [[], [], [], [], [], []];
-  const value = (column, index) => (column[index] === MISSING ? null : column[index]);
-  const push = (index, pick) => {
+  const push = (index, pick, permitted) => {
     out[0].push(times[index]);
     for (let phase = 0; phase < 3; phase++) {
-      const found = pick(columns[phase]);
+      const found = pick(phase);
       out[phase + 1].push(found === null ? null : found * stepA);
     }
-    out[4].push(level[index]);
-    const heat = value(columns[3], index);
+    out[4].push(permitted);
+    const heat = pick(3);
     out[5].push(heat === null ? null : heat / 10);
   };
   for (let at = from; at < to; at += stride) {
     const end = Math.min(to, at + stride);
-    if (at > from && times[at] - times[at - 1] > points.gapS) {
+    if (at > from && times[at] - times[at - 1] > gapS) {
       out[0].push((times[at] + times[at - 1]) / 2);
       for (let series = 1; series < out.length; series++) out[series].push(null);
     }
-    if (end - at === 1) push(at, (column) => value(column, at));
-    else {
-      const extreme = (better) => (column) => {
-        let best = null;
-        for (let index = at; index < end; index++) {
-          const found = value(column, index);
-          if (found !== null && (best === null || better(found, best))) best = found;
-        }
-        return best;
-      };
-      push(
-        at,
-        extreme((a, b) => a < b),
-      );
-      push(
-        end - 1,
-        extreme((a, b) => a > b),
-      );
-    }
+    const [first, last] = isCoarse ? [at / BLOCK, Math.ceil(end / BLOCK)] : [at, end];
+    const of = (isHigh) => (which) => {
+      const values = isCoarse ? blocks.columns[which][isHigh ? 'high' : 'low'] : columns[which];
+      return extreme(values, first, last, isHigh);
+    };
+    const permitted = least(isCoarse ? blocks.level : level, first, last);
+    push(at, of(false), permitted);
+    if (end - at > 1) push(end - 1, of(true), permitted);
   }
   return out;
 }
@@ -135,28 +167,36 @@ function levels(plot, feeder, marked) {
   ctx.restore();
 }
 
+/** Stretches of gaps and of bad values, in order of time, found once. */
+function oddStretches({ times, bad, gapS }) {
+  const found = [];
+  for (let at = 0; at < times.length; at++) {
+    if (at > 0 && times[at] - times[at - 1] > gapS) found.push({ name: 'gap', from: times[at - 1], to: times[at] });
+    if (bad[at] !== 1) continue;
+    const last = found[found.length - 1];
+    const to = times[at + 1] ?? times[at];
+    if (last?.name === 'bad' && last.to === times[at]) last.to = to;
+    else found.push({ name: 'bad', from: times[at], to });
+  }
+  return found;
+}
+
 function drawQuality(canvas, points, min, max) {
   const width = canvas.clientWidth;
   canvas.width = width * devicePixelRatio;
   canvas.height = 14 * devicePixelRatio;
   const ctx = canvas.getContext('2d');
   ctx.scale(devicePixelRatio, devicePixelRatio);
-  const { times, bad, gapS } = points;
+  const { times, odd } = points;
   const wide = width - AXIS_PX - RIGHT_PX;
   const x = (time) => AXIS_PX + ((Math.min(Math.max(time, min), max) - min) / (max - min)) * wide;
   ctx.fillStyle = colour('good');
   ctx.fillRect(x(times[0]), 2, x(times[times.length - 1]) - x(times[0]), 10);
-  const to = Math.min(times.length, firstAtOrAfter(times, max) + 1);
-  for (let at = Math.max(0, firstAtOrAfter(times, min) - 1); at < to; at++) {
-    const isGap = at > 0 && times[at] - times[at - 1] > gapS;
-    if (isGap) {
-      ctx.fillStyle = colour('gap');
-      ctx.fillRect(x(times[at - 1]), 2, Math.max(2, x(times[at]) - x(times[at - 1])), 10);
-    }
-    if (bad[at] === 1) {
-      ctx.fillStyle = colour('bad');
-      ctx.fillRect(x(times[at]), 2, Math.max(2, x(times[at + 1] ?? times[at]) - x(times[at])), 10);
-    }
+  const colours = { gap: colour('gap'), bad: colour('bad') };
+  for (const { name, from, to } of odd) {
+    if (to < min || from > max) continue;
+    ctx.fillStyle = colours[name];
+    ctx.fillRect(x(from), 2, Math.max(2, x(to) - x(from)), 10);
   }
 }
 
@@ -222,17 +262,31 @@ class FeederChart {
   }
 
   show(min, max) {
-    const { full, points, plots, section } = this;
+    const { full, points, section } = this;
     const span = Math.min(full[1] - full[0], Math.max(points.gapS / 3, max - min));
     const start = Math.min(Math.max(min, full[0]), full[1] - span);
     this.range = [start, start + span];
-    const data = visible(points, start, start + span, this.currents.clientWidth);
-    plots[0].setData(data.slice(0, 4), false);
-    plots[1].setData([data[0], data[4], data[5]], false);
-    for (const plot of plots) plot.setScale('x', { min: start, max: start + span });
-    drawQuality(section.querySelector('.quality'), points, start, start + span);
     section.dataset.from = String(start);
     section.dataset.to = String(start + span);
+    // However many turns of the wheel come in a frame, it is drawn once.
+    if (!this.isWaiting) requestAnimationFrame(() => this.redraw());
+    this.isWaiting = true;
+  }
+
+  redraw() {
+    const begunMs = performance.now();
+    this.isWaiting = false;
+    const { points, plots, section } = this;
+    const [min, max] = this.range;
+    const data = visible(points, min, max, this.currents.clientWidth);
+    plots[0].setData(data.slice(0, 4), false);
+    plots[1].setData([data[0], data[4], data[5]], false);
+    for (const plot of plots) plot.setScale('x', { min, max });
+    drawQuality(section.querySelector('.quality'), points, min, max);
+    // uPlot draws in a microtask of its own, before this one.
+    queueMicrotask(() => {
+      section.dataset.drawnMs = String(performance.now() - begunMs);
+    });
   }
 
   draw() {
@@ -250,6 +304,7 @@ class FeederChart {
     ];
     for (const plot of this.plots) this.handle(plot);
     this.show(...this.range);
+    this.redraw();
   }
 
   options(height, label, series, hooks, scales) {
@@ -347,6 +402,8 @@ async function start() {
   for (const [index, feeder] of feeders.entries()) {
     const points = await unpack(feeder);
     points.gapS = 3 * medianInterval(points.times);
+    points.blocks = blocksOf(points);
+    points.odd = oddStretches(points);
     const section = document.querySelector(`section.feeder[data-feeder="${index}"]`);
     if (points.times.length > 0) charts[index] = new FeederChart(section, feeder, points);
   }

@@ -28,7 +28,7 @@ export function reportHtml({ configuration, traces, result, other }: ReportInput
   const seen = result.feeders.filter(({ readings }) => readings > 0);
   const names = traces.map((trace) => trace.split('/').at(-1) ?? trace).join(', ');
   return pageHtml({
-    title: `Replay of ${id}${name === undefined ? '' : ` ${name}`}`,
+    title: `Replay of ${id}${name === undefined ? '' : `, ${name}`}`,
     intro: `<p>Settings hash <code>${configuration.hash}</code>. ${escaped(names)}: ${result.readings.toLocaleString('en')} readings.</p>
 <p class="notice"><strong>${escaped(loopText(result))}.</strong> Not protection: the fuse stays the backstop.</p>`,
     main: [
