@@ -107,7 +107,7 @@ async function startSite(configuration: Configuration, clock: ReturnType<typeof 
     },
   });
   const { feeders, sources } = configuration.settings;
-  const inputs = new FeederInputs(feeders, sources, clock, {
+  const inputs = new FeederInputs(feeders, sources, null, clock, {
     readings: (readings) => controller.readings(readings),
     sourceChanged: (...change) => controller.sourceChanged(...change),
     alarm: (change) => controller.measurementAlarm(change),

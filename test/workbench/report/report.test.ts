@@ -160,14 +160,14 @@ describe.skipIf(!isThere)('the report', () => {
             body,
           ).backgroundColor,
       );
-    expect(await paper()).toBe('rgb(255, 255, 255)');
+    await expect.poll(paper).toBe('rgb(255, 255, 255)');
     await page.emulateMedia({ colorScheme: 'dark' });
-    expect(await paper()).toBe('rgb(20, 24, 29)');
+    await expect.poll(paper).toBe('rgb(20, 24, 29)');
     await shot('dark-zoomed');
     await page.click('[data-do="all"]');
     await shot('dark-all');
     await page.click('#theme');
-    expect(await paper()).toBe('rgb(255, 255, 255)');
+    await expect.poll(paper).toBe('rgb(255, 255, 255)');
     await page.click('#theme');
     const pdf = await page.pdf({ format: 'A4', printBackground: true });
     expect(pdf.subarray(0, 5).toString()).toBe('%PDF-');
