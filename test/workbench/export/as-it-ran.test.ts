@@ -5,7 +5,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { FeederInputs } from '../../../src/acquisition/feeder-inputs.ts';
+import { type AlarmChange, judgeReading, newQualityMemory } from '../../../src/acquisition/quality-judge.ts';
+import { qualityRules } from '../../../src/acquisition/quality-rules.ts';
 import type { Given } from '../../../src/acquisition/source-reading.ts';
 import { type Configuration, readConfiguration } from '../../../src/configuration.ts';
 import { Controller } from '../../../src/controller.ts';
@@ -106,13 +107,10 @@ async function startSite(configuration: Configuration, clock: ReturnType<typeof 
       request: (message) => void requests.push(message),
     },
   });
-  const { feeders, sources } = configuration.settings;
-  const inputs = new FeederInputs(feeders, sources, null, clock, {
-    readings: (readings) => controller.readings(readings),
-    sourceChanged: (...change) => controller.sourceChanged(...change),
-    alarm: (change) => controller.measurementAlarm(change),
-    changedOver: (...change) => controller.changedOver(...change),
-  });
+  const [feeder] = configuration.settings.feeders;
+  if (feeder === undefined) throw new Error('no feeder');
+  const memory = newQualityMemory();
+  const rules = qualityRules(feeder, undefined, 2_500);
   await until(() => broker.publishes(`${ROOT}/status`).length > before);
   return {
     requests,
@@ -120,7 +118,11 @@ async function startSite(configuration: Configuration, clock: ReturnType<typeof 
     async second([L1, L2, L3]: readonly [Given, Given, Given]) {
       clock.advance(1000);
       const atMs = clock.monotonicMs();
-      inputs.readings([{ feederId: 'F1', sourceId: 'meter', atMs, L1, L2, L3, N: 'unavailable' }]);
+      const changes: AlarmChange[] = [];
+      const given = { feederId: 'F1', sourceId: 'meter', atMs, L1, L2, L3, N: 'unavailable' } as const;
+      const judged = judgeReading(memory, rules, given, clock.wallMs(), changes);
+      for (const change of changes) controller.measurementAlarm({ feederId: 'F1', sourceId: 'meter', ...change });
+      controller.readings([judged]);
       await turns();
     },
     async stop() {
