@@ -62,8 +62,13 @@ export class Acknowledgements {
     if (verdict === 'contradicts') {
       book.add(feederId, 'alarm', `${status} after an end`, { alarm: 'contradictoryAck', requestId });
       changed();
-    } else if (verdict === 'good') this.#judged(feederId, status, requestId, reason ?? 'no reason given');
-    if (verdict !== 'contradicts' && feeder?.episodeId != null && sequence >= feeder.episodeSince) {
+    } else if (verdict !== 'late') this.#judged(feederId, status, requestId, reason ?? 'no reason given');
+    if (
+      verdict !== 'contradicts' &&
+      verdict !== 'over' &&
+      feeder?.episodeId != null &&
+      sequence >= feeder.episodeSince
+    ) {
       const { controllableA, devices } = ack;
       takeInput(feeder, { kind: 'ack', ack: { status, controllableA, devices }, atMs: clock.monotonicMs() });
       changed();

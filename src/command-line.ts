@@ -287,7 +287,7 @@ async function statusVerb(path: string, options: { health?: boolean; json?: bool
   const [reader, { showStatus }] = await Promise.all([import('./journal/reader.ts'), import('./workbench/show.ts')]);
   const alive = reader.heartbeatFresh(folder, systemClock().wallMs());
   if (options.health === true) return alive ? DONE : NOT_SO;
-  process.stdout.write(showStatus(reader.readStatus(folder), alive, options.json === true));
+  process.stdout.write(showStatus(reader.readStatus(folder), alive, reader.readRunning(folder), options.json === true));
   return DONE;
 }
 

@@ -30,7 +30,7 @@ import { resumeFeeders } from './resume-feeders.ts';
 import { groupsByCommand } from './settings-groups.ts';
 import { staleAfterMs } from './source-settings.ts';
 import { StandingAlarms } from './standing-alarms.ts';
-import { type StatusInput, standing, statusReport } from './status-report.ts';
+import { type StatusInput, standing, standingAlarms, statusReport } from './status-report.ts';
 import { TelemetryIntervals } from './telemetry.ts';
 import { TRANSFORMER } from './transformer-settings.ts';
 import type { OutgoingRequest } from './uplink/delivery.ts';
@@ -50,6 +50,15 @@ export interface Observer {
   request?(message: Curtailment): void;
   ack?(ack: Ack): void;
   link?(up: boolean, reason: string): void;
+}
+
+export interface ControllerFigures {
+  readonly feeders: Iterable<WatchedFeeder>;
+  /** As the status names them. */
+  readonly alarms: readonly string[];
+  readonly insecure: boolean;
+  readonly uplink: Pick<Uplink, 'isUp' | 'certificateEnds'>;
+  readonly journal: Pick<Keeper, 'failure' | 'eventsWaiting'>;
 }
 
 export interface ControllerInput {
@@ -135,6 +144,7 @@ export class Controller {
       newId: input.newId ?? newId,
       harmCaps: this.#harmCaps,
       book: this.#book,
+      promise: () => this.#uplink.promise(),
       isUp: () => this.#uplink.isUp,
       withhold: (feederId) => this.#uplink.withhold(feederId),
     });
@@ -285,6 +295,18 @@ export class Controller {
     return { settingsHash: hash, group: group.name, staleAfterMs: control.staleAfterMs, state };
   }
 
+  /** How things stand, for whoever looks on from outside. */
+  figures(): ControllerFigures {
+    const { isUp, certificateEnds } = this.#uplink;
+    return {
+      feeders: this.#feeders.values(),
+      alarms: standingAlarms(this.#status),
+      insecure: this.#status.insecure,
+      uplink: { isUp, certificateEnds },
+      journal: { failure: this.#keeper.failure, eventsWaiting: this.#keeper.eventsWaiting },
+    };
+  }
+
   /** State of one feeder in a word, for the screen. */
   stateOf(feederId: string): string {
     const state = this.#feeders.get(feederId)?.state;
@@ -424,10 +446,13 @@ export class Controller {
     const { log, observer } = this.#input;
     return {
       offering: (request) => this.#offering(request),
+      answered: (request) => {
+        const feeder = this.#feeders.get(request.message.feederId);
+        if (feeder !== undefined) this.#requests.answered(feeder, request);
+      },
       expired: (request) => {
         const feeder = this.#feeders.get(request.message.feederId);
-        // A request that may have been heard is known of already; one that certainly was not is told of as an event.
-        if (feeder !== undefined && !request.offered) this.#requests.withhold(feeder, request, 'expired');
+        if (feeder !== undefined) this.#requests.expire(feeder, request);
         this.#settleSoon();
       },
       noAck: (message) => this.#acknowledgements.missing(message),
@@ -436,8 +461,8 @@ export class Controller {
       trouble: (topic, reason) => log.warn({ topic, reason }, 'message not taken'),
       retainedSeen: (message) => this.#retainedSeen(message),
       linkChanged: (up, reason) => {
-        // What the journal ends with is said before anything that is decided from now on.
-        if (up) for (const feeder of this.#feeders.values()) feeder.isLimitUnsure = false;
+        if (!up) this.#requests.linkBroke();
+        if (!this.#book.isEmpty) this.#settleSoon();
         log.info({ up, reason }, 'link');
         observer?.link?.(up, reason);
       },

@@ -41,6 +41,11 @@ export class Keeper {
     return this.#failure ?? (this.#journal.isDurable ? null : 'the disk cannot be written: the journal is in memory');
   }
 
+  /** Events that no broker has taken yet. */
+  get eventsWaiting(): number {
+    return this.#journal.lastEvent - this.#eventsSentTo;
+  }
+
   get eventsSentTo(): number {
     return this.#eventsSentTo;
   }

@@ -144,7 +144,10 @@ export const eventSchema = z
     lastSequence: sequence.optional().describe('to here; `count` of them are missing'),
     reason: z.string().max(1000),
     clockSynchronised: z.boolean(),
-    historical: z.literal(true).optional().describe('a request that was never published as curtailment, and why'),
+    historical: z
+      .literal(true)
+      .optional()
+      .describe('a request that no broker has confirmed and that is not said again, and why'),
     request: curtailmentSchema.optional(),
     shortened: z
       .literal(true)

@@ -22,9 +22,6 @@ export interface MessageContext {
   readonly clockSynchronised: boolean;
 }
 
-/** A release stays of use this long after the end of what it releases, for devices whose clocks run late. */
-const RELEASE_GRACE_MS = 3_600_000;
-
 /** Throws when the feeder has no target group, for which control asks nothing. */
 export function requestMessage(request: ControlRequest, context: MessageContext): Curtailment {
   const { feeder, group, nowMs, wallOffsetMs } = context;
@@ -83,7 +80,7 @@ export function requestMessage(request: ControlRequest, context: MessageContext)
   };
 }
 
-/** What takes the place of a limit that has lapsed: it asks nothing, and is over at the moment at which it is made. */
+/** What takes the place of a limit that has lapsed and whose `end` is still to come on a clock that was set back. */
 export function releaseOfLapsed(
   { message, heardId }: LapsedLimit,
   made: Pick<Curtailment, 'requestId' | 'sequence'> & { readonly at: string; readonly clockSynchronised: boolean },
@@ -98,19 +95,13 @@ export function releaseOfLapsed(
     action: 'release',
     issuedAt: at,
     start: at,
-    end: at,
-    validUntil: at,
-    durationS: 0,
+    validUntil: limit.end,
+    durationS: Math.max(0, Math.round((Date.parse(limit.end) - Date.parse(at)) / 1000)),
     levelPercent: 100,
     reductionA: Object.fromEntries(limit.phases.map((phase) => [phase, 0])),
     clock: { synchronised: made.clockSynchronised, offsetMs: null },
     priority: 'constraint',
   };
-}
-
-/** When a message is no longer said, being too late to act on. */
-export function expiresWallMs(message: Curtailment): number {
-  return message.action === 'release' ? Date.parse(message.end) + RELEASE_GRACE_MS : Date.parse(message.validUntil);
 }
 
 /** Refreshes come before the window in which devices end one by one, whatever was set. */

@@ -1,13 +1,13 @@
 // From a decision of control to the message that the head end gets: bounded by the caps once more, numbered, bound to
-// its episode and to the request before it. A request that no broker was ever given and never will be is told of as
-// an event, so that the head end knows every number.
+// its episode and to the request before it. A request that no broker has confirmed and that will not be said again is
+// told of as an event, so that the head end knows every number.
 import { type Clock, isoTime } from './clock.ts';
 import type { ControlRequest } from './control/types.ts';
 import type { EventBook } from './event-book.ts';
 import { rounded } from './feeder.ts';
 import type { HarmCaps } from './harm-caps.ts';
 import type { Curtailment } from './messages.ts';
-import { expiresWallMs, releaseOfLapsed, requestMessage } from './request-message.ts';
+import { releaseOfLapsed, requestMessage } from './request-message.ts';
 import type { OutgoingRequest } from './uplink/delivery.ts';
 import type { WatchedFeeder } from './watched-feeder.ts';
 
@@ -22,7 +22,8 @@ export interface RequestsInput {
   readonly newId: () => string;
   readonly harmCaps: HarmCaps;
   readonly book: EventBook;
-  /** Whether a broker can be given something now. */
+  /** Whether a broker is given this request in this very turn. */
+  readonly promise: () => boolean;
   readonly isUp: () => boolean;
   /** The uplink is not to say what it has of this feeder. */
   readonly withhold: (feederId: string) => void;
@@ -37,6 +38,8 @@ export interface MadeRequest {
 export class Requests {
   readonly #input: RequestsInput;
   readonly #withheld: { requestId: string; why: 'superseded' | 'expired' }[] = [];
+  /** Overtaken while they were on their way to the broker. */
+  #uncertain: OutgoingRequest[] = [];
   #nextSequence: number;
 
   constructor(input: RequestsInput) {
@@ -55,16 +58,30 @@ export class Requests {
 
   /** A request that was never given to a broker and never will be is still told of, as an event. */
   withhold(feeder: WatchedFeeder, request: OutgoingRequest, why: 'superseded' | 'expired'): void {
-    const { message } = request;
-    this.#withheld.push({ requestId: message.requestId, why });
+    this.#withheld.push({ requestId: request.message.requestId, why });
     if (feeder.latest === request) feeder.latest = null;
-    this.#input.book.add(feeder.settings.id, message.action, `${why} before it could be sent`, {
-      levelPercent: message.levelPercent,
-      requestId: message.requestId,
-      episodeId: message.episodeId,
-      historical: true,
-      request: message,
-    });
+    this.#tellLater(request, `${why} before it could be sent`);
+  }
+
+  /** It came to its end before it could be said, or said again. */
+  expire(feeder: WatchedFeeder, request: OutgoingRequest): void {
+    if (!request.offered) this.withhold(feeder, request, 'expired');
+    else if (!request.confirmed) {
+      if (feeder.latest === request) feeder.latest = null;
+      this.#tellLater(request, 'expired before a broker confirmed it');
+    }
+  }
+
+  /** A broker took it, or refused it. */
+  answered(feeder: WatchedFeeder, request: OutgoingRequest): void {
+    const { action, episodeId } = request.message;
+    if (request.confirmed && action === 'limit' && episodeId === feeder.episodeId) feeder.isLimitUnsure = false;
+    this.#settleUncertain(({ offered, confirmed }) => confirmed || !offered);
+  }
+
+  /** What was on its way and has been overtaken will not be said again. */
+  linkBroke(): void {
+    this.#settleUncertain(() => true);
   }
 
   /** The devices have ended the limit by themselves: it is not said again, and its episode is over without a message. */
@@ -74,7 +91,7 @@ export class Requests {
     this.#input.withhold(feeder.settings.id);
     if (latest !== null && lastOffered !== null)
       feeder.lapsed = { message: latest.message, heardId: lastOffered, sureMs: nowMs };
-    if (latest !== null && !latest.offered) this.withhold(feeder, latest, 'expired');
+    if (latest !== null) this.expire(feeder, latest);
     endEpisode(feeder);
   }
 
@@ -84,7 +101,7 @@ export class Requests {
    */
   releaseLapsed(feeder: WatchedFeeder): MadeRequest | null {
     const { lapsed } = feeder;
-    const { clock, newId, isUp } = this.#input;
+    const { clock, newId, promise } = this.#input;
     const wallMs = clock.wallMs();
     if (lapsed === null || clock.monotonicMs() < lapsed.sureMs || lapsed.message.mode === 'test') return null;
     if (Date.parse(lapsed.message.end) <= wallMs + END_DOUBT_MS) return null;
@@ -95,7 +112,7 @@ export class Requests {
       clockSynchronised: clock.synchronised(),
     });
     const payload = JSON.stringify(message);
-    feeder.latest = { message, payload, expiresWallMs: expiresWallMs(message), offered: isUp() };
+    feeder.latest = { message, payload, offered: promise(), confirmed: false };
     feeder.lapsed = null;
     this.#tell(feeder, message, 'it has lapsed, and its end is still to come on the corrected clock', true);
     return { request: feeder.latest, say: true };
@@ -119,22 +136,20 @@ export class Requests {
 
   /** Makes the message, and settles what becomes of the request before it. */
   #prepare(feeder: WatchedFeeder, request: ControlRequest): MadeRequest {
-    const { substationId, settingsHash, clock, newId, isUp } = this.#input;
+    const { substationId, settingsHash, clock, newId, promise } = this.#input;
     const { latest } = feeder;
     const nowMs = clock.monotonicMs();
     if (feeder.episodeId === null) {
       feeder.episodeId = newId();
       feeder.episodeSince = this.#nextSequence;
+      feeder.isLimitUnsure = true;
     }
     const { episodeId } = feeder;
-    if (latest !== null && !latest.offered) {
-      this.withhold(feeder, latest, 'superseded');
-      this.#input.withhold(feeder.settings.id);
-    }
-    // A head end that never heard of this episode is told of it as a limit, and of its end not at all.
-    const heard = feeder.lastOffered !== null;
-    const action = request.action === 'refresh' && (!heard || feeder.isLimitUnsure) ? 'limit' : request.action;
-    const say = request.action !== 'release' || heard;
+    if (latest !== null) this.#supersede(feeder, latest);
+    // A head end that may not have heard of this episode is told of it as a limit, and where it certainly has not, of
+    // its end not at all.
+    const action = request.action === 'refresh' && feeder.isLimitUnsure ? 'limit' : request.action;
+    const say = request.action !== 'release' || feeder.lastOffered !== null;
     const message = requestMessage(
       { ...request, action },
       {
@@ -151,8 +166,8 @@ export class Requests {
         clockSynchronised: clock.synchronised(),
       },
     );
-    const offered = say && isUp();
-    const outgoing = { message, payload: JSON.stringify(message), expiresWallMs: expiresWallMs(message), offered };
+    const offered = say && promise();
+    const outgoing = { message, payload: JSON.stringify(message), offered, confirmed: false };
     // A request that is born withheld is told of by its event, and by nothing else.
     feeder.latest = say ? outgoing : null;
     feeder.lapsed = null;
@@ -160,6 +175,34 @@ export class Requests {
     this.#tell(feeder, message, request.reason, say);
     if (request.action === 'release') endEpisode(feeder);
     return { request: outgoing, say };
+  }
+
+  #supersede(feeder: WatchedFeeder, latest: OutgoingRequest): void {
+    if (!latest.offered) {
+      this.withhold(feeder, latest, 'superseded');
+      this.#input.withhold(feeder.settings.id);
+    } else if (!latest.confirmed) {
+      this.#uncertain.push(latest);
+      if (!this.#input.isUp()) this.linkBroke();
+    }
+  }
+
+  /** Of those that were overtaken on their way, the ones that `isSettled` means are done with: told of, or confirmed. */
+  #settleUncertain(isSettled: (request: OutgoingRequest) => boolean): void {
+    for (const request of this.#uncertain)
+      if (isSettled(request) && !request.confirmed) this.#tellLater(request, 'superseded before a broker confirmed it');
+    this.#uncertain = this.#uncertain.filter((request) => !isSettled(request));
+  }
+
+  #tellLater(request: OutgoingRequest, reason: string): void {
+    const { message } = request;
+    this.#input.book.add(message.feederId, message.action, reason, {
+      levelPercent: message.levelPercent,
+      requestId: message.requestId,
+      episodeId: message.episodeId,
+      historical: true,
+      request: message,
+    });
   }
 
   #tell(feeder: WatchedFeeder, message: Curtailment, reason: string, say: boolean): void {

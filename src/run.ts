@@ -12,12 +12,15 @@ import type { MeasuredSettings } from './feeder-settings.ts';
 import { Historian } from './historian.ts';
 import type { HistoryBounds } from './journal/history.ts';
 import { Journal } from './journal/journal.ts';
-import { HEARTBEAT_EVERY_MS, HEARTBEAT_FILE } from './journal/reader.ts';
+import { type Running as Beating, HEARTBEAT_EVERY_MS, HEARTBEAT_FILE } from './journal/reader.ts';
 import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
 import { type ServiceManager, serviceManager } from './service-manager.ts';
 import type { Settings } from './settings.ts';
 import { periodMs, staleAfterMs } from './source-settings.ts';
-import { measuredTransformer } from './transformer-settings.ts';
+import { Tally } from './tally.ts';
+import { measuredTransformer, summedTransformer } from './transformer-settings.ts';
+import { VERSION } from './version.ts';
 import { Watchdog } from './watchdog.ts';
 import { watchdogLimitS } from './watchdog-settings.ts';
 
@@ -36,6 +39,7 @@ export function startController(
 ): Running {
   const { settings, registerMaps, hash } = configuration;
   const journal = new Journal(settings.journal.path, settings.journal.maxMegabytes / 2);
+  const tally = settings.metrics === undefined ? null : new Tally();
   const historian: Historian = new Historian({
     folder: settings.journal.path,
     bounds: historyBounds(settings),
@@ -52,26 +56,17 @@ export function startController(
     clock,
     random: Math.random,
     log,
-    observer: {
-      ...observer,
-      reading(reading) {
-        historian.reading(reading);
-        observer.reading?.(reading);
-      },
-      input: (feederId, input) => historian.input(feederId, input),
-      event(event) {
-        historian.event(event);
-        observer.event?.(event);
-      },
-    },
+    observer: toAll([historian, observer, ...(tally === null ? [] : [tally])]),
   });
   log.info({ substation: settings.substation.id, settings: hash, feeders: settings.feeders.length }, 'running');
-  const beat = heartbeat(settings.journal.path, clock, log);
+  const own: Beating = { version: VERSION, settings: hash, insecure: settings.uplink.allowInsecure };
+  const beat = heartbeat(settings.journal.path, own, clock, log);
   const manager = serviceManager(process.env, clock, log);
   const watchdog = watchdogOf(settings, clock, log, controller, manager);
   const acquisition = openAcquisition({
     sources: settings.sources,
     feeders: measured(settings),
+    summed: summedTransformer(settings.transformer),
     registerMaps,
     dataFolder: settings.journal.path,
     clock,
@@ -81,7 +76,9 @@ export function startController(
         controller.readings(readings);
         beat();
         const sourceId = readings[0]?.sourceId;
-        if (sourceId !== undefined) watchdog.scanned(sourceId);
+        if (sourceId === undefined) return;
+        watchdog.scanned(sourceId);
+        tally?.scanned(sourceId);
       },
       sourceChanged(sourceId, answering, detail) {
         controller.sourceChanged(sourceId, answering, detail);
@@ -91,9 +88,11 @@ export function startController(
       changedOver: (feederId, sourceId, reason) => controller.changedOver(feederId, sourceId, reason),
     },
   });
+  const metrics = tally === null ? null : metricsOf(configuration, { clock, controller, watchdog, tally }, log);
   return {
     controller,
     async stop() {
+      (await metrics)?.close();
       watchdog.close();
       manager.stopping();
       // The controller first: that reads are cut off by the stop is no event of a source.
@@ -110,6 +109,61 @@ export function startController(
 function measured({ feeders, transformer }: Settings): MeasuredSettings[] {
   const own = measuredTransformer(transformer);
   return own === null ? feeders : [...feeders, own];
+}
+
+/** Every observer is told, in this order. */
+function toAll(observers: readonly Observer[]): Observer {
+  return {
+    reading: (reading) => {
+      for (const one of observers) one.reading?.(reading);
+    },
+    input: (feederId, input) => {
+      for (const one of observers) one.input?.(feederId, input);
+    },
+    event: (event) => {
+      for (const one of observers) one.event?.(event);
+    },
+    request: (message) => {
+      for (const one of observers) one.request?.(message);
+    },
+    ack: (ack) => {
+      for (const one of observers) one.ack?.(ack);
+    },
+    link: (up, reason) => {
+      for (const one of observers) one.link?.(up, reason);
+    },
+  };
+}
+
+interface Measured {
+  readonly clock: Clock;
+  readonly controller: Controller;
+  readonly watchdog: Watchdog;
+  readonly tally: Tally;
+}
+
+/** Loaded when everything else runs; a port that cannot be had is told of and stops nothing. */
+async function metricsOf(
+  { settings, hash }: Configuration,
+  { clock, controller, watchdog, tally }: Measured,
+  log: Log,
+): Promise<Metrics | null> {
+  try {
+    const { openMetrics } = await import('./metrics.ts');
+    const opened = await openMetrics({
+      port: settings.metrics?.port ?? 0,
+      clock,
+      settingsHash: hash,
+      controller: () => controller.figures(),
+      watchdog: watchdog.figures,
+      tally,
+    });
+    log.info({ url: opened.url }, 'metrics');
+    return opened;
+  } catch (error) {
+    log.error({ error: (error as Error).message }, 'the metrics cannot be served');
+    return null;
+  }
 }
 
 /** The history has what the journal leaves of the megabytes, at least half of them. */
@@ -160,7 +214,7 @@ export async function run(configuration: Configuration, log: Log): Promise<void>
   await running.stop();
 }
 
-function heartbeat(folder: string, clock: Clock, log: Log): () => void {
+function heartbeat(folder: string, own: Beating, clock: Clock, log: Log): () => void {
   const file = join(folder, HEARTBEAT_FILE);
   let dueMs = Number.NEGATIVE_INFINITY;
   return () => {
@@ -169,7 +223,7 @@ function heartbeat(folder: string, clock: Clock, log: Log): () => void {
     const first = dueMs === Number.NEGATIVE_INFINITY;
     dueMs = nowMs + HEARTBEAT_EVERY_MS;
     try {
-      if (first) writeFileSync(file, '');
+      if (first) writeFileSync(file, JSON.stringify(own));
       else utimesSync(file, clock.wallMs() / 1000, clock.wallMs() / 1000);
     } catch (error) {
       log.error({ error: (error as Error).message }, 'the heartbeat cannot be written');

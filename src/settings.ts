@@ -3,6 +3,7 @@
 // the judge-….ts files; configuration.ts reads the file.
 import { z } from 'zod';
 import { feeder } from './feeder-settings.ts';
+import { metrics } from './metrics-settings.ts';
 import { count, id } from './setting-units.ts';
 import { source } from './source-settings.ts';
 import { transformer } from './transformer-settings.ts';
@@ -38,6 +39,7 @@ export const settingsSchema = z
     caps: caps.describe('of the substation; those of a feeder are in its settings groups'),
     journal,
     watchdog,
+    metrics,
   })
   .describe('Configuration of the Headroom edge controller');
 

@@ -51,7 +51,8 @@ export function standing(input: StatusInput): string {
   return JSON.stringify([standingAlarms(input), modes, input.transformer && transformerStatus(input.transformer)]);
 }
 
-function standingAlarms({ feeders, transformer, otherAlarms }: StatusInput): string[] {
+/** As the status names them. */
+export function standingAlarms({ feeders, transformer, otherAlarms }: StatusInput): string[] {
   const ofFeeders = [...feeders].flatMap(([id, { state }]) => alarmsOf(id, state));
   const ofTransformer = transformer === null ? [] : alarmsOf(TRANSFORMER, transformer.state);
   return [...ofFeeders, ...ofTransformer, ...otherAlarms()];

@@ -40,6 +40,10 @@ export const transformer = z.strictObject({
   currents: currents.optional().describe('of a meter of its own; without it the sum of its feeders counts'),
   ctRatio: ctRatio.optional().describe('only where that meter reports secondary amperes'),
   quality,
+  sumPercent: z
+    .union([z.number().positive().max(100), z.literal('off')])
+    .default(25)
+    .describe('between its meter and the sum of its feeders for half an hour: the alarm `sumOff`'),
   atRisk: definiteTime.optional(),
   emergency: definiteTime.optional(),
   inverse: inverse.optional(),
@@ -70,4 +74,10 @@ export function measuredTransformer(given: GivenTransformer | undefined): Measur
   const { currents: from, ctRatio: ratio, quality: rules } = given;
   const settings = [{ ratingA: ratedCurrentA(given) }];
   return { id: TRANSFORMER, currents: from, ctRatio: ratio, quality: rules, powerSign: 'unknown', settings };
+}
+
+/** Its meter as it is held against the sum of its feeders; null where it has none, or the rule is off. */
+export function summedTransformer(given: GivenTransformer | undefined) {
+  if (given?.currents === undefined || given.sumPercent === 'off') return null;
+  return { id: TRANSFORMER, feeders: given.feeders, percent: given.sumPercent, ratingA: ratedCurrentA(given) };
 }

@@ -10,7 +10,6 @@ import { PHASES } from './feeder.ts';
 import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
 import type { StoredRequest } from './journal/records.ts';
 import { type Curtailment, curtailmentSchema, type Status } from './messages.ts';
-import { expiresWallMs } from './request-message.ts';
 import { groupByCalendar } from './settings-groups.ts';
 import { type SourceSettings, staleAfterMs } from './source-settings.ts';
 import type { TelemetryFeeder } from './telemetry.ts';
@@ -36,7 +35,7 @@ export interface WatchedFeeder {
   latest: OutgoingRequest | null;
   /** The newest request of this episode that a broker was or may have been given. */
   lastOffered: string | null;
-  /** A crash may have come before anybody heard of the limit that the journal ends with; until the link is up. */
+  /** No broker has confirmed a limit of this episode: what refreshes it is said as a limit. */
   isLimitUnsure: boolean;
   /** The limit that lapsed last, until the next request. */
   lapsed: LapsedLimit | null;
@@ -143,5 +142,5 @@ export function storedRequest(
 /** From the journal. Throws when the body is no request, which only a damaged file can hold. */
 export function outgoingRequest(stored: StoredRequest): OutgoingRequest {
   const message = curtailmentSchema.parse(JSON.parse(stored.body));
-  return { message, payload: stored.body, expiresWallMs: expiresWallMs(message), offered: stored.offered };
+  return { message, payload: stored.body, offered: stored.offered, confirmed: stored.ackStatus !== null };
 }

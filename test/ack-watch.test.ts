@@ -14,7 +14,8 @@ describe('one after another', () => {
     ['a refusal at once', ['rejected'], 'good'],
     ['a refusal that is taken back', ['rejected', 'applied'], 'good contradicts'],
     ['a failure that was a success', ['dispatched', 'failed', 'partial'], 'good good contradicts'],
-    ['an end after an end', ['ended', 'overridden'], 'good good'],
+    ['another end after an end', ['ended', 'overridden'], 'good contradicts'],
+    ['the end of what had failed', ['failed', 'ended'], 'good over'],
     ['a beginning after the end', ['applied', 'ended', 'accepted'], 'good good contradicts'],
     ['two that cross on their way', ['dispatched', 'accepted'], 'good good'],
   ])('%s', (_name, statuses, expected) => {

@@ -78,12 +78,12 @@ function settingsOf(broker: MqttBroker, given: Given) {
     uplink: { brokers: [{ url: broker.url }], allowInsecure: true, historyMessagesPerS: 0 },
     sources: [
       { id: 'meter', type: 'modbus-tcp', host: '127.0.0.1', profile: 'eastron-sdm630', staleAfterMs: 2_000 },
-      ...(backup ? [spare] : []),
+      ...(backup === true ? [spare] : []),
     ],
     feeders: feeders.map(({ id, targetGroup }) => ({
       id,
       currents: { source: 'meter' },
-      ...(backup && { backup: { source: 'spare' } }),
+      ...(backup === true && { backup: { source: 'spare' } }),
       ...(targetGroup !== false && { targetGroup: { id: `TG-${id}`, version: 1 } }),
       ...(transformer !== undefined && { controllableA: { L1: 100, L2: 100, L3: 100 } }),
       settings: [
@@ -918,13 +918,14 @@ describe('a step of the wall clock', () => {
     await site.saidCount(1);
     return { site, limit };
   }
-  const released = ({ requestId, episodeId }: Curtailment, wallMs: number) => ({
+  const released = ({ requestId, episodeId, end }: Curtailment, wallMs: number) => ({
     action: 'release',
     supersedes: requestId,
     episodeId,
     levelPercent: 100,
-    durationS: 0,
-    end: new Date(wallMs).toISOString(),
+    durationS: Math.round((Date.parse(end) - wallMs) / 1000),
+    end,
+    validUntil: end,
   });
 
   test('back, after a limit has lapsed: what is retained says release, and nothing more is said', async () => {
@@ -953,7 +954,7 @@ describe('a step of the wall clock', () => {
     await later.live(200, 1);
     const [, release] = await later.saidCount(2);
     expect(release).toMatchObject({ action: 'release', supersedes: limit.requestId });
-    expect(Date.parse(release?.end ?? '')).toBeLessThanOrEqual(clock.wallMs());
+    expect(Date.parse(release?.issuedAt ?? '')).toBeLessThanOrEqual(clock.wallMs());
   });
 
   test('back, with a limit of which nobody knows whether it has lapsed: released once it is over for certain', async () => {
@@ -1104,6 +1105,52 @@ describe('a transformer', () => {
     await site.saidCount(0, 'F1');
     site.clock.advance(1_000);
     await site.saidCount(1, 'F1');
+  });
+});
+
+// ---- caps
+
+describe('one box can only do so much harm: with a control that knows no caps', () => {
+  /** Takes the caps out of control, so that only those between control and what is said are left. */
+  async function uncapped(given: Given): Promise<Site> {
+    const site = await Site.start(given);
+    for (const feeder of site.controller.figures().feeders) {
+      const none = { requestsPerHour: 0, operationsPerDay: 0, deepestLevelPercent: 0, longestLeaseS: 1e6 };
+      feeder.control = { ...feeder.control, caps: { ...feeder.control.caps, ...none } };
+    }
+    return site;
+  }
+  const forbidden = (site: Site) => site.events.filter(({ alarm }) => alarm === 'harmCap').map(({ reason }) => reason);
+
+  test('requests in an hour are counted, told of and not said, but for the release', async () => {
+    const curtailment = { leaseS: 60, refreshS: 5, endSpreadS: 0 };
+    const site = await uncapped({ curtailment, group: { caps: { requestsPerHour: 3 } } });
+    await site.overload();
+    await site.live(330, 20);
+    await site.saidCount(3);
+    expect(forbidden(site)[0]).toBe('a refresh was not said: requestsPerHour 3');
+    await site.live(200, 6);
+    expect((await site.saidCount(4)).map(({ action }) => action)).toEqual(['limit', 'refresh', 'refresh', 'release']);
+    expect(site.journal.latestRequests()).toHaveLength(1);
+  });
+
+  test('a level is as deep, and a lease as long, as the caps let it be', async () => {
+    const caps = { deepestLevelPercent: 30, longestLeaseS: 700 };
+    const site = await uncapped({ group: { caps }, curtailment: { leaseS: 1800, refreshS: 600, endSpreadS: 0 } });
+    await site.overload();
+    const [limit] = await site.saidCount(1);
+    expect(limit).toMatchObject({ levelPercent: 30, durationS: 700 });
+    expect(forbidden(site)).toEqual([]);
+  });
+
+  test('new limits in a day are counted, told of and not said', async () => {
+    const site = await uncapped({ group: { caps: { operationsPerDay: 1 } } });
+    await site.overload();
+    await site.live(200, 6);
+    await site.saidCount(2);
+    await site.overload();
+    await site.saidCount(2);
+    expect(forbidden(site)).toEqual(['a limit was not said: operationsPerDay 1']);
   });
 });
 

@@ -26,6 +26,8 @@ const WIRING = [
   'src/control-settings.ts',
   'src/kept-heat.ts',
   'src/harm-caps.ts',
+  'src/metrics.ts',
+  'src/tally.ts',
   'src/event-book.ts',
   'src/requests.ts',
   'src/acknowledgements.ts',

@@ -12,7 +12,7 @@ import {
   statusSchema,
   topicsOf,
 } from '../src/messages.ts';
-import { expiresWallMs, type MessageContext, requestMessage } from '../src/request-message.ts';
+import { type MessageContext, requestMessage } from '../src/request-message.ts';
 import { settingsSchema } from '../src/settings.ts';
 
 const NOW_MS = 500_000;
@@ -188,11 +188,6 @@ describe('a request', () => {
 
   test('of a feeder without a target group is a mistake of the program', () => {
     expect(() => made({ targetGroup: false })).toThrow('feeder F1 has no target group');
-  });
-
-  test('is not said after it may not be begun any more; a release stays of use for an hour', () => {
-    expect(expiresWallMs(made())).toBe(WALL_MS + 1_200_000);
-    expect(expiresWallMs(made({ request: release }))).toBe(WALL_MS + 1_800_000 + 3_600_000);
   });
 });
 

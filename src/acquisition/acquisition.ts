@@ -3,7 +3,7 @@
 import type { Clock } from '../clock.ts';
 import type { MeasuredSettings } from '../feeder-settings.ts';
 import type { ModbusSettings, SourceSettings } from '../source-settings.ts';
-import { FeederInputs } from './feeder-inputs.ts';
+import { FeederInputs, type SummedFeeders } from './feeder-inputs.ts';
 import { ModbusLines } from './modbus-lines.ts';
 import { type FeederBinding, ModbusSource } from './modbus-source.ts';
 import type { NodeBinding } from './opcua-nodes.ts';
@@ -20,6 +20,8 @@ export interface Acquisition {
 export interface AcquisitionInput {
   readonly sources: readonly SourceSettings[];
   readonly feeders: readonly MeasuredSettings[];
+  /** The transformer, where it has a meter and feeders that it is held against. */
+  readonly summed?: SummedFeeders | null;
   readonly registerMaps: ReadonlyMap<string, RegisterMap>;
   /** Where certificates are kept. */
   readonly dataFolder: string;
@@ -33,7 +35,7 @@ export interface AcquisitionInput {
 export function openAcquisition(input: AcquisitionInput): Acquisition {
   const lines = new ModbusLines(input.clock, input.random);
   const polls = new SharedTimers(input.clock);
-  const inputs = new FeederInputs(input.feeders, input.sources, input.clock, input.events);
+  const inputs = new FeederInputs(input.feeders, input.sources, input.summed ?? null, input.clock, input.events);
   const folder = trustFolder(input.dataFolder);
   const servers: OpcuaSource[] = [];
   for (const settings of input.sources) {

@@ -14,6 +14,12 @@ import {
 } from './quality-judge.ts';
 import { qualityRules } from './quality-rules.ts';
 import type { AcquisitionEvents, SourceAlarm, SourceEvents, SourceReading } from './source-reading.ts';
+import { checkSum, newSumMemory, noteFeeder, type SumMemory, type SumRules } from './sum-check.ts';
+
+/** A meter of its own above feeders: what it reads is held against their sum. */
+export interface SummedFeeders extends Omit<SumRules, 'staleAfterMs'> {
+  readonly id: string;
+}
 
 /** One feeder on one source. */
 interface Input {
@@ -32,21 +38,27 @@ export class FeederInputs implements SourceEvents {
   readonly #feeders = new Map<string, WatchedInputs>();
   readonly #events: AcquisitionEvents;
   readonly #clock: Clock;
+  readonly #sum: { readonly of: SummedFeeders; readonly rules: SumRules; readonly memory: SumMemory } | null;
 
   constructor(
     feeders: readonly MeasuredSettings[],
     sources: readonly SourceSettings[],
+    summed: SummedFeeders | null,
     clock: Clock,
     events: AcquisitionEvents,
   ) {
     this.#events = events;
     this.#clock = clock;
+    // Readings of sources with different paces: the slowest still has one that counts.
+    const staleMs = Math.max(...sources.map(staleAfterMs));
+    this.#sum = summed && { of: summed, rules: { ...summed, staleAfterMs: staleMs }, memory: newSumMemory() };
     for (const feeder of feeders) this.#feeders.set(feeder.id, watched(feeder, sources, clock.monotonicMs()));
   }
 
   readings(readings: readonly SourceReading[]): void {
     const wallOffsetMs = this.#clock.wallMs() - this.#clock.monotonicMs();
     const passed = readings.flatMap((reading) => this.#judge(reading, wallOffsetMs) ?? []);
+    for (const reading of passed) this.#checkSum(reading);
     if (passed.length > 0) this.#events.readings(passed);
   }
 
@@ -56,6 +68,16 @@ export class FeederInputs implements SourceEvents {
 
   alarm(change: SourceAlarm): void {
     this.#events.alarm(change);
+  }
+
+  #checkSum(reading: FeederReading): void {
+    if (this.#sum === null) return;
+    const { of, rules, memory } = this.#sum;
+    const { feederId, sourceId } = reading;
+    if (feederId !== of.id) return noteFeeder(memory, reading);
+    const changes: AlarmChange[] = [];
+    checkSum(memory, rules, reading, changes);
+    for (const change of changes) this.#events.alarm({ feederId, sourceId, ...change });
   }
 
   /** The judged reading; null where the feeder is on its other source. */

@@ -47,7 +47,7 @@ export interface AcquisitionEvents {
 
 /**
  * `badReading`: a phase is bad while others are not. `wiring`: power of the wrong sign. `noLoad`: a way that carries
- * nothing. The others are the reasons of an uncertain or bad reading.
+ * nothing. `sumOff`: the transformer's meter and its feeders disagree. The others are the reasons of an uncertain or bad reading.
  */
 export type MeasurementAlarmName =
   | 'badReading'
@@ -59,7 +59,8 @@ export type MeasurementAlarmName =
   | 'sourceTime'
   | 'sourceDoubts'
   | 'wiring'
-  | 'noLoad';
+  | 'noLoad'
+  | 'sumOff';
 
 export interface SourceAlarm {
   readonly feederId: null;

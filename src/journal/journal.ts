@@ -235,6 +235,11 @@ export class Journal {
     return (this.#file.statements.eventsAfter.all(sequence, count) as EventRow[]).map(storedEvent);
   }
 
+  /** The number of the newest event. */
+  get lastEvent(): number {
+    return this.#nextEvent - 1;
+  }
+
   /** Up to which event the head end's broker has taken over. */
   eventsSentTo(): number {
     return (this.#file.statements.sentTo.get() as { value: number } | undefined)?.value ?? 0;

@@ -1,6 +1,6 @@
 // Reads the journal of a running or stopped controller without being in its way: a connection of its own, read-only,
 // one short query at a time.
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { showAhead } from './ahead.ts';
@@ -27,6 +27,22 @@ function open(folder: string): Database.Database {
   const db = new Database(file, { readonly: true, fileMustExist: true, timeout: 2_000 });
   showAhead(db);
   return db;
+}
+
+/** What the heartbeat file says of the controller that beats. */
+export interface Running {
+  readonly version: string;
+  readonly settings: string;
+  /** allowInsecure is in force. */
+  readonly insecure: boolean;
+}
+
+/** Null where no controller has run since the last planned stop. */
+export function readRunning(folder: string): Running | null {
+  const file = join(folder, HEARTBEAT_FILE);
+  if (!existsSync(file)) return null;
+  const text = readFileSync(file, 'utf8');
+  return text === '' ? null : JSON.parse(text);
 }
 
 /** Whether a scan completed lately. `nowMs` is wall time. */

@@ -7,10 +7,10 @@ import type { Curtailment } from '../messages.ts';
 export interface OutgoingRequest {
   readonly message: Curtailment;
   readonly payload: string;
-  /** Never published as curtailment after this wall time. */
-  readonly expiresWallMs: number;
-  /** False only while it is certain that no broker was ever given it. */
+  /** False only while it is certain that no broker has it: none was ever given it, or the one that was refused it. */
   offered: boolean;
+  /** A broker has taken it. */
+  confirmed: boolean;
 }
 
 interface Standing {

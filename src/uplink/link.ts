@@ -61,10 +61,10 @@ const STABLE_MS = 60_000;
 const PUBACK_TIMEOUT_MS = 15_000;
 /** Even where the broker allows more: what is in flight is what has to be said again. */
 const IN_FLIGHT_MAX = 16;
-const SESSION_EXPIRY_S = 7 * 24 * 3600;
+export const SESSION_EXPIRY_S = 7 * 24 * 3600;
 /** A link that comes back within this was never offline to others. */
 const WILL_DELAY_S = 30;
-const PACKET_BYTES_MAX = 65_536;
+export const PACKET_BYTES_MAX = 65_536;
 /** What topic, properties and header of a packet come to at most, beside its payload. */
 const PROPERTIES_BYTES = 512;
 /** Another client has this substation's id: to come back at once would only take the session back and forth. */

@@ -16,6 +16,7 @@ import {
 } from '../messages.ts';
 import type { Telemetry } from '../telemetry-message.ts';
 import type { UplinkSettings } from '../uplink-settings.ts';
+import type { CertificateEnd } from './credentials.ts';
 import { Delivery, type OutgoingRequest, Pace } from './delivery.ts';
 import { type Connect, Link, type Publication } from './link.ts';
 import type { LinkAlarm } from './refusals.ts';
@@ -28,8 +29,10 @@ export interface OutgoingEvent {
 
 /** What the uplink needs from the rest of the program. */
 export interface UplinkPort {
-  /** Called before a request that no broker was ever given is handed to one. */
+  /** Called before a request that no broker was ever given is handed to one, unless that was promised. */
   offering(request: OutgoingRequest): void;
+  /** A broker took it, or refused it. */
+  answered(request: OutgoingRequest): void;
   /** A request came to its end before it could be said. */
   expired(request: OutgoingRequest): void;
   /** No acknowledgement after every repeat. */
@@ -77,6 +80,8 @@ const GLANCE_MS = 2_000;
 /** After a refusal by the broker, before anything is tried again. */
 const REFUSED_WAIT_MS = 5_000;
 
+/** A broker keeps a release this long after the end of what it releases, for devices whose clocks run late. */
+const RELEASE_KEPT_MS = 3_600_000;
 /** Characters that are left of the reason of an event that is too large for the broker. */
 const SHORT_REASON = 100;
 
@@ -107,6 +112,8 @@ export class Uplink {
   readonly #answers: CommandAck[] = [];
   /** Oldest first. */
   #telemetry: WaitingTelemetry[] = [];
+  /** Requests of this turn that are about to be said. */
+  #promised = 0;
   #closed = false;
 
   constructor(input: UplinkInput) {
@@ -139,14 +146,36 @@ export class Uplink {
     return this.#link.isUp;
   }
 
+  /** When the certificates that the link rests on end. */
+  get certificateEnds(): readonly CertificateEnd[] {
+    return this.#link.certificateEnds;
+  }
+
+  /** How many more messages may go out now. */
+  get #room(): number {
+    return this.#link.room - this.#promised;
+  }
+
   /** A request from before the start, with what is known of it. */
   restore(request: OutgoingRequest, acked: boolean): void {
     this.#delivery.put(request, { acked, wanted: false });
   }
 
-  /** A new request, durable already: goes out at once where the link is up. */
+  /** Whether one more request can be handed to the broker in this turn. One that was promised this is to be said. */
+  promise(): boolean {
+    if (this.#room <= 0) return false;
+    this.#promised += 1;
+    return true;
+  }
+
+  /** A new request, durable already: `offered` where it was promised to go out at once. */
   say(request: OutgoingRequest): void {
     this.#delivery.put(request, { acked: false, wanted: true });
+    if (request.offered) {
+      this.#promised -= 1;
+      request.offered = !this.#isTooLate(request);
+      this.#sendRequest(request);
+    }
     if (!this.#link.isUp) this.#link.hurry();
     this.#pump();
   }
@@ -232,17 +261,17 @@ export class Uplink {
     if (this.#closed) return;
     const nowMs = this.#input.clock.monotonicMs();
     for (const message of this.#delivery.overdue(nowMs)) this.#input.port.noAck(message);
-    if (this.#statusWanted !== null && this.#link.room > 0) {
+    if (this.#statusWanted !== null && this.#room > 0) {
       const status = this.#statusMessage('online', this.#statusWanted);
       this.#statusWanted = null;
       this.#link.publish(status, () => this.#pump());
     }
-    while (this.#link.room > 0) {
+    while (this.#room > 0) {
       const request = this.#delivery.next(nowMs);
       if (request === null) break;
       this.#sendRequest(request);
     }
-    while (this.#link.room > 0 && this.#answers.length > 0) this.#sendAnswer();
+    while (this.#room > 0 && this.#answers.length > 0) this.#sendAnswer();
     if (nowMs >= this.#eventsPausedUntilMs) this.#sendEvents(nowMs);
     this.#sendTelemetry(nowMs);
     this.#arm(nowMs);
@@ -251,9 +280,10 @@ export class Uplink {
   #sendRequest(request: OutgoingRequest): void {
     const { message, payload } = request;
     const wallMs = this.#input.clock.wallMs();
-    // A limit that is too late to begin is not sent; one that was sent stands at the broker until its end.
-    const forgottenWallMs = Math.max(request.expiresWallMs, Date.parse(message.end));
-    if (wallMs >= request.expiresWallMs) {
+    // What is too late to begin is not sent; what was sent stands at the broker until its end.
+    const keptMs = message.action === 'release' ? RELEASE_KEPT_MS : 0;
+    const forgottenWallMs = Date.parse(message.end) + keptMs;
+    if (this.#isTooLate(request)) {
       this.#delivery.drop(message.feederId);
       this.#input.port.expired(request);
       return;
@@ -273,13 +303,20 @@ export class Uplink {
       correlationId: message.requestId,
     };
     this.#link.publish(publication, (refused) => {
+      request.offered = refused === null;
+      request.confirmed = refused === null;
       if (refused === null) this.#delivery.taken(request, this.#input.clock.monotonicMs());
       else {
         this.#delivery.refused(request, this.#input.clock.monotonicMs() + REFUSED_WAIT_MS);
         this.#input.port.trouble(publication.topic, `refused by the broker: ${refused}`);
       }
+      this.#input.port.answered(request);
       this.#pump();
     });
+  }
+
+  #isTooLate({ message }: OutgoingRequest): boolean {
+    return this.#input.clock.wallMs() >= Date.parse(message.validUntil);
   }
 
   #sendAnswer(): void {
@@ -294,7 +331,7 @@ export class Uplink {
   }
 
   #sendEvents(nowMs: number): void {
-    while (this.#link.room > 0 && this.#pace.allowance(nowMs) >= 1) {
+    while (this.#room > 0 && this.#pace.allowance(nowMs) >= 1) {
       const event = this.#nextEvent();
       if (event === undefined) return;
       this.#pace.spend();
@@ -344,7 +381,7 @@ export class Uplink {
   #sendTelemetry(nowMs: number): void {
     if (this.#eventsWaiting) return;
     for (const waiting of [...this.#telemetry]) {
-      if (this.#link.room <= 0 || this.#pace.allowance(nowMs) < 1 || waiting.notBeforeMs > nowMs) return;
+      if (this.#room <= 0 || this.#pace.allowance(nowMs) < 1 || waiting.notBeforeMs > nowMs) return;
       if (waiting.inFlight) continue;
       waiting.inFlight = true;
       this.#pace.spend();
@@ -383,8 +420,8 @@ export class Uplink {
     this.#timer?.cancel();
     let dueMs = this.#delivery.nextDueMs(nowMs);
     if (this.#link.isUp && nowMs < this.#eventsPausedUntilMs) dueMs = Math.min(dueMs, this.#eventsPausedUntilMs);
-    else if (this.#link.room > 0 && this.#eventsWaiting) dueMs = Math.min(dueMs, this.#pace.nextMs(nowMs));
-    else if (this.#link.room > 0) dueMs = Math.min(dueMs, this.#telemetryDueMs(nowMs));
+    else if (this.#room > 0 && this.#eventsWaiting) dueMs = Math.min(dueMs, this.#pace.nextMs(nowMs));
+    else if (this.#room > 0) dueMs = Math.min(dueMs, this.#telemetryDueMs(nowMs));
     this.#timer = Number.isFinite(dueMs) ? this.#input.clock.at(dueMs, () => this.#pump()) : null;
   }
 

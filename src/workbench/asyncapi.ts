@@ -2,7 +2,16 @@
 // full, so that the one file is enough.
 import { stringify } from 'yaml';
 import { z } from 'zod';
+import { PACKET_BYTES_MAX, SESSION_EXPIRY_S } from '../uplink/link.ts';
 import { CHANNELS, type Channel, type ContractMessage, MESSAGES } from './contract.ts';
+
+/** What the correlation data of MQTT 5 repeats. */
+const CORRELATED: { readonly [message: string]: string } = {
+  curtailment: 'requestId',
+  ack: 'requestId',
+  command: 'commandId',
+  commandAck: 'commandId',
+};
 
 export interface Example {
   /** Begins with the name of its message. */
@@ -28,13 +37,38 @@ export function asyncApi(version: string, examples: readonly Example[]): string 
         protocol: 'secure-mqtt',
         protocolVersion: '5.0',
         description: "The head end's broker; MQTT 3.1.1 where it has no 5. The edge has a client certificate.",
+        security: [{ $ref: '#/components/securitySchemes/certificate' }],
+        bindings: { mqtt: session(examples) },
       },
     },
     channels: byName(CHANNELS, channel),
     operations: byName(CHANNELS, operation),
-    components: { messages: byName(MESSAGES, (one) => message(one, examples)) },
+    components: {
+      securitySchemes: {
+        certificate: { type: 'X509', description: 'mutual TLS 1.2 or later; the common name is the substation id' },
+      },
+      messages: byName(MESSAGES, (one) => message(one, examples)),
+    },
   };
   return `# Made by npm run generate from the schemas that the program checks with.\n${stringify(document, { lineWidth: 120, aliasDuplicateObjects: false })}`;
+}
+
+/** How an edge connects: fields of MQTT 5; with 3.1.1 the same as far as it has them. */
+function session(examples: readonly Example[]): object {
+  const will = examples.find(({ name }) => name === 'status-will');
+  return {
+    clientId: 'headroom-{substationId}',
+    cleanSession: false,
+    lastWill: {
+      topic: 'headroom/v1/{substationId}/status',
+      qos: 1,
+      message: JSON.stringify(will?.message),
+      retain: true,
+    },
+    keepAlive: 20,
+    sessionExpiryInterval: SESSION_EXPIRY_S,
+    maximumPacketSize: PACKET_BYTES_MAX,
+  };
 }
 
 function byName<T extends { readonly name: string }>(all: readonly T[], make: (one: T) => object) {
@@ -69,6 +103,8 @@ function message({ name, title, schema }: ContractMessage, examples: readonly Ex
     name,
     title,
     contentType: 'application/json',
+    ...(CORRELATED[name] && { correlationId: { location: `$message.payload#/${CORRELATED[name]}` } }),
+    bindings: { mqtt: { payloadFormatIndicator: 1, contentType: 'application/json' } },
     payload,
     examples: examples
       .filter((example) => example.name.split('-')[0] === name)

@@ -1,10 +1,16 @@
 // What a journal holds, as lines for a person or as one JSON document.
-import type { FeederSummary } from '../journal/reader.ts';
+import type { FeederSummary, Running } from '../journal/reader.ts';
 import type { Proof } from '../journal/verify.ts';
 import type { Curtailment, Event } from '../messages.ts';
 
-export function showStatus(feeders: readonly FeederSummary[], alive: boolean, json: boolean): string {
-  if (json) return `${JSON.stringify({ alive, feeders }, null, 2)}\n`;
+/** `running` is what the controller says of itself; null where none runs. */
+export function showStatus(
+  feeders: readonly FeederSummary[],
+  alive: boolean,
+  running: Running | null,
+  json: boolean,
+): string {
+  if (json) return `${JSON.stringify({ alive, running, feeders }, null, 2)}\n`;
   const lines = feeders.map(({ feederId, state, keptAtMs, request, ackStatus }) => {
     const last = request as Curtailment | null;
     const standing =
@@ -14,7 +20,12 @@ export function showStatus(feeders: readonly FeederSummary[], alive: boolean, js
     const alarms = [...(state.blind ? ['blind'] : []), ...state.alarms];
     return `${feederId.padEnd(16)} ${standing}${alarms.length > 0 ? `  alarms: ${alarms.join(', ')}` : ''}  (kept ${new Date(keptAtMs).toISOString()})`;
   });
-  return `${[alive ? 'scanning' : 'not scanning', ...lines].join('\n')}\n`;
+  const first = [
+    alive ? 'scanning' : 'not scanning',
+    ...(running === null ? [] : [`version ${running.version}, settings ${running.settings}`]),
+    ...(running?.insecure ? ['insecure: allowInsecure is in force'] : []),
+  ];
+  return `${[first.join(', '), ...lines].join('\n')}\n`;
 }
 
 export function showEvents(events: readonly unknown[], json: boolean): string {

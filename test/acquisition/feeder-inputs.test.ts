@@ -1,10 +1,14 @@
-// A feeder on two meters, over real sockets: the preferred one goes silent, the backup is read, and back again.
+// Two meters that tell of one current, over real sockets: a feeder's preferred one goes silent, the backup is read, and
+// back again; and a transformer's meter that disagrees with its feeders is told.
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { openAcquisition } from '../../src/acquisition/acquisition.ts';
+import { FeederInputs } from '../../src/acquisition/feeder-inputs.ts';
 import { readRegisterMap } from '../../src/acquisition/register-map.ts';
+import type { MeasurementAlarm, SourceAlarm, SourceReading } from '../../src/acquisition/source-reading.ts';
 import type { FeederReading } from '../../src/feeder.ts';
 import { settingsSchema } from '../../src/settings.ts';
+import { measuredTransformer, summedTransformer } from '../../src/transformer-settings.ts';
 import { handClock } from '../simulators/hand-clock.ts';
 import { answering, exception, float32, ModbusServer, type Script } from '../simulators/modbus-server.ts';
 
@@ -93,4 +97,50 @@ test('readings come from the one source or the other, by its own CT, and never f
   expect(new Set(readings.map(({ L1 }) => L1.currentA))).toEqual(new Set([100, null, 400]));
   const used = readings.filter(({ L1 }) => L1.currentA !== null).map(({ sourceId }) => sourceId);
   expect(used.filter((sourceId, index) => sourceId !== used[index - 1])).toEqual(['one', 'two', 'one']);
+});
+
+test('a transformer’s meter that reads a part of what its feeders carry is told after half an hour', () => {
+  const settings = settingsSchema.parse({
+    substation: { id: 's' },
+    uplink: { brokers: [{ url: 'mqtts://head-end' }] },
+    sources: ['one', 'two'].map((id) => ({ id, type: 'modbus-tcp', host: 'meter', profile: 'eastron-sdm630' })),
+    feeders: [
+      {
+        ...{ id: 'F1', currents: { source: 'one' } },
+        settings: [{ name: 'g', ratingA: 400, atRisk: { pickupA: 380, dropoutA: 340, delayS: 60, resetDelayS: 60 } }],
+      },
+    ],
+    transformer: { ratingKva: 500, voltageV: 433, feeders: ['F1'], currents: { source: 'two' } },
+  });
+  const own = measuredTransformer(settings.transformer) ?? expect.fail();
+  const alarms: (MeasurementAlarm | SourceAlarm)[] = [];
+  const clock = handClock(5_000);
+  const inputs = new FeederInputs(
+    [...settings.feeders, own],
+    settings.sources,
+    summedTransformer(settings.transformer),
+    clock,
+    {
+      readings: () => {},
+      sourceChanged: () => {},
+      alarm: (change) => void alarms.push(change),
+      changedOver: () => {},
+    },
+  );
+  const given = (feederId: string, sourceId: string, amperes: number): SourceReading => {
+    const atMs = clock.monotonicMs();
+    return { feederId, sourceId, atMs, L1: amperes, L2: amperes, L3: amperes, N: 'unavailable' };
+  };
+  for (let minute = 0; minute <= 30; minute++) {
+    expect(alarms.filter(({ alarm }) => alarm === 'sumOff')).toEqual([]);
+    inputs.readings([given('F1', 'one', 100 + minute)]);
+    inputs.readings([given(own.id, 'two', 30 + minute / 10)]);
+    clock.advance(60_000);
+  }
+  expect(alarms.filter(({ alarm }) => alarm === 'sumOff')).toMatchObject(
+    (['L1', 'L2', 'L3'] as const).map((phase) => ({
+      ...{ feederId: 'transformer', sourceId: 'two', phase, standing: true },
+      reason: `33 A on ${phase} of the transformer and 130 A on its feeders together`,
+    })),
+  );
 });

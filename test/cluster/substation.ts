@@ -98,8 +98,8 @@ export class Substation {
     const request: OutgoingRequest = {
       message,
       payload: JSON.stringify(message),
-      expiresWallMs: Date.parse(message.validUntil),
-      offered: this.#uplink.isUp,
+      offered: this.#uplink.promise(),
+      confirmed: false,
     };
     this.#uplink.say(request);
     this.#events.push(this.#event(message));
@@ -126,6 +126,7 @@ export class Substation {
     const { clock, substationId } = this.#input;
     return {
       offering: () => {},
+      answered: () => {},
       expired: () => {},
       noAck: () => {},
       ack: ({ requestId }) => {

@@ -173,7 +173,7 @@ export class HeadEnd {
   private constructor(client: MqttClient, random: Random) {
     this.#client = client;
     client.on('message', (topic, payload) => {
-      if (!random.chance(0.6)) return;
+      if (!this.answers || !random.chance(0.6)) return;
       const { requestId, sequence } = JSON.parse(payload.toString()) as Curtailment;
       setTimeout(
         () => {

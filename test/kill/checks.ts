@@ -59,8 +59,6 @@ export function readJournal(folder: string): JournalContent {
 
 /** From the broker to the witness, on one machine that is busy. */
 const TRANSIT_MS = 100;
-/** A release is of use for an hour after the end of what it releases. */
-const RELEASE_GRACE_MS = 3_600_000;
 
 const short = ({ sequence, action, feederId, episodeId, requestId }: Curtailment) =>
   `${feederId} ${action} sequence ${sequence} request ${requestId} episode ${episodeId}`;
@@ -99,7 +97,7 @@ export function judgeCurtailments(seen: readonly Seen[], { requests }: JournalCo
     );
     if (!limited.has(episodeId) && !(action === 'release' && unsure))
       breaches.push(`an episode without its limit: ${short(message)}`);
-    const lastMs = Date.parse(message.validUntil) + (action === 'release' ? RELEASE_GRACE_MS : 0) + TRANSIT_MS;
+    const lastMs = Date.parse(message.validUntil) + TRANSIT_MS;
     if (one.atMs > lastMs)
       breaches.push(`${short(message)} seen ${one.atMs - lastMs + TRANSIT_MS} ms after its validUntil`);
   }
@@ -127,7 +125,8 @@ export function judgeRequests(seen: readonly Seen[], { requests, events }: Journ
   for (const { requestId, withheld, sequence, message, offered } of requests) {
     if (withheld !== null && !historical.has(requestId))
       breaches.push(`withheld as ${withheld} without a historical event: ${short(message)}`);
-    if (withheld !== null || said.has(requestId)) continue;
+    // Told of as one that may never have arrived.
+    if (withheld !== null || said.has(requestId) || historical.has(requestId)) continue;
     if (sequence > (newestSaid.get(message.feederId) ?? 0))
       breaches.push(`lost, nothing later was said: ${short(message)}`);
     // Certainly never given to a broker, and nobody was told.

@@ -155,7 +155,9 @@ async function finish(bench: Bench, headEnd: HeadEnd, broker: string): Promise<v
       breaches.push(`the last start ended by itself with ${child.exitCode}: see controller.log`);
       return;
     }
-    if (Date.now() - startedMs < 2_000) continue;
+    // On a busy machine it takes its time until it is up, and takes a signal.
+    const isUp = witness.seen.some(({ atMs, topic }) => topic.endsWith('/status') && atMs > startedMs);
+    if (Date.now() - startedMs < 2_000 || (!isUp && Date.now() < untilMs)) continue;
     const { standing, events, acked } = readJournal(journal);
     // No more answers from here on, so that none is on its way when the end comes.
     if (standing.length === 0 && headEnd.answers) {

@@ -15,6 +15,8 @@ export interface MosquittoOptions {
   /** TLS with certificates from both ends, by which clients are known. */
   readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string };
   readonly aclFile?: string;
+  /** The whole configuration in place of all that, for a port and a scratch folder; mqtts where it has a certificate. */
+  readonly configuration?: (port: number, folder: string) => string;
   /** Nothing is dropped for a subscriber that is slower than the publisher. */
   readonly unlimitedQueue?: boolean;
 }
@@ -76,14 +78,20 @@ export class Mosquitto {
       'log_type error',
       'log_dest stderr',
     ];
-    writeFileSync(join(folder, 'mosquitto.conf'), `${lines.join('\n')}\n`);
-    return new Mosquitto(port, folder, options.tls !== undefined);
+    const text = options.configuration?.(port, folder) ?? `${lines.join('\n')}\n`;
+    writeFileSync(join(folder, 'mosquitto.conf'), text);
+    return new Mosquitto(port, folder, /^certfile /m.test(text));
   }
 
   static async start(options: MosquittoOptions = {}): Promise<Mosquitto> {
     const broker = await Mosquitto.prepare(options);
     await broker.start();
     return broker;
+  }
+
+  /** 0 while it does not run. */
+  get pid(): number {
+    return this.#process?.pid ?? 0;
   }
 
   get url(): string {

@@ -125,7 +125,7 @@ export class MqttBroker {
     for (const connection of this.#connections) {
       const filters = [...(this.#subscriptions.get(connection.clientId) ?? [])];
       if (!filters.some((filter) => matches(filter, topic))) continue;
-      sent = messageId ?? connection.nextMessageId++;
+      sent = messageId ?? nextId(connection);
       this.#send(connection, {
         cmd: 'publish',
         topic,
@@ -255,7 +255,7 @@ export class MqttBroker {
     });
     for (const { topic, text } of this.retained.values()) {
       if (!packet.subscriptions.some((subscription) => matches(subscription.topic, topic))) continue;
-      const messageId = connection.nextMessageId++;
+      const messageId = nextId(connection);
       this.#send(connection, { cmd: 'publish', topic, payload: text, qos: 1, retain: true, dup: false, messageId });
     }
   }
@@ -281,6 +281,13 @@ export class MqttBroker {
     this.bytesOut += bytes.length;
     connection.socket.write(bytes);
   }
+}
+
+/** Ids are two bytes, and never 0. */
+function nextId(connection: Connection): number {
+  const id = connection.nextMessageId;
+  connection.nextMessageId = (id % 65_535) + 1;
+  return id;
 }
 
 function publishOf(connection: number, packet: IPublishPacket): Publish {

@@ -40,6 +40,7 @@ interface Options {
   readonly random?: () => number;
   readonly urgent?: () => boolean;
   readonly clock?: HandClock;
+  readonly onMessage?: (done: () => void) => void;
 }
 
 async function linked(options: Options = {}) {
@@ -73,7 +74,7 @@ async function linked(options: Options = {}) {
       alarm: (alarm, reason) => void alarms.push(`${alarm}: ${reason}`),
       message(topic, payload, _retained, done) {
         messages.push(`${topic} ${Buffer.from(payload)}`);
-        done();
+        (options.onMessage ?? ((call) => call()))(done);
       },
     },
   };
@@ -363,6 +364,18 @@ describe('Q10: keep-alive', () => {
     expect(downs).toHaveLength(1);
     expect(link.isUp).toBe(true);
   });
+});
+
+test('a message of Q13: is confirmed when it is kept, and not before', async () => {
+  const owed: (() => void)[] = [];
+  const { broker, link } = await linked({ onMessage: (done) => void owed.push(done) });
+  await until(() => link.isUp);
+  const messageId = broker.publish('ack/F1', '{}');
+  await until(() => owed.length === 1);
+  await settled();
+  expect(broker.pubacks).toEqual([]);
+  owed[0]?.();
+  await until(() => broker.pubacks.includes(messageId));
 });
 
 describe('Q7: the end', () => {

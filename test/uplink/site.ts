@@ -69,8 +69,8 @@ export function request(feederId: string, sequence: number, given: Partial<Curta
   const outgoing: OutgoingRequest = {
     message,
     payload: JSON.stringify(message),
-    expiresWallMs: Date.parse(message.validUntil),
     offered: false,
+    confirmed: false,
   };
   return outgoing;
 }
@@ -104,6 +104,7 @@ export function settled(): Promise<void> {
 
 interface Notes {
   readonly offered: string[];
+  readonly answered: string[];
   readonly expired: string[];
   readonly noAck: string[];
   readonly acks: { ack: Ack; feederId: string }[];
@@ -153,6 +154,7 @@ export async function site(options: SiteOptions = {}): Promise<Site> {
   const events = options.events ?? [];
   const notes: Notes = {
     offered: [],
+    answered: [],
     expired: [],
     noAck: [],
     acks: [],
@@ -165,6 +167,7 @@ export async function site(options: SiteOptions = {}): Promise<Site> {
   };
   const port: UplinkPort = {
     offering: ({ message }) => void notes.offered.push(message.requestId),
+    answered: ({ message, confirmed }) => void notes.answered.push(`${message.sequence} ${confirmed}`),
     expired: ({ message }) => void notes.expired.push(message.requestId),
     noAck: ({ requestId }) => void notes.noAck.push(requestId),
     ack(ack, feederId) {

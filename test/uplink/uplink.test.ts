@@ -317,6 +317,24 @@ describe('Q4: expiry', () => {
     expect(notes.expired).toEqual([idOf(1)]);
     expect(notes.offered).toEqual([idOf(2)]);
   });
+
+  test('a release is no exception: what it releases has ended by itself', async () => {
+    const broker = await startBroker();
+    await broker.stop();
+    const { uplink, clock, notes, advanceUntil } = await site({ broker });
+    uplink.say(request('F1', 1, { action: 'release', levelPercent: 100 }));
+    clock.advance(LEASE_S * 1000);
+    await broker.resume();
+    await advanceUntil(() => notes.expired.length > 0);
+    expect(broker.publishes(CURTAILMENT)).toEqual([]);
+  });
+
+  test('a broker keeps a release an hour longer than what it releases, for clocks that run late', async () => {
+    const { broker, uplink } = await connected();
+    uplink.say(request('F1', 1, { action: 'release', levelPercent: 100 }));
+    await until(() => broker.publishes(F1).length === 1);
+    expect(broker.publishes(F1)[0]?.properties.messageExpiryInterval).toBe(LEASE_S + 3600);
+  });
 });
 
 describe('Q6: a PUBACK that never comes', () => {

@@ -11,8 +11,6 @@ import type { Message } from './broker.ts';
 /** Design section 7 to 9: what was broken, and the evidence in one line. */
 export class Breach extends Error {}
 
-const RELEASE_GRACE_MS = 3_600_000;
-
 /** What the judge has to know of the moment. */
 export interface Moment {
   readonly wallMs: number;
@@ -88,7 +86,8 @@ export class Invariants {
       const request = JSON.parse(row.body) as Curtailment;
       const leftMs = Date.parse(request.end) - Date.parse(request.issuedAt);
       const isLapsed = nowMs >= (this.#decidedMs.get(request.requestId) ?? nowMs - leftMs) + leftMs;
-      const isOver = isLapsed || row.withheld !== null || wallMs >= lastWallMs(request) || mayHaveLapsed(request);
+      const isOver =
+        isLapsed || row.withheld !== null || wallMs >= Date.parse(request.validUntil) || mayHaveLapsed(request);
       if (!isOver && (request.action !== 'release' || row.ack_status === null))
         this.#owed.set(request.feederId, request);
     }
@@ -126,8 +125,10 @@ export class Invariants {
     if (last !== undefined && sequence < last.sequence && !this.undurable.has(last.requestId))
       throw new Breach(`sequence goes back: ${said} after ${last.action} ${last.sequence}`);
     this.#newest.set(feederId, message);
-    if (wallMs >= lastWallMs(message))
-      throw new Breach(`said ${wallMs - lastWallMs(message)} ms too late: ${said}, valid until ${message.validUntil}`);
+    if (wallMs >= Date.parse(message.validUntil))
+      throw new Breach(
+        `said ${wallMs - Date.parse(message.validUntil)} ms too late: ${said}, valid until ${message.validUntil}`,
+      );
     if (action === 'limit') this.#limited.add(episodeId);
     else if (!this.#limited.has(episodeId) && !this.#mayHaveBeenLimited(episodeId, action))
       throw new Breach(`an episode without its limit: ${said}, episode ${episodeId}`);
@@ -178,7 +179,7 @@ export class Invariants {
       this.#events.set(sequence, payload);
     } else if (before !== payload) throw new Breach(`two bodies for one event: ${before} and ${payload}`);
     for (const request of this.#owed.values()) {
-      if (wallMs < lastWallMs(request))
+      if (wallMs < Date.parse(request.validUntil))
         throw new Breach(`event ${sequence} went before the request of ${request.feederId}, ${request.requestId}`);
     }
   }
@@ -241,11 +242,6 @@ interface NewestRow {
   readonly body: string;
   readonly withheld: string | null;
   readonly ack_status: string | null;
-}
-
-/** The last moment at which it may be said. */
-function lastWallMs({ action, end, validUntil }: Curtailment): number {
-  return action === 'release' ? Date.parse(end) + RELEASE_GRACE_MS : Date.parse(validUntil);
 }
 
 function prepare(db: Database.Database) {

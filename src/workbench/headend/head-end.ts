@@ -52,8 +52,11 @@ export function workerOf(substationId: string, workers: number): number {
 /** Connects and serves. Rejects when the broker cannot be reached. */
 export async function openHeadEnd(options: HeadEndOptions, events: HeadEndEvents): Promise<HeadEnd> {
   const { broker, session, tls, worker, workers, clock } = options;
+  const servers = broker.split(',').map(serverOf);
   const client = await mqtt.connectAsync({
-    servers: broker.split(',').map(serverOf),
+    servers,
+    // MQTT.js wants it beside the servers as soon as there is a certificate.
+    ...(servers[0] && { protocol: servers[0].protocol }),
     protocolVersion: 4,
     clientId: session ?? `headend-${worker}-${process.pid}`,
     clean: session === undefined,
