@@ -3,7 +3,8 @@
 // exception. Of every period each feeder must have a good reading before the next begins; one that has none is a
 // missed deadline. It is the meters' where one of that gateway misbehaved within the time that it takes to see it and to
 // connect anew; any other is ours, and there must be none. Nor may what is held grow. Prints a line of JSON; exit code 1
-// where one of both is so.
+// where one of both is so. On a machine that is busy with other things put `chrt -r 10` before `node`: a process that
+// is not let run reads nothing.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
