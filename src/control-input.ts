@@ -1,7 +1,15 @@
 // All that reaches the control of a feeder beside its readings, as plain data through one door: what is recorded here and
 // handed in again comes to the same decisions. The controller uses it in service, replay for what an export carries.
 import type { ControlAck } from './control/acks.ts';
-import { settle, stepAck, stepClock, stepCommand, stepSettings, stepTime } from './control/feeder-control.ts';
+import {
+  settle,
+  stepAck,
+  stepClock,
+  stepCommand,
+  stepSettings,
+  stepSource,
+  stepTime,
+} from './control/feeder-control.ts';
 import { hearTransformer, type SubstationInput } from './control/substation.ts';
 import type { ControlCommand } from './control/types.ts';
 import type { WatchedFeeder } from './watched-feeder.ts';
@@ -37,6 +45,7 @@ export function takeInput(feeder: WatchedFeeder, input: ControlInput): string | 
       stepClock(state, control, atMs, actions);
       return null;
     case 'source':
+      stepSource(state, control, input.staleAfterMs, atMs, actions);
       feeder.control = { ...control, staleAfterMs: input.staleAfterMs };
       return null;
     case 'others':

@@ -3,6 +3,7 @@
 
 import type { TransformerSettings } from './control/transformer.ts';
 import type { ControlSettings, ElementSettings } from './control/types.ts';
+import type { Phase } from './feeder.ts';
 import { type FeederSettings, type SettingsGroup, targetOf } from './feeder-settings.ts';
 import { type GivenTransformer, ratedCurrentA } from './transformer-settings.ts';
 
@@ -24,10 +25,16 @@ export function controlSettings(
     budget: group.budget,
     caps: { ...group.caps, feedersAtOnce },
     controllableA: feeder.controllableA ?? null,
+    signConfirmed: signConfirmed(feeder.powerSign),
     staleAfterMs,
     target: target && `${target.id} ${target.version}`,
     mayRequest: target !== null,
   };
+}
+
+function signConfirmed(sign: FeederSettings['powerSign']): NonNullable<ControlSettings['signConfirmed']> {
+  const is = (name: Phase) => (typeof sign === 'string' ? sign : sign[name]) === 'confirmed';
+  return { L1: is('L1'), L2: is('L2'), L3: is('L3') };
 }
 
 function elementSettings({ atRisk, emergency, inverse, thermal }: SettingsGroup): ElementSettings {

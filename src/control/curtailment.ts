@@ -8,7 +8,7 @@
 import { PHASES, type Phase } from '../feeder.ts';
 import { resetElement } from './definite-time.ts';
 import { eachElement, isAsked, isBlocked, isUrgent, restsOnUnseen } from './elements.ts';
-import { isClosedLoop, JUDGED_MAX, judgeDueMs, judgeEffects, reachSource } from './reach.ts';
+import { isClosedLoop, isInVain, JUDGED_MAX, judgeDueMs, judgeEffects, reachSource } from './reach.ts';
 import { deliveredA, returnA } from './relief.ts';
 import { alarm, endAlarm, limitedPhases, sayLimit, sayRelease } from './requests.ts';
 import { hasDeadPhase } from './supervision.ts';
@@ -375,18 +375,18 @@ function freePhase(phase: PhaseState, atMs: number): void {
  * deeper level, which is no time to change one's mind.
  */
 function noEffectDueMs({ episode, ...state }: FeederState, settings: ControlSettings): number {
-  if (episode === null || !PHASES.some((name) => isWithoutEffect(state[name]))) return NEVER;
+  if (episode === null || !PHASES.some((name) => isWithoutEffect(state[name], settings, name))) return NEVER;
   return episode.deepenedMs + settings.curtailment.responseTimeS * 1000;
 }
 
-function isWithoutEffect({ levelPercent, reach }: PhaseState): boolean {
-  return levelPercent < 100 && reach.withoutEffect >= JUDGED_MAX;
+function isWithoutEffect(phase: PhaseState, settings: ControlSettings, name: Phase): boolean {
+  return phase.levelPercent < 100 && isInVain(phase, settings, name);
 }
 
 /** What moves nothing curtails in vain, or the current is not what it seems. Its elements are locked until dropout. */
 function releaseWithoutEffect(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
   const limited = limitedPhases(state);
-  const freed = limited.filter((name) => isWithoutEffect(state[name]));
+  const freed = limited.filter((name) => isWithoutEffect(state[name], settings, name));
   for (const name of freed) freePhase(state[name], nowMs);
   eachElement(state, (element, on) => {
     if (on === state.N || freed.some((name) => state[name] === on)) element.locked = element.status === 'operated';

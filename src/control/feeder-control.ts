@@ -5,7 +5,7 @@
 //
 // A timer that falls due between two readings is run at its own instant, before the later reading; a reading at that
 // very instant counts first, being the newest that is known. So the outcome does not depend on how often it is polled.
-import { PHASES, type Phase } from '../feeder.ts';
+import { CONDUCTORS, PHASES, type Phase } from '../feeder.ts';
 import { type ControlAck, takeAck } from './acks.ts';
 import { takesCalmly } from './calm.ts';
 import { modesDueMs, runModes, takeCommand } from './commands.ts';
@@ -153,6 +153,26 @@ export function stepSettings(
   state.group = after.group;
   out.push({ kind: 'event', type: 'settings', atMs, reason: `group ${after.group}: ${reason}` });
   settle(state, after, atMs, out);
+}
+
+/**
+ * Readings come from another source from now on, whose staleness limit is `staleAfterMs`: what is still fresh by the
+ * limit so far stays so until the new source's first reading, so that a change of source keeps the timers.
+ */
+export function stepSource(
+  state: FeederState,
+  before: ControlSettings,
+  staleAfterMs: number,
+  nowMs: number,
+  out: Action[],
+): void {
+  stepTime(state, before, nowMs, out);
+  const sinceMs = nowMs - before.staleAfterMs;
+  for (const name of CONDUCTORS) {
+    const on = state[name];
+    if (on.usableMs !== null && on.usableMs >= sinceMs) on.usableMs = Math.max(on.usableMs, nowMs - staleAfterMs);
+    if (on.goodMs !== null && on.goodMs >= sinceMs) on.goodMs = Math.max(on.goodMs, nowMs - staleAfterMs);
+  }
 }
 
 /** What is off now is at rest; what counts goes on only where the present current still says so. */

@@ -13,7 +13,7 @@ const NO_EFFECT_SHARE = 0.25;
 /** What is under this share of the rating is lost in what homes do by themselves: nothing can be judged by it. */
 const MEASURABLE_SHARE = 0.05;
 
-/** So often in turn a level may move nothing before it is released: nobody is curtailed in vain. */
+/** So often in turn a level may move nothing before it is in vain. */
 export const JUDGED_MAX = 2;
 
 export interface Reach {
@@ -68,6 +68,14 @@ export function reachSource({ reach }: PhaseState, settings: ControlSettings, na
   if (reach.learnedA !== null && isClosedLoop(settings)) return 'measured';
   if (reach.ackA !== null) return 'acknowledged';
   return settings.controllableA?.[name] ? 'set' : null;
+}
+
+/**
+ * A limit that moves nothing curtails in vain where the direction is not known: the current may be generation. Where it
+ * is, the load is real, and more is asked of it.
+ */
+export function isInVain({ reach }: PhaseState, { signConfirmed }: ControlSettings, name: Phase): boolean {
+  return reach.withoutEffect >= JUDGED_MAX && signConfirmed?.[name] !== true;
 }
 
 /** When the effect of a level is next to be judged. Only a good reading can tell. */

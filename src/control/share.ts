@@ -5,7 +5,7 @@
 import { type PerPhase, PHASES, type Phase } from '../feeder.ts';
 import { nextLevel } from './curtailment.ts';
 import { isBlocked } from './elements.ts';
-import { JUDGED_MAX, movableA } from './reach.ts';
+import { isInVain, movableA } from './reach.ts';
 import { deepestPercent, promisedA, returnA } from './relief.ts';
 import type { ControlSettings, FeederState, PhaseState } from './types.ts';
 import { budgetUntilMs, yearOf } from './usage.ts';
@@ -81,10 +81,10 @@ function moreOf(
 
 /** Nobody has blocked it, it is no test, its longest episode is not over, and its limits move something. */
 function mayBeAsked(state: FeederState, settings: ControlSettings, name: Phase): boolean {
-  const { transformer, reach } = state[name];
+  const { transformer } = state[name];
   if (!settings.mayRequest || state.testUntilMs !== null || transformer.locked) return false;
   if (isBlocked(state, null) || isBlocked(state, 'transformer')) return false;
-  return reach.withoutEffect < JUDGED_MAX;
+  return !isInVain(state[name], settings, name);
 }
 
 /** Relief that was asked for and has not been seen, while it may still come. */

@@ -1,7 +1,7 @@
 // What is odd about a feeder's phases and changes what may be done, without being an overload: a phase that has gone
 // dead, a phase that feeds back, and a phase that is no longer measured. Each is an alarm, and each has its rule for the
 // standing limit.
-import { ELEMENTS, PHASES } from '../feeder.ts';
+import { ELEMENTS, PHASES, type Phase } from '../feeder.ts';
 import { isBlocked } from './elements.ts';
 import { alarm, endAlarm } from './requests.ts';
 import type { Action, AlarmName, ControlReading, ControlSettings, FeederState, PhaseState } from './types.ts';
@@ -11,26 +11,40 @@ const NEVER = Number.POSITIVE_INFINITY;
 const ALIVE_SHARE = 0.2;
 const DEAD_SHARE = 0.02;
 
-/** Notes what one reading says: its currents have been taken into the phases already. */
-export function superviseReading(state: FeederState, settings: ControlSettings, reading: ControlReading): void {
-  const { exporting } = reading;
-  for (const name of PHASES) {
-    const phase = state[name];
-    const seen = phase.usableMs === reading.atMs;
-    if (seen) superviseDead(state, phase, settings, reading.atMs);
-    if (exporting === undefined || !exporting.includes(name)) phase.exportsSinceMs = null;
-    else if (seen && phase.exportsSinceMs === null) phase.exportsSinceMs = reading.atMs;
-  }
+/** Notes what one reading says: its currents have been taken into the phases already. By name: every reading asks this. */
+export function superviseReading(
+  state: FeederState,
+  settings: ControlSettings,
+  { atMs, exporting = NOT_ONE }: ControlReading,
+): void {
+  supervisePhase(state, state.L1, settings, atMs, exporting.length > 0 && exporting.includes('L1'));
+  supervisePhase(state, state.L2, settings, atMs, exporting.length > 0 && exporting.includes('L2'));
+  supervisePhase(state, state.L3, settings, atMs, exporting.length > 0 && exporting.includes('L3'));
+}
+
+const NOT_ONE: readonly Phase[] = [];
+
+function supervisePhase(
+  state: FeederState,
+  phase: PhaseState,
+  settings: ControlSettings,
+  atMs: number,
+  exports: boolean,
+): void {
+  const seen = phase.usableMs === atMs;
+  if (seen) superviseDead(state, phase, settings, atMs);
+  if (!exports) phase.exportsSinceMs = null;
+  else if (seen && phase.exportsSinceMs === null) phase.exportsSinceMs = atMs;
 }
 
 /** When the next of these comes about by time alone. */
-export function supervisionDueMs(state: FeederState, { atRisk }: ControlSettings): number {
-  let dueMs = NEVER;
-  for (const name of PHASES) {
-    const { exportsSinceMs, isReverse } = state[name];
-    if (exportsSinceMs !== null && !isReverse) dueMs = Math.min(dueMs, exportsSinceMs + atRisk.delayS * 1000);
-  }
-  return dueMs;
+export function supervisionDueMs({ L1, L2, L3 }: FeederState, { atRisk }: ControlSettings): number {
+  if (L1.exportsSinceMs === null && L2.exportsSinceMs === null && L3.exportsSinceMs === null) return NEVER;
+  return Math.min(reverseDueMs(L1, atRisk), reverseDueMs(L2, atRisk), reverseDueMs(L3, atRisk));
+}
+
+function reverseDueMs({ exportsSinceMs, isReverse }: PhaseState, { delayS }: ControlSettings['atRisk']): number {
+  return exportsSinceMs === null || isReverse ? NEVER : exportsSinceMs + delayS * 1000;
 }
 
 /** Raises and ends the alarms, and lets a limit go that stands on phases that feed back. */

@@ -88,8 +88,11 @@ export function readThermal(
  */
 export function thermalDueMs(state: ThermalState, settings: ThermalSettings, expectedA: number, nowMs: number): number {
   if (state.known !== 'yes') return NEVER;
-  const { heatMs } = state;
+  const { heatMs, heatA } = state;
   const heat = state.heatPercent + state.windingPercent;
+  // By far the most readings: under the rating, where 100 % never comes.
+  if (state.status !== 'operated' && heat < 100 && heatA <= settings.ratingA && settings.oil === undefined)
+    return NEVER;
   if (state.status !== 'operated')
     return heat >= 100
       ? heatMs

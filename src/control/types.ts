@@ -116,6 +116,8 @@ export interface ControlSettings extends ElementSettings {
   readonly staleAfterMs: number;
   /** The chargers that requests of this group reach, in a word; null for none. */
   readonly target?: string | null;
+  /** Whether the sign of power has been confirmed, so that a current is known to be load; unknown where it is left out. */
+  readonly signConfirmed?: { readonly [P in Phase]: boolean };
   /** The current does not answer to requests, as in a recording: no effect is judged, learned or expected. */
   readonly isOpenLoop?: boolean;
   /** False where the feeder has no target group: it alarms, and asks for nothing. */

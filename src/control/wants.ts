@@ -3,7 +3,7 @@
 // lets one go is known beforehand, so the outcome does not depend on when anybody looks.
 import { PHASES, type Phase } from '../feeder.ts';
 import { type Ask, askOf, isUrgent } from './elements.ts';
-import { isClosedLoop, JUDGED_MAX, movableA } from './reach.ts';
+import { isClosedLoop, isInVain, movableA } from './reach.ts';
 import { deepestPercent, deliveredA, levelFor, permittedLevel, promisedA } from './relief.ts';
 import { HOUR_MS } from './requests.ts';
 import type { ControlSettings, FeederState, PhaseState } from './types.ts';
@@ -100,9 +100,9 @@ export function countOperation(state: FeederState, { caps }: ControlSettings, no
 
 /** What is asked of a phase that is over dropout and could still be limited further. */
 function openAsk(state: FeederState, settings: ControlSettings, name: Phase): Ask | null {
-  const { levelPercent, reach } = state[name];
+  const phase = state[name];
   // A limit that is about to be released, because it moves nothing, is not deepened before.
-  if (levelPercent <= deepestPercent(settings) || reach.withoutEffect >= JUDGED_MAX) return null;
+  if (phase.levelPercent <= deepestPercent(settings) || isInVain(phase, settings, name)) return null;
   const ask = askOf(state, settings, name);
   return ask === null || ask.overDropoutA < 0 ? null : ask;
 }

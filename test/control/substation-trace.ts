@@ -35,7 +35,7 @@ interface Values {
   readonly own: ReadonlyMap<string, Partial<Record<SettingName, string>>>;
 }
 
-interface World extends Substation {
+export interface World extends Substation {
   readonly feeders: readonly SteppedFeeder[];
   readonly transformer: NonNullable<Substation['transformer']>;
 }
@@ -50,7 +50,7 @@ export function readSubstationTrace(file: string): SubstationTrace {
 }
 
 /** A substation at rest with the settings of the trace. */
-function worldOf(settingsText: string, columns: readonly string[]): World {
+export function worldOf(settingsText: string, columns: readonly string[]): World {
   const { all, own } = readValues(settingsText);
   const feeders = columns
     .filter((name) => /^F\d+_A$/.test(name))

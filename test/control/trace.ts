@@ -6,7 +6,7 @@
 // not the row's (`refresh@35`). A column `N_A` may follow L3_A. With `-` for the currents the quality may also be a
 // command: `block:600`, `block:600:now`, `block:600:atRisk`, `unblock`, `release`, `release:now`, `test:600`, `test:off`,
 // `group:other` (the group whose settings begin with `other`). After a quality `+L1+L2` names the phases that feed back.
-// Or an acknowledgement: `ack:dispatched`, `ack:partial:6of10` (devices), `ack:dispatched:60A` (on every phase). A trace that fails is printed whole, as it really went, in the same form.
+// `source:30` (readings come from another source, whose staleness limit is 30 s). Or an acknowledgement: `ack:dispatched`, `ack:partial:6of10` (devices), `ack:dispatched:60A` (on every phase). A trace that fails is printed whole, as it really went, in the same form.
 import { readFileSync } from 'node:fs';
 import type { ControlAck } from '../../src/control/acks.ts';
 import { eachElement } from '../../src/control/elements.ts';
@@ -18,6 +18,7 @@ import {
   stepCommand,
   stepReading,
   stepSettings,
+  stepSource,
   stepTime,
 } from '../../src/control/feeder-control.ts';
 import type {
@@ -81,6 +82,8 @@ export const DEFAULTS = {
   /** One number for every phase, `96/128/96`, or `unknown`. */
   controllableA: 'unknown',
   staleAfterS: '60',
+  /** `confirmed` on every phase. */
+  powerSign: 'unknown',
   /** `no` is a feeder without a target group. */
   mayRequest: 'yes',
   /** What else requests are shown with: `end`, `relief`, or `nothing`. */
@@ -104,7 +107,8 @@ interface Row {
     | 'clock'
     | 'restart'
     | 'group:other'
-    | 'group:test';
+    | 'group:test'
+    | { readonly staleAfterMs: number };
 }
 
 export interface Trace {
@@ -173,7 +177,10 @@ export function runTrace(
     state = between(state, settings, atMs, out);
     if (input === 'clock') stepClock(state, settings, atMs, out);
     else if (input === 'time' || input === 'restart') stepTime(state, settings, atMs, out);
-    else if (typeof input === 'object' && 'status' in input) stepAck(state, settings, input, atMs, out);
+    else if (typeof input === 'object' && 'staleAfterMs' in input) {
+      stepSource(state, settings, input.staleAfterMs, atMs, out);
+      settings = { ...settings, ...input };
+    } else if (typeof input === 'object' && 'status' in input) stepAck(state, settings, input, atMs, out);
     else if (input === 'group:other' || input === 'group:test') {
       const after = input === 'group:other' ? other : first;
       stepSettings(state, settings, after, 'by command', atMs, out);
@@ -250,6 +257,7 @@ function readRow(line: string, columns: readonly string[], file: string): Row {
   if (cells.length !== columns.length || Number.isNaN(atMs)) throw new Error(`${file}: row "${line}"`);
   if (L1 === '-' && L2 === '-' && L3 === '-' && quality !== 'bad') {
     if (quality === 'group:other' || quality === 'group:test') return { cells, atMs, input: quality };
+    if (quality.startsWith('source:')) return { cells, atMs, input: { staleAfterMs: Number(quality.slice(7)) * 1000 } };
     const input =
       quality === 'clock' || quality === 'restart'
         ? quality
@@ -307,6 +315,7 @@ function settingsOf(values: Record<SettingName, string>, file: string): ControlS
     if (Number.isNaN(value)) throw new Error(`${file}: ${name} is not a number`);
     return value;
   };
+  const confirmed = values.powerSign === 'confirmed';
   const [c1 = 0, c2 = c1, c3 = c1] = values.controllableA.split('/').map(Number);
   const emergency = {
     pickupA: Number(values.emergencyPickupA),
@@ -370,6 +379,7 @@ function settingsOf(values: Record<SettingName, string>, file: string): ControlS
     },
     controllableA: values.controllableA === 'unknown' ? null : { L1: c1, L2: c2, L3: c3 },
     staleAfterMs: number('staleAfterS') * 1000,
+    signConfirmed: { L1: confirmed, L2: confirmed, L3: confirmed },
     target: values.mayRequest === 'yes' ? 'TG-1 1' : null,
     mayRequest: values.mayRequest === 'yes',
   };
