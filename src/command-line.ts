@@ -121,6 +121,7 @@ function addWorkbenchVerbs(program: Command, set: Set): void {
     .option('--seed <number>', 'of the devices and the chain', wholeNumber, 1)
     .option('--worker <number>', 'which of the workers this is, from 0', wholeNumber, 0)
     .option('--workers <number>', 'among which the substations are divided', wholeNumber, 1)
+    .option('--hear', 'events and telemetry too, by shared subscriptions')
     .option('--json', 'a JSON document per line')
     .action((options: HeadEndVerbOptions) =>
       set(import('./workbench/headend/verb.ts').then(({ headend }) => headend(options))),

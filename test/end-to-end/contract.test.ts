@@ -2,7 +2,7 @@
 // the orders, mosquitto_sub for a consumer that knows only the published schemas. The controller and the reference head
 // end are processes of their own, with certificates of a private authority.
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -99,7 +99,8 @@ describe.skipIf(!canRun())('a consumer that is not ours', () => {
     const own = authority.issue('SUB-1');
     const configuration = join(folder, 'substation.yaml');
     writeFileSync(configuration, configurationOf(broker.url, authority.ca, own, meter.port));
-    const edge = startVerb(['run', configuration]);
+    const log = join(folder, 'edge.log');
+    const edge = startVerb(['run', configuration], openSync(log, 'w'));
     opened.push(() => endProcess(edge));
 
     await until(() => of<Ack>(/curtailment\/ack$/).some(({ status }) => status === 'applied'), 30_000);
@@ -109,6 +110,11 @@ describe.skipIf(!canRun())('a consumer that is not ours', () => {
     await order(asHead, { action: 'unblock', feederId: 'F1' });
     await until(() => of<{ status: string }>(/command\/ack$/).length === 2, 10_000);
     await until(() => of(/\/telemetry$/).length > 3, 15_000);
+    const url = /"url":"([^"]+)"/.exec(readFileSync(log, 'utf8'))?.[1] ?? '';
+    const page = await (await fetch(url)).text();
+    const ends = [...page.matchAll(/^headroom_certificate_end_timestamp_seconds\{of="([^"]+)"\} (\d+)$/gm)];
+    expect(ends.map(([, of]) => of).sort()).toEqual([authority.ca, own.cert, broker.url].sort());
+    for (const [, , atS] of ends) expect(Number(atS) * 1000).toBeGreaterThan(Date.now());
     await endProcess(edge);
     await until(() => of<Status>(/\/status$/).at(-1)?.reason === 'stopped', 10_000);
     // A message of somebody else's making is refused by the same consumer, so its word means something.
@@ -178,6 +184,7 @@ feeders:
         ratingA: 385
         atRisk: { pickupA: 345, dropoutA: 310, delayS: 1, resetDelayS: 2 }
         curtailment: { responseTimeS: 0, leaseS: 20, refreshS: 3, endSpreadS: 5 }
+metrics: { port: 0 }
 journal: { path: ./journal }
 `;
 }

@@ -6,7 +6,15 @@ import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import mqtt, { type MqttClient } from 'mqtt';
 import { type Clock, isoTime, type Timer } from '../../clock.ts';
-import { type Ack, type Curtailment, curtailmentSchema, parseMessage } from '../../messages.ts';
+import {
+  type Ack,
+  type Curtailment,
+  curtailmentSchema,
+  type Event,
+  eventSchema,
+  parseMessage,
+} from '../../messages.ts';
+import { type Telemetry, telemetrySchema } from '../../telemetry-message.ts';
 import { Dcc, type DccOptions } from './dcc.ts';
 import { type ServiceRequest, serviceRequestOf } from './duis.ts';
 import { type Device, ratedByPhase } from './fleet.ts';
@@ -23,6 +31,8 @@ export interface HeadEndOptions extends DccOptions {
   /** This is worker `worker` (from 0) of `workers`: a substation, and so a feeder, stays with one of them. */
   readonly worker: number;
   readonly workers: number;
+  /** Events and telemetry too, shared out among all workers: nothing retained is among them. Not every broker can. */
+  readonly hears?: boolean;
   /** The devices of a target group. */
   readonly fleet: (targetGroupId: string) => Device[];
   readonly random: () => number;
@@ -35,6 +45,8 @@ export interface HeadEndEvents {
   /** The first of the devices is being sent to. */
   dispatched?(message: Curtailment): void;
   serviceRequest?(request: ServiceRequest): void;
+  event?(event: Event): void;
+  telemetry?(telemetry: Telemetry): void;
   refused?(topic: string, reason: string): void;
 }
 
@@ -69,6 +81,7 @@ export async function openHeadEnd(options: HeadEndOptions, events: HeadEndEvents
   const work = new Work(options, events, client);
   client.on('message', (topic, payload) => {
     if (payload.length === 0) return;
+    if (!topic.endsWith('/curtailment')) return hear(topic, payload, events);
     const [, , substationId = ''] = topic.split('/');
     if (workerOf(substationId, workers) !== worker) return;
     const message = parseMessage(curtailmentSchema, payload);
@@ -79,6 +92,7 @@ export async function openHeadEnd(options: HeadEndOptions, events: HeadEndEvents
   });
   // An ordinary subscription: a shared one gets no retained messages, and those are what a restart lives on.
   await client.subscribeAsync('headroom/v1/+/feeder/+/curtailment', { qos: 1 });
+  if (options.hears === true) await client.subscribeAsync(SHARED, { qos: 1 });
   return {
     inForce: () => work.ledger.inForce(clock.wallMs()).map(({ message }) => message),
     async close() {
@@ -86,6 +100,22 @@ export async function openHeadEnd(options: HeadEndOptions, events: HeadEndEvents
       await client.endAsync(true);
     },
   };
+}
+
+const SHARED = ['feeder/+/event', 'event', 'feeder/+/telemetry'].map(
+  (topic) => `$share/headroom-headend/headroom/v1/+/${topic}`,
+);
+
+/** What the substations tell: checked as everything is, and told on. */
+function hear(topic: string, payload: Uint8Array, events: HeadEndEvents): void {
+  const isEvent = topic.endsWith('/event');
+  const heard = parseMessage<typeof eventSchema | typeof telemetrySchema>(
+    isEvent ? eventSchema : telemetrySchema,
+    payload,
+  );
+  if (typeof heard === 'string') events.refused?.(topic, heard);
+  else if (heard.schema === 'headroom/v1/event') events.event?.(heard);
+  else events.telemetry?.(heard);
 }
 
 function serverOf(url: string): { host: string; port: number; protocol: 'mqtt' | 'mqtts' } {

@@ -22,6 +22,7 @@ export interface HeadEndVerbOptions {
   readonly seed: number;
   readonly worker: number;
   readonly workers: number;
+  readonly hear?: boolean;
   readonly json?: boolean;
 }
 
@@ -55,6 +56,7 @@ export async function headend(options: HeadEndVerbOptions): Promise<number> {
       effectDelayS: options.effectDelay,
       worker: options.worker,
       workers: options.workers,
+      hears: options.hear === true,
       fleet: (targetGroupId) => makeFleet(targetGroupId, options.seed, fleet),
       random: seededRandom(options.seed),
       clock: systemClock(),
@@ -77,6 +79,15 @@ export async function headend(options: HeadEndVerbOptions): Promise<number> {
         const { status, sequence, devices, reason } = ack;
         const counted = devices && `, ${devices.acknowledged} of ${devices.targeted} devices, ${devices.failed} failed`;
         print('ack', ack, `-> ${status}, sequence ${sequence}${counted ?? ''}${reason ? ` (${reason})` : ''}`);
+      },
+      event: (event) => {
+        const { substationId, feederId, type, at, sequence, reason } = event;
+        print('event', event, `<- ${substationId}/${feederId ?? '-'} event ${sequence} ${type} at ${at} (${reason})`);
+      },
+      telemetry: (telemetry) => {
+        const { substationId, feederId, end, state, L1, L2, L3 } = telemetry;
+        const means = [L1, L2, L3].map((phase) => phase?.averageA ?? '-').join(' ');
+        print('telemetry', telemetry, `<- ${substationId}/${feederId} telemetry to ${end}: ${means} A, ${state}`);
       },
       refused: (topic, reason) => print('refused', { topic, reason }, `not taken: ${topic}: ${reason}`),
     },

@@ -1,5 +1,7 @@
 // The reference head end on a real broker: what it answers to each request, what it sends to its devices, and what is
 // left of it after a restart. The delays of the chain are short, and only the order of things is looked at.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import mqtt, { type MqttClient } from 'mqtt';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '../../../src/clock.ts';
@@ -9,6 +11,8 @@ import { newDevice } from '../../../src/workbench/headend/fleet.ts';
 import { type HeadEnd, type HeadEndOptions, openHeadEnd, workerOf } from '../../../src/workbench/headend/head-end.ts';
 import { Mosquitto, mosquittoOrSkip } from '../../simulators/mosquitto.ts';
 import { releaseOf, requestAt } from './requests.ts';
+
+const EXAMPLES = join(import.meta.dirname, '../../../docs/examples');
 
 describe.skipIf(!mosquittoOrSkip())('the reference head end', () => {
   let broker: Mosquitto;
@@ -32,21 +36,22 @@ describe.skipIf(!mosquittoOrSkip())('the reference head end', () => {
     for (const list of [acks, sent, refused]) list.length = 0;
   });
 
+  const base = (): HeadEndOptions => ({
+    broker: broker.url,
+    roundTripS: 0.02,
+    perSecond: 0,
+    failureShare: 0,
+    effectDelayS: 0.03,
+    worker: 0,
+    workers: 1,
+    fleet: (group) => (['L1', 'L2', 'L2'] as const).map((phase, index) => newDevice(group, index, 'apc', phase)),
+    random: Math.random,
+    clock: systemClock(),
+  });
+
   async function open(changes: Partial<HeadEndOptions> = {}): Promise<HeadEnd> {
     const headEnd = await openHeadEnd(
-      {
-        broker: broker.url,
-        roundTripS: 0.02,
-        perSecond: 0,
-        failureShare: 0,
-        effectDelayS: 0.03,
-        worker: 0,
-        workers: 1,
-        fleet: (group) => (['L1', 'L2', 'L2'] as const).map((phase, index) => newDevice(group, index, 'apc', phase)),
-        random: Math.random,
-        clock: systemClock(),
-        ...changes,
-      },
+      { ...base(), ...changes },
       { serviceRequest: (request) => void sent.push(request), refused: (_topic, reason) => void refused.push(reason) },
     );
     opened.push(headEnd);
@@ -189,6 +194,28 @@ describe.skipIf(!mosquittoOrSkip())('the reference head end', () => {
     expect(new Set(accepted().map((ack) => ack.sequence)).size).toBe(12);
     expect(accepted()).toHaveLength(12);
     expect(new Set(substations.map((substationId) => workerOf(substationId, 2)))).toEqual(new Set([0, 1]));
+  });
+
+  test('events and telemetry are shared out: each is heard by one of the workers', async () => {
+    const heard: string[] = [];
+    for (const worker of [0, 1]) {
+      const options = { ...base(), hears: true, worker, workers: 2 };
+      const headEnd = await openHeadEnd(options, {
+        event: ({ sequence }) => void heard.push(`event ${sequence}`),
+        telemetry: ({ feederId }) => void heard.push(`telemetry ${feederId}`),
+        refused: (topic, reason) => void refused.push(`${topic}: ${reason}`),
+      });
+      opened.push(headEnd);
+    }
+    const example = (name: string) => JSON.parse(readFileSync(join(EXAMPLES, `${name}.json`), 'utf8'));
+    const root = 'headroom/v1/SUB-4711';
+    for (let sequence = 1; sequence <= 20; sequence++)
+      await edge.publishAsync(`${root}/event`, JSON.stringify({ ...example('event'), sequence }), { qos: 1 });
+    await edge.publishAsync(`${root}/feeder/F1/telemetry`, JSON.stringify(example('telemetry')), { qos: 1 });
+    await edge.publishAsync(`${root}/event`, '{}', { qos: 1 });
+    await vi.waitFor(() => expect(heard.length + refused.length).toBe(22), 5_000);
+    expect(new Set(heard).size).toBe(21);
+    expect(refused).toHaveLength(1);
   });
 
   test('what the DCC throttles goes out one by one, and emergency before what waits', async () => {
