@@ -143,7 +143,7 @@ function readingOf(currentText: string, qualityText: string, atMs: number): Cont
 }
 
 /** Every state through text and back, as over a restart. */
-function writeOut({ feeders, transformer }: World): void {
+export function writeOut({ feeders, transformer }: World): void {
   for (const feeder of feeders) feeder.state = throughText(feeder.state);
   transformer.state = JSON.parse(JSON.stringify(transformer.state)) as TransformerState;
 }

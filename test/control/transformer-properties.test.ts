@@ -1,0 +1,241 @@
+// What holds for feeders under one transformer whatever the readings, from random ones: three feeders, whose settings
+// differ, and a transformer on their sum or on its own meter. A failure prints its seed and the shortest trace.
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { stepReadings, stepTimers, substationDueMs } from '../../src/control/substation.ts';
+import { roomA } from '../../src/control/transformer.ts';
+import type { Action, ConductorInput, ControlRequest } from '../../src/control/types.ts';
+import { PHASES, type Phase } from '../../src/feeder.ts';
+import { type World, worldOf, writeOut } from './substation-trace.ts';
+
+const START_MS = 1_000_000;
+const RUNS = { numRuns: Number(process.env['PROPERTY_RUNS'] ?? (process.env['CI'] ? 10_000 : 1_000)) };
+
+/** Of 10,000 cases on a busy machine. */
+const TIMEOUT_MS = 300_000;
+
+const anyOf = <T>(...values: T[]) => fc.constantFrom(...values);
+
+const settingsArb = fc
+  .record({
+    responseTimeS: anyOf(0, 47, 300),
+    mode: anyOf('proportional', 'onOff'),
+    releaseStepPercent: anyOf(25, 100),
+    leaseS: anyOf(120, 1800),
+    minOffS: anyOf(0, 100),
+    controllableA: fc.tuple(anyOf('unknown', '60'), anyOf('unknown', '150'), anyOf('0', '90')),
+    pickupA: anyOf(500, 600),
+    emergencyPickupA: anyOf('none', '700'),
+    timeConstantMin: anyOf('none', '2'),
+    isMetered: anyOf(false, false, true),
+  })
+  .map((some) => ({
+    text: [
+      `pickupA 400  dropoutA 360  delayS 10  resetDelayS 20  staleAfterS 30  mode ${some.mode}`,
+      `responseTimeS ${some.responseTimeS}  releaseStepPercent ${some.releaseStepPercent}  leaseS ${some.leaseS}`,
+      `refreshS ${some.leaseS / 2}  minOffS ${some.minOffS}`,
+      ...some.controllableA.map((text, index) => `F${index + 1}.controllableA ${text}`),
+      `T.pickupA ${some.pickupA}  T.dropoutA 450  T.delayS 5  T.resetDelayS 20  T.staleAfterS 30`,
+      `T.emergencyPickupA ${some.emergencyPickupA}  T.emergencyDropoutA 560  T.emergencyDelayS 1`,
+      `T.timeConstantMin ${some.timeConstantMin}  T.thermalRatingA 550  T.leadTimeMin 0`,
+    ].join('\n'),
+    columns: ['t_s', 'F1_A', 'F2_A', 'F3_A', ...(some.isMetered ? ['T_A'] : [])],
+  }));
+
+const inputArb: fc.Arbitrary<ConductorInput> = fc.oneof(
+  {
+    weight: 10,
+    arbitrary: anyOf(50, 120, 150, 200, 240, 410).map((currentA) => ({ currentA, quality: 'good' as const })),
+  },
+  { weight: 1, arbitrary: anyOf(120, 260).map((currentA) => ({ currentA, quality: 'uncertain' as const })) },
+  { weight: 2, arbitrary: fc.constant({ currentA: null, quality: 'bad' as const }) },
+  { weight: 1, arbitrary: fc.constant({ currentA: Number.NaN, quality: 'good' as const }) },
+);
+
+interface Row {
+  readonly gapMs: number;
+  /** Of the feeders and of the transformer's own meter; a feeder of null has no reading in this row. */
+  readonly inputs: readonly (ConductorInput | null)[];
+}
+const rowsArb: fc.Arbitrary<Row[]> = fc
+  .array(
+    fc.tuple(
+      fc.tuple(fc.option(inputArb, { freq: 5 }), fc.option(inputArb, { freq: 5 }), inputArb, inputArb),
+      fc.array(anyOf(1_000, 5_000, 12_345, 29_000, 61_000), { minLength: 1, maxLength: 4 }),
+    ),
+    { minLength: 1, maxLength: 12 },
+  )
+  .map((parts) => parts.flatMap(([inputs, gaps]) => gaps.map((gapMs) => ({ gapMs, inputs }))));
+
+/** Runs the rows; `between` sees the world before every row, `after` its actions after it. */
+function run(
+  { text, columns }: { readonly text: string; readonly columns: readonly string[] },
+  rows: readonly Row[],
+  between: (world: World, fromMs: number, toMs: number) => void = () => {},
+  after: (world: World, said: readonly Action[][]) => void = () => {},
+): { world: World; atMs: number; said: Action[][] } {
+  const world = worldOf(text, columns);
+  const of = [...world.feeders, world.transformer];
+  const said: Action[][] = of.map(() => []);
+  let atMs = START_MS;
+  for (const { gapMs, inputs } of rows) {
+    between(world, atMs, atMs + gapMs);
+    atMs += gapMs;
+    const readingOf = (input: ConductorInput) => ({ atMs, L1: input, L2: input, L3: input, N: input });
+    const taken = inputs.flatMap((input, index) => {
+      const feeder = world.feeders[index] ?? null;
+      if (input === null || (feeder === null && !world.transformer.isMetered)) return [];
+      const scale = feeder === null && input.currentA !== null ? 3 : 1;
+      return [{ feeder, reading: readingOf({ ...input, currentA: input.currentA && input.currentA * scale }) }];
+    });
+    stepReadings(world, taken);
+    const now = of.map(({ actions }) => actions.splice(0));
+    after(world, now);
+    for (const [index, actions] of now.entries()) said[index]?.push(...actions);
+  }
+  return { world, atMs, said };
+}
+
+const requestsOf = (actions: readonly Action[]) => actions.filter((action) => action.kind === 'request');
+
+test(
+  'every state written out and read back before any row changes nothing, nor does stepping time between',
+  () => {
+    fc.assert(
+      fc.property(
+        settingsArb,
+        rowsArb,
+        fc.nat(),
+        fc.double({ min: 0, max: 0.99, noNaN: true }),
+        (settings, rows, n, share) => {
+          let row = 0;
+          const written = run(settings, rows, (world) => {
+            if (row++ === n % rows.length) writeOut(world);
+          });
+          const stepped = run(settings, rows, (world, fromMs, toMs) => {
+            const dueMs = substationDueMs(world);
+            if (dueMs < toMs) stepTimers(world, dueMs);
+            stepTimers(world, fromMs + (toMs - fromMs) * share);
+          });
+          const plain = run(settings, rows);
+          expect(written.said).toEqual(plain.said);
+          expect(stepped.said).toEqual(plain.said);
+        },
+      ),
+      RUNS,
+    );
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'no limit for the transformer without a current of it at or over a dropout, and no number that is none',
+  () => {
+    fc.assert(
+      fc.property(settingsArb, rowsArb, (settings, rows) => {
+        const { said, world } = run(settings, rows, undefined, (_, now) => {
+          for (const request of now.flatMap(requestsOf)) {
+            if (request.action !== 'limit' || !request.reason.startsWith('transformer ')) continue;
+            expect(Number(/at ([\d.]+) A/.exec(request.reason)?.[1])).toBeGreaterThanOrEqual(450);
+          }
+        });
+        const numbers = [...numbersIn(said), ...numbersIn(world.transformer.state), ...numbersIn(world.feeders)];
+        expect(numbers.every((value) => !Number.isNaN(value))).toBe(true);
+      }),
+      RUNS,
+    );
+  },
+  TIMEOUT_MS,
+);
+
+function numbersIn(value: unknown): number[] {
+  if (typeof value === 'number') return [value];
+  return value !== null && typeof value === 'object' ? Object.values(value).flatMap(numbersIn) : [];
+}
+
+test(
+  'the room of the transformer is given once, and never where it is not known',
+  () => {
+    fc.assert(
+      fc.property(settingsArb, rowsArb, (settings, rows) => {
+        run(settings, rows, undefined, ({ feeders, transformer }) => {
+          for (const name of PHASES) {
+            const given = feeders.reduce((sumA, { state }) => sumA + (state[name].transformerRoomA ?? 0), 0);
+            const thereA = Math.max(0, roomA(transformer.state[name], transformer.settings));
+            if (feeders.some(({ state }) => state.episode !== null)) expect(given).toBeLessThanOrEqual(thereA + 1e-6);
+          }
+        });
+      }),
+      RUNS,
+    );
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'in silence every episode ends, and time always gets on',
+  () => {
+    fc.assert(
+      fc.property(settingsArb, rowsArb, (settings, rows) => {
+        const { world, atMs } = run(settings, rows);
+        let dueMs = substationDueMs(world);
+        for (let n = 0; dueMs < atMs + 3 * 3_600_000; n++) {
+          expect(n).toBeLessThan(1_000);
+          stepTimers(world, dueMs);
+          const next = substationDueMs(world);
+          expect(next).toBeGreaterThan(dueMs);
+          dueMs = next;
+        }
+        for (const { state } of world.feeders) expect(state.episode).toBeNull();
+      }),
+      RUNS,
+    );
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'no feeder is asked in the opposite direction within responseTimeS, but by what is urgent and by the longest episode',
+  () => {
+    fc.assert(
+      fc.property(settingsArb, rowsArb, (settings, rows) => {
+        const { world, said } = run(settings, rows);
+        for (const [index, { control }] of world.feeders.entries()) {
+          const responseMs = control.curtailment.responseTimeS * 1000;
+          let [deeperMs, shallowerMs] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
+          for (const { request, way } of waysOf(said[index] ?? [])) {
+            const { atMs, trigger, reason } = request;
+            if (way === 'deeper') {
+              if (!trigger.isUrgent) expect(atMs).toBeGreaterThanOrEqual(shallowerMs + responseMs);
+              [deeperMs, shallowerMs] = [atMs, Number.NEGATIVE_INFINITY];
+            } else if (way === 'shallower') {
+              if (!reason.includes('maxEpisodeS')) expect(atMs).toBeGreaterThanOrEqual(deeperMs + responseMs);
+              shallowerMs = atMs;
+            }
+          }
+        }
+      }),
+      RUNS,
+    );
+  },
+  TIMEOUT_MS,
+);
+
+function waysOf(actions: readonly Action[]): { request: ControlRequest; way: 'deeper' | 'shallower' | 'same' }[] {
+  let standing: ControlRequest | null = null;
+  const ways: { request: ControlRequest; way: 'deeper' | 'shallower' | 'same' }[] = [];
+  const level = (request: ControlRequest | null, name: Phase) => request?.levelPercent[name] ?? 100;
+  for (const action of actions) {
+    if (action.kind === 'event') {
+      if (action.alarm === 'lapsed' && action.type === 'alarm') standing = null;
+      continue;
+    }
+    const now: ControlRequest | null = action.action === 'release' ? null : action;
+    const before: ControlRequest | null = standing;
+    const deeper = PHASES.some((name) => level(now, name) < level(before, name));
+    const shallower = PHASES.some((name) => level(now, name) > level(before, name));
+    ways.push({ request: action, way: deeper ? 'deeper' : shallower ? 'shallower' : 'same' });
+    standing = now;
+  }
+  return ways;
+}
