@@ -105,7 +105,7 @@ for (let round = 1; round <= Number(values.rounds); round++) {
 }
 const [replayed, mawk] = [middle(ours), middle(theirs)];
 console.log(`middle round, ${replayed.readings} three-phase readings, one core:`);
-console.log(`  replay, all elements   ${millions(replayed)}, ${replayed.residentMB?.toFixed(0)} MB resident`);
+console.log(`  replay                 ${millions(replayed)}, ${replayed.residentMB?.toFixed(0)} MB resident`);
 console.log(`  mawk, one hysteresis   ${millions(mawk)}`);
 console.log(`  ratio by the CPU       ${(mawk.cpuS / replayed.cpuS).toFixed(2)}`);
 if (values.year) {

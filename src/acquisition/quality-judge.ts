@@ -34,8 +34,8 @@ export interface QualityRules {
 }
 
 interface PhaseMemory {
-  /** The latest current, and since when it has stood there. */
-  currentA: number | null;
+  /** The latest current, NaN before the first, and since when it has stood there. */
+  currentA: number;
   atMs: number;
   stillSinceMs: number;
   /** Since when what the name says has been so without a break; null while it is not. */
@@ -76,7 +76,7 @@ const NOMINAL_V = 230;
 
 export function newQualityMemory(): QualityMemory {
   const phase = (): PhaseMemory => ({
-    currentA: null,
+    currentA: Number.NaN,
     atMs: 0,
     stillSinceMs: 0,
     apartSinceMs: null,
@@ -150,7 +150,7 @@ function judgeStill(
   if (frozenMs === null) return;
   const still = PHASES.filter((name) => {
     const { currentA, stillSinceMs } = memory.phases[name];
-    return currentA !== null && judged[name].currentA === currentA && atMs - stillSinceMs >= frozenMs;
+    return judged[name].currentA === currentA && atMs - stillSinceMs >= frozenMs;
   });
   if (liveness !== undefined) {
     if (still.length < PHASES.length || atMs - memory.livenessSinceMs < frozenMs) return;
@@ -173,8 +173,8 @@ function judgeStep(
   raise: Raise,
 ): void {
   const now = judged[name].currentA;
-  if (stepA === null || now === null || currentA === null || atMs - beforeMs > staleAfterMs) return;
-  if (Math.abs(now - currentA) <= stepA) return;
+  if (stepA === null || now === null || atMs - beforeMs > staleAfterMs) return;
+  if (!(Math.abs(now - currentA) > stepA)) return;
   doubt(judged, name, 'step');
   raise('step', name, `${name} from ${currentA} A to ${now} A at once`);
 }

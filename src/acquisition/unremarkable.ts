@@ -41,8 +41,9 @@ export function passesUnremarked(
   return true;
 }
 
-function isStep(beforeA: number | null, currentA: number, stepA: number): boolean {
-  return beforeA !== null && Math.abs(currentA - beforeA) > stepA;
+/** Nothing is a step from no current at all, which is NaN. */
+function isStep(beforeA: number, currentA: number, stepA: number): boolean {
+  return Math.abs(currentA - beforeA) > stepA;
 }
 
 function remember(phase: QualityMemory['phases']['L1'], currentA: number, atMs: number): void {

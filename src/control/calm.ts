@@ -29,9 +29,12 @@ export function takesCalmly(state: FeederState, settings: ControlSettings, readi
   if (!(isPlain(reading.L2, leastA, belowA) && isCalm(L2, fromMs))) return false;
   if (!(isPlain(reading.L3, leastA, belowA) && isCalm(L3, fromMs))) return false;
   if (!(isAtRest(N.atRisk) && isAtRest(N.emergency))) return false;
-  take(L1, reading.L1, atMs);
-  take(L2, reading.L2, atMs);
-  take(L3, reading.L3, atMs);
+  // One object for the time of all three: each store of its own would make one.
+  L1.usableMs = atMs;
+  const boxedMs = L1.usableMs;
+  take(L1, reading.L1, boxedMs);
+  take(L2, reading.L2, boxedMs);
+  take(L3, reading.L3, boxedMs);
   takeNeutral(N, reading.N, atMs);
   state.steppedToMs = atMs;
   return true;
@@ -54,7 +57,7 @@ function isAtRest({ status }: ElementState): boolean {
   return status === 'normal';
 }
 
-function take(phase: PhaseState, { currentA }: ConductorInput, atMs: number): void {
+function take(phase: PhaseState, { currentA }: ConductorInput, atMs: PhaseState['usableMs']): void {
   phase.usableMs = atMs;
   phase.goodMs = atMs;
   phase.beforeLastA = phase.lastA;

@@ -1,6 +1,9 @@
 // Two settings over one trace, and one setting over a range.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compareJson, compareText } from '../../../src/workbench/replay/compare.ts';
+import { type ReplayOptions, replayVerb } from '../../../src/workbench/replay/replay-verb.ts';
 import { parseSweep, runSweep, sweepText } from '../../../src/workbench/replay/sweep.ts';
 import { type Desk, nativeTrace, openDesk } from './desk.ts';
 
@@ -79,5 +82,30 @@ describe('a range', () => {
     const trace = desk.file('hour.csv', nativeTrace(ROWS));
     const rows = await runSweep({ configuration: desk.configuration(group(345)), traces: [trace] }, sweep);
     expect(rows.every(({ refused }) => refused !== null)).toBe(true);
+  });
+});
+
+describe('as pages', () => {
+  const page = async (options: ReplayOptions) => {
+    const trace = desk.file('hour.csv', nativeTrace(ROWS));
+    const config = desk.file('a.yaml', desk.text(group(345)));
+    const report = join(desk.folder, 'page.html');
+    expect(await replayVerb(config, [trace], { ...options, report, quiet: true })).toBe(0);
+    return readFileSync(report, 'utf8');
+  };
+
+  test('the comparison is a part of the report', async () => {
+    const text = await page({ compare: desk.file('b.yaml', desk.text(group(360))) });
+    for (const part of ['Compared with other settings', '<td>345 A</td><td>360 A</td>', '<td>episodes</td><td>1</td>'])
+      expect(text).toContain(part);
+    expect(text).toContain('open loop');
+  });
+
+  test('the sweep is a page of its own: three charts and a table, with what was refused', async () => {
+    const text = await page({ sweep: 'atRisk.pickupA=305:365:20' });
+    expect(text.match(/<polyline/g)).toHaveLength(3);
+    expect(text.match(/<circle/g)).toHaveLength(9);
+    expect(text).toContain('<td>305</td><td>refused: ');
+    expect(text).toContain('open loop');
   });
 });
