@@ -25,7 +25,7 @@ COPY hardware hardware
 COPY config config
 COPY src src
 RUN install -d -o 1000 -g 1000 /var/lib/headroom && install -d /etc/headroom
-ENV NODE_ENV=production NODE_COMPILE_CACHE=/var/lib/headroom/.compile-cache
+ENV NODE_ENV=production NODE_COMPILE_CACHE=/var/lib/headroom/.compile-cache MALLOC_ARENA_MAX=1
 USER 1000:1000
 VOLUME /var/lib/headroom
 HEALTHCHECK --interval=30s --timeout=10s --start-period=30s \

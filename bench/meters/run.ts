@@ -35,6 +35,8 @@ const [LOW_A, HIGH_A] = [300, 380];
 /** L1 of an SDM630; a read of the neutral alone (224) carries no overload. */
 const FIRST_CURRENT = 6;
 const SETTLE_S = 10;
+/** As hardware/systemd/headroom.service and the image have it. */
+const SERVICE_ENVIRONMENT = { NODE_ENV: 'production', MALLOC_ARENA_MAX: '1' };
 const PROGRAM = join(import.meta.dirname, '../../src/headroom.js');
 
 /** A meter with the map of an SDM630, and when its overload was first read. */
@@ -98,7 +100,8 @@ async function newMeter(): Promise<Meter> {
 /** From the start of the process to its own word that a meter answers, which follows its first reading at once. */
 async function start(): Promise<{ program: ChildProcess; firstReadingMs: number }> {
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [PROGRAM, 'run', config], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const env = { ...process.env, ...SERVICE_ENVIRONMENT };
+  const child = spawn(process.execPath, [PROGRAM, 'run', config], { stdio: ['ignore', 'pipe', 'inherit'], env });
   let said = '';
   const firstReadingMs = await new Promise<number>((resolve, reject) => {
     child.stdout.on('data', (chunk) => {
