@@ -271,6 +271,13 @@ export class Controller {
     this.#settleSoon();
   }
 
+  /** The journal was looked through and is damaged: a new one begins. */
+  journalDamaged(reason: string): void {
+    if (this.#stopped) return;
+    this.#keeper.beginAnew(reason);
+    this.#tellOfJournal();
+  }
+
   /** What is wrong with the program itself; `what` is a source, or the program. */
   programAlarm(alarm: string, what: string, stands: boolean, reason: string): void {
     if (this.#stopped) return;

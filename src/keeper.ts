@@ -154,6 +154,11 @@ export class Keeper {
     this.#tidyDueMs = nowMs + (isMore ? 0 : TIDY_EVERY_MS);
   }
 
+  /** Somebody has looked through the file and found it damaged. */
+  beginAnew(reason: string): void {
+    this.#mended(Object.assign(new Error(reason), { code: 'SQLITE_CORRUPT' }));
+  }
+
   /** A damaged file has been replaced, and what failed is worth another try. */
   #mended(error: Error): boolean {
     if (isDamage(error)) {

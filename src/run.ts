@@ -11,7 +11,9 @@ import { Controller, type Observer } from './controller.ts';
 import type { MeasuredSettings } from './feeder-settings.ts';
 import { Historian } from './historian.ts';
 import type { HistoryBounds } from './journal/history.ts';
+import { checkIntegrity, type IntegrityCheck } from './journal/integrity.ts';
 import { Journal } from './journal/journal.ts';
+import { mountTrouble } from './journal/mount.ts';
 import { type Running as Beating, HEARTBEAT_EVERY_MS, HEARTBEAT_FILE } from './journal/reader.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -59,6 +61,9 @@ export function startController(
     observer: toAll([historian, observer, ...(tally === null ? [] : [tally])]),
   });
   log.info({ substation: settings.substation.id, settings: hash, feeders: settings.feeders.length }, 'running');
+  const trouble = mountTrouble(settings.journal.path);
+  if (trouble !== null) controller.programAlarm('unsafeStorage', 'program', true, trouble);
+  const integrity = integrityCheck(settings.journal.path, clock, controller);
   const own: Beating = { version: VERSION, settings: hash, insecure: settings.uplink.allowInsecure };
   const beat = heartbeat(settings.journal.path, own, clock, log);
   const manager = serviceManager(process.env, clock, log);
@@ -94,6 +99,7 @@ export function startController(
     async stop() {
       (await metrics)?.close();
       watchdog.close();
+      integrity.close();
       manager.stopping();
       // The controller first: that reads are cut off by the stop is no event of a source.
       await controller.stop();
@@ -135,6 +141,22 @@ function toAll(observers: readonly Observer[]): Observer {
   };
 }
 
+/** Once, when the start is long over. */
+function integrityCheck(folder: string, clock: Clock, controller: Controller): { close(): void } {
+  let check: IntegrityCheck | null = null;
+  const timer = clock.at(clock.monotonicMs() + INTEGRITY_AFTER_MS, async () => {
+    check = checkIntegrity(folder);
+    const found = await check.found;
+    if (found !== null) controller.journalDamaged(found);
+  });
+  return {
+    close() {
+      timer.cancel();
+      check?.stop();
+    },
+  };
+}
+
 interface Measured {
   readonly clock: Clock;
   readonly controller: Controller;
@@ -170,6 +192,8 @@ async function metricsOf(
 function historyBounds({ feeders, journal }: Settings): HistoryBounds {
   return { days: journal.historyDays, feeders: feeders.length, maxBytes: (journal.maxMegabytes * 1e6) / 2 };
 }
+
+const INTEGRITY_AFTER_MS = 60_000;
 
 /** Told by its exit code from every other end. */
 const EXIT_WATCHDOG = 70;

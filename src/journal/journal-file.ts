@@ -36,8 +36,8 @@ export interface JournalFile {
   readonly db: Database.Database;
   readonly statements: Statements;
   readonly ahead: Ahead;
-  /** Null where it is in memory. */
-  readonly fileId: number | null;
+  /** File system and inode; null where it is in memory. */
+  readonly fileId: string | null;
 }
 
 /** The file itself is not what was written. */
@@ -90,7 +90,7 @@ export function openFile(folder: string): JournalFile {
     // better-sqlite3 is built with NORMAL as the WAL's default and falls back to it at the first write.
     if (db.pragma('synchronous', { simple: true }) !== 2)
       throw new Error(`${folder}: SQLite does not keep synchronous = FULL`);
-    const file = { db, statements: prepare(db), ahead: new Ahead(db), fileId: statSync(path).ino };
+    const file = { db, statements: prepare(db), ahead: new Ahead(db), fileId: idOf(path) };
     bringIn(file);
     return file;
   } catch (error) {
@@ -119,7 +119,13 @@ export function memoryFile(): JournalFile {
 /** Somebody has moved the file away or put another in its place: what is written now is in no journal. */
 export function isReplaced({ fileId }: JournalFile, folder: string): boolean {
   if (fileId === null) return false;
-  return statSync(join(folder, JOURNAL_FILE), { throwIfNoEntry: false })?.ino !== fileId;
+  return idOf(join(folder, JOURNAL_FILE)) !== fileId;
+}
+
+/** Empty where there is no such file. */
+function idOf(path: string): string {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats === undefined ? '' : `${stats.dev}:${stats.ino}`;
 }
 
 /** Renames the damaged file with its WAL; gives the name that it has now. */

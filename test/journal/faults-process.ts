@@ -56,6 +56,7 @@ process.stdout.write(
     words: journal.eventsAfter(0, 100).map(({ body }) => JSON.parse(body).word),
     requests: journal.latestRequests().map(({ sequence, ackStatus }) => ({ sequence, ackStatus })),
     states: journal.states().map(({ state }) => state),
+    acks: journal.acksOf('request-2'),
     proof: verifyEvents(folder),
   }),
 );

@@ -7,7 +7,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Journal } from '../../src/journal/journal.ts';
 import { verifyEvents } from '../../src/journal/reader.ts';
-import { freshFolder } from './site.ts';
+import { Keeper } from '../../src/keeper.ts';
+import { silentLog } from '../../src/log.ts';
+import { handClock } from '../simulators/hand-clock.ts';
+import { breakable, fragileDisk } from './mounts.ts';
+import { eventsOf, freshFolder, NOTHING, storedRequest } from './site.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'headroom-faults-'));
 const library = join(scratch, 'faulty-disk.so');
@@ -42,6 +46,7 @@ describe.skipIf(!hasCompiler())('a disk that fails', () => {
       words: ['limit 1', 'limit 2', 'limit 3'],
       requests: [{ sequence: 3, ackStatus: null }],
       states: [{ number: 3 }],
+      acks: ['"ok"'],
       proof: { events: 3, broken: null, reason: null },
     });
     // And after a restart.
@@ -52,3 +57,47 @@ describe.skipIf(!hasCompiler())('a disk that fails', () => {
     journal.close();
   });
 });
+
+test.skipIf(!breakable())(
+  'a file system that the kernel makes read-only for good: from memory, then on the disk that is mounted in its place',
+  () => {
+    const root = join(scratch, 'ext4');
+    const disk = fragileDisk(root);
+    const folder = join(root, 'journal');
+    const journal = new Journal(folder);
+    const clock = handClock();
+    const keeper = new Keeper(journal, clock, silentLog);
+    const decide = (sequence: number) =>
+      keeper.commit({
+        ...NOTHING,
+        states: [{ feederId: 'F1', state: { sequence } }],
+        requests: [storedRequest(sequence, 'F1')],
+        events: eventsOf(`limit ${sequence}`),
+      });
+    try {
+      decide(1);
+      keeper.settle();
+      disk.breakDown();
+      decide(2);
+      const ack = { feederId: 'F1', requestId: 'request-2', sequence: 2, status: 'accepted', body: '"ok"' };
+      keeper.keep((one) => one.keepAck(ack, 5));
+      keeper.retry();
+      expect(keeper.failure).toMatch(/disk I\/O error|readonly|read-only/);
+      // What is kept can still be read, and is.
+      expect(journal.latestRequests()).toMatchObject([{ sequence: 1 }]);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'none', root]);
+      clock.advance(30_000);
+      keeper.tidy();
+      keeper.retry();
+      keeper.keepProgress();
+      expect(keeper.failure).toBeNull();
+      expect(journal.latestRequests()).toMatchObject([{ sequence: 2, ackStatus: 'accepted' }]);
+      expect(journal.states()).toMatchObject([{ state: { sequence: 2 } }]);
+      expect(verifyEvents(folder)).toEqual({ events: 2, broken: null, reason: null });
+    } finally {
+      journal.close();
+      spawnSync('umount', [root]);
+      disk.remove();
+    }
+  },
+);
