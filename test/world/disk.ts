@@ -1,7 +1,17 @@
 // The simulated disk: real SQLite on real files, in memory where the system has such a place, and what a crash leaves of
 // them. Every write of the journal passes a gate, which may fail it, or end the machine before it, after it, or in its
 // midst: then of the sectors that had not been synced some are there and some are not, in no order.
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Journal } from '../../src/journal/journal.ts';
@@ -9,20 +19,31 @@ import type { Batch, ReceivedAck, Stamp, StoredEvent } from '../../src/journal/r
 import type { Random } from '../simulators/random.ts';
 
 /** What becomes of one write. */
-export type Fate = 'done' | 'full' | 'ioError' | 'lies' | 'crashBefore' | 'crashTorn' | 'crashAfter';
+export type Fate = 'done' | 'full' | 'ioError' | Defect | 'crashBefore' | 'crashTorn' | 'crashAfter';
+
+/**
+ * What a judge must see, and no plan has by itself: a journal that says that it has written and has not, one that writes
+ * only after it has said so, and one that forgets to tell of what has expired.
+ */
+export type Defect = 'lies' | 'late' | 'forgetful';
 
 export interface Gate {
   fate(): Fate;
+  /** A commit begins. */
+  deciding(batch: Batch): void;
   /** A commit came to its end; `events` is null where it failed. */
   committed(batch: Batch, events: readonly StoredEvent[] | null): void;
-  /** The machine ends here; what the disk keeps has been set aside. */
-  crash(): void;
+  /** The machine ends here; `before` is what was there before an unsynced write. */
+  crash(before: Files | null): void;
+  /** After this turn of the event loop. */
+  later(call: () => void): void;
 }
 
 const MEMORY = '/dev/shm';
 const SECTOR_BYTES = 512;
+const PAGE_BYTES = 4_096;
 
-interface Files {
+export interface Files {
   readonly db: Buffer;
   readonly wal: Buffer;
 }
@@ -46,14 +67,33 @@ export class Disk {
     return new GatedJournal(this.folder, gate, this);
   }
 
-  /** Of a life that has ended: what was on the disk then is what the next one finds. */
-  keep(before: Files | null = null): void {
+  /**
+   * Of a life that has ended: what was on the disk then is what the next one finds. The history is not synced as it is
+   * written, so that a power cut takes the end of its WAL.
+   */
+  keep(before: Files | null = null, isPowerCut = false): void {
     const from = this.folder;
     this.#life += 1;
     mkdirSync(this.folder);
-    for (const file of ['journal.db', 'journal.db-wal', 'seal']) {
+    for (const file of ['journal.db', 'journal.db-wal', 'seal', 'history.db', 'history.db-wal']) {
       if (existsSync(join(from, file))) copyFileSync(join(from, file), join(this.folder, file));
     }
+    const wal = join(this.folder, 'history.db-wal');
+    if (isPowerCut && existsSync(wal))
+      truncateSync(wal, SECTOR_BYTES * this.#random.whole(0, Math.floor(statSync(wal).size / SECTOR_BYTES)));
+    this.#tearJournal(before);
+  }
+
+  /** The history comes to harm under the running program. */
+  spoilHistory(how: 'damaged' | 'gone'): void {
+    const file = join(this.folder, 'history.db');
+    if (!existsSync(file)) return;
+    if (how === 'gone') return rmSync(file);
+    const bytes = readFileSync(file);
+    writeFileSync(file, bytes.fill(0xa5, PAGE_BYTES));
+  }
+
+  #tearJournal(before: Files | null): void {
     if (before === null) return;
     const wal = join(this.folder, 'journal.db-wal');
     // A checkpoint syncs the log before it writes to the file, and begins the log anew only after that is synced too.
@@ -97,6 +137,7 @@ export class Disk {
 export class GatedJournal extends Journal {
   readonly #gate: Gate;
   readonly #disk: Disk;
+  #isAhead = false;
   #isTidy = false;
   #isSealed = false;
 
@@ -109,15 +150,35 @@ export class GatedJournal extends Journal {
   override commit(batch: Batch, stamp: Stamp): StoredEvent[] {
     let events: StoredEvent[] | null = null;
     this.#isSealed = false;
+    this.#gate.deciding(batch);
     try {
       events = this.#pass(
         () => super.commit(batch, stamp),
-        () => numbered(batch),
+        (defect) => this.#commitWrongly(defect, batch, stamp),
       );
+      this.#isAhead = batch.requests.length > 0;
       return events;
     } finally {
       this.#gate.committed(batch, events);
     }
+  }
+
+  #commitWrongly(defect: Defect, batch: Batch, stamp: Stamp): StoredEvent[] {
+    if (defect === 'late') this.#gate.later(() => super.commit(batch, stamp));
+    if (defect !== 'forgetful') return numbered(batch);
+    const isExpiry = batch.withheld.some(({ why }) => why === 'expired');
+    return super.commit(isExpiry ? { ...batch, events: [] } : batch, stamp);
+  }
+
+  /** Where nothing was decided since, there is nothing to bring in. */
+  override settle(): void {
+    if (!this.#isAhead) return;
+    this.#pass(() => super.settle());
+    this.#isAhead = false;
+  }
+
+  override keepHeat(body: string): void {
+    this.#pass(() => super.keepHeat(body));
   }
 
   override offer(requestId: string): void {
@@ -145,11 +206,11 @@ export class GatedJournal extends Journal {
     return !this.#isTidy;
   }
 
-  #pass<T>(write: () => T, lie?: () => T): T {
+  #pass<T>(write: () => T, wrongly?: (defect: Defect) => T): T {
     const fate = this.#gate.fate();
     this.#isTidy = false;
-    if (fate === 'lies' && lie !== undefined) return lie();
-    if (fate === 'done' || fate === 'lies') return write();
+    if (fate === 'lies' || fate === 'late' || fate === 'forgetful') return wrongly?.(fate) ?? write();
+    if (fate === 'done') return write();
     if (fate === 'full') throw failure('SQLITE_FULL', 'database or disk is full');
     if (fate === 'ioError') throw failure('SQLITE_IOERR_WRITE', 'disk I/O error');
     if (fate === 'crashBefore') return this.#end(null);
@@ -160,8 +221,7 @@ export class GatedJournal extends Journal {
 
   /** The program never learns what became of the write: nothing that it still does has any effect. */
   #end(before: Files | null): never {
-    this.#disk.keep(before);
-    this.#gate.crash();
+    this.#gate.crash(before);
     throw failure('SQLITE_IOERR', 'the machine has ended');
   }
 }

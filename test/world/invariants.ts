@@ -6,10 +6,11 @@ import { readAhead } from '../../src/journal/ahead.ts';
 import { verifyEvents } from '../../src/journal/reader.ts';
 import type { Batch, StoredEvent } from '../../src/journal/records.ts';
 import { type Ack, type Curtailment, curtailmentSchema, type Event, eventSchema } from '../../src/messages.ts';
+import { Breach } from './breach.ts';
 import type { Message } from './broker.ts';
 
-/** Design section 7 to 9: what was broken, and the evidence in one line. */
-export class Breach extends Error {}
+/** At 80 parts per million in four hours. */
+const DRIFT_MS = 1_200;
 
 /** What the judge has to know of the moment. */
 export interface Moment {
@@ -22,8 +23,19 @@ export interface Moment {
   readonly isFailing: boolean;
 }
 
+/** What may keep a request from being said, by true time. */
+export interface Excuses {
+  /** There was time enough between these with a link that led to a broker. */
+  couldSay(fromMs: number, toMs: number): boolean;
+  /** The program was started between these and could not know how long it had been away. */
+  lostCount(fromMs: number, toMs: number): boolean;
+  /** The wall clock was stepped between these, or begun to be kept. */
+  steppedClock(fromMs: number, toMs: number): boolean;
+}
+
 export class Invariants {
   readonly #longestLeaseMs: number;
+  readonly #excuses: Excuses;
   #db: Database.Database | null = null;
   #select: ReturnType<typeof prepare> | null = null;
   /** Bodies of requests that were handed over, by id, and the newest of each feeder. */
@@ -42,9 +54,12 @@ export class Invariants {
   #keptEvent = 0;
   /** Feeders whose present request has to be said on this connection before any event. */
   #owed = new Map<string, Curtailment>();
+  /** Acknowledgements that were confirmed while storage failed. */
+  readonly #owedAcks = new Set<string>();
 
-  constructor(longestLeaseMs: number) {
+  constructor(longestLeaseMs: number, excuses: Excuses) {
     this.#longestLeaseMs = longestLeaseMs;
+    this.#excuses = excuses;
   }
 
   /** A life begins on what the disk kept of the one before. */
@@ -69,25 +84,29 @@ export class Invariants {
     this.#db?.close();
     this.#db = null;
     this.#owed.clear();
+    this.#owedAcks.clear();
   }
 
-  committed(batch: Batch, events: readonly StoredEvent[], { nowMs }: Moment): void {
-    for (const { requestId } of batch.requests) {
-      this.#kept.push(requestId);
-      this.#decidedMs.set(requestId, nowMs);
-    }
+  /** Before a commit, of which nobody knows yet whether it will be one. */
+  decided({ requests }: Batch, { nowMs }: Moment): void {
+    for (const { requestId } of requests) if (!this.#decidedMs.has(requestId)) this.#decidedMs.set(requestId, nowMs);
+  }
+
+  committed(batch: Batch, events: readonly StoredEvent[]): void {
+    for (const { requestId } of batch.requests) this.#kept.push(requestId);
     this.#keptEvent = events.at(-1)?.sequence ?? this.#keptEvent;
   }
 
   /** The link is up: what stands is to be said before any event. */
-  connected({ wallMs, nowMs }: Moment, mayHaveLapsed: (request: Curtailment) => boolean): void {
+  connected({ wallMs, nowMs }: Moment): void {
     this.#owed = new Map();
     for (const row of this.#sql().newest.all() as NewestRow[]) {
       const request = JSON.parse(row.body) as Curtailment;
       const leftMs = Date.parse(request.end) - Date.parse(request.issuedAt);
-      const isLapsed = nowMs >= (this.#decidedMs.get(request.requestId) ?? nowMs - leftMs) + leftMs;
-      const isOver =
-        isLapsed || row.withheld !== null || wallMs >= Date.parse(request.validUntil) || mayHaveLapsed(request);
+      const fromMs = this.#decidedMs.get(request.requestId) ?? nowMs;
+      // Decided with a clock that drifts: what is over but for seconds may be over.
+      const isLapsed = nowMs + DRIFT_MS >= fromMs + leftMs || this.#excuses.lostCount(fromMs, nowMs);
+      const isOver = isLapsed || row.withheld !== null || wallMs >= Date.parse(request.validUntil);
       if (!isOver && (request.action !== 'release' || row.ack_status === null))
         this.#owed.set(request.feederId, request);
     }
@@ -100,8 +119,19 @@ export class Invariants {
   }
 
   /** An acknowledgement was confirmed to the broker, which forgets it. */
-  confirmed({ topic, payload }: Message, { isFailing }: Moment): void {
-    if (!topic.endsWith('/ack') || isFailing) return;
+  confirmed({ topic, payload }: Message, { isFailing, isUndurable }: Moment): void {
+    if (!topic.endsWith('/curtailment/ack')) return;
+    if (isFailing || isUndurable) this.#owedAcks.add(payload);
+    else this.#isAckKept(payload);
+  }
+
+  /** What was confirmed while storage failed is caught up with; a crash in between takes it away. */
+  caughtUp(): void {
+    for (const payload of this.#owedAcks) this.#isAckKept(payload);
+    this.#owedAcks.clear();
+  }
+
+  #isAckKept(payload: string): void {
     const { requestId, sequence, status } = JSON.parse(payload) as Ack;
     if (this.#request(requestId) === undefined) return;
     const isKept = this.#sql().ack.get(requestId, sequence, status) !== undefined;
@@ -185,12 +215,8 @@ export class Invariants {
   }
 
   /** At the end of the world, when everything has been said: nothing lost, nothing left standing. */
-  atRest(taken: ReadonlySet<string>, isExcused: (request: Curtailment) => boolean): void {
-    const historical = new Set(
-      [...this.#events.values()]
-        .map((body) => JSON.parse(body) as Event)
-        .flatMap((event) => event.request?.requestId ?? []),
-    );
+  atRest(taken: ReadonlySet<string>): void {
+    const historical = new Set([...this.events()].flatMap((event) => event.request?.requestId ?? []));
     const newestTaken = new Map<string, number>();
     const rows = this.#sql().requests.all() as (RequestRow & { request_id: string; sequence: number })[];
     for (const { request_id, body } of rows) {
@@ -203,7 +229,7 @@ export class Invariants {
         throw new Breach(`withheld as ${withheld}, and no event tells of it: ${body}`);
       if (withheld !== null || taken.has(request_id) || this.undurable.has(request_id)) continue;
       if (offered !== 1) throw new Breach(`dropped without a word: ${body}`);
-      if (sequence > (newestTaken.get(request.feederId) ?? 0) && !isExcused(request))
+      if (sequence > (newestTaken.get(request.feederId) ?? 0) && !this.#mayBeUnsaid(request))
         throw new Breach(`lost, nothing later was said: ${body}`);
     }
     const { last } = this.#sql().lastEvent.get() as { last: number | null };
@@ -212,6 +238,25 @@ export class Invariants {
     for (const { feeder_id, body } of this.#sql().states.all() as { feeder_id: string; body: string }[]) {
       if (JSON.parse(body).episode !== null) throw new Breach(`the episode of ${feeder_id} never ended`);
     }
+  }
+
+  /** It expired before anybody could be told of it, as far as the program could know. */
+  #mayBeUnsaid(request: Curtailment): boolean {
+    const fromMs = this.#decidedMs.get(request.requestId);
+    if (fromMs === undefined) throw new Breach(`a request that nobody decided: ${request.requestId}`);
+    const toMs = fromMs + Math.max(0, Date.parse(request.validUntil) - Date.parse(request.issuedAt));
+    const { couldSay, lostCount, steppedClock } = this.#excuses;
+    return !couldSay(fromMs, toMs) || lostCount(fromMs, toMs) || steppedClock(fromMs, toMs);
+  }
+
+  *events(): Generator<Event> {
+    for (const body of this.#events.values()) yield JSON.parse(body) as Event;
+  }
+
+  /** The answer of a command is on the disk. */
+  isAnswerKept(commandId: string): boolean {
+    if (this.#sql().command.get(commandId) !== undefined || this.#db === null) return true;
+    return readAhead(this.#db)?.commands.some((command) => command.commandId === commandId) ?? false;
   }
 
   /** How many there were, for the summary. */
@@ -255,6 +300,7 @@ function prepare(db: Database.Database) {
       `SELECT 1 FROM request WHERE episode_id = ? AND offered = 1 AND json_extract(body, '$.action') = 'limit'`,
     ),
     ack: db.prepare('SELECT 1 FROM ack WHERE request_id = ? AND sequence = ? AND status = ?'),
+    command: db.prepare('SELECT 1 FROM command WHERE command_id = ?'),
     event: db.prepare('SELECT body FROM event WHERE sequence = ?'),
     lastEvent: db.prepare('SELECT max(sequence) AS last FROM event'),
     states: db.prepare('SELECT feeder_id, body FROM state'),

@@ -15,9 +15,27 @@ export interface Boot {
 }
 
 /** The wall clock outlives a restart of the program, not of the machine. */
-export interface Wall {
-  offsetMs: number;
-  isSynchronised: boolean;
+export class Wall {
+  offsetMs = 0;
+  isSynchronised = true;
+  /** True times at which it was stepped, or began or ceased to be kept. */
+  readonly changedMs: number[] = [];
+
+  step(byMs: number, nowMs: number): void {
+    this.offsetMs += byMs;
+    this.changedMs.push(nowMs);
+  }
+
+  doubt(nowMs: number): void {
+    this.isSynchronised = false;
+    this.changedMs.push(nowMs);
+  }
+
+  synchronise(nowMs: number): void {
+    this.offsetMs = 0;
+    this.isSynchronised = true;
+    this.changedMs.push(nowMs);
+  }
 }
 
 /** `isRunning` is false from the moment of a crash on: nothing that was set then ever comes. */

@@ -21,6 +21,12 @@ export class Meter {
     this.#spoilt.set(kind, { feeder, untilMs });
   }
 
+  /** What it says of the street is what flows. */
+  isSound(feederId: string): boolean {
+    const feeder = this.#streets.findIndex(({ id }) => id === feederId);
+    return ![...this.#spoilt].some(([kind, spoilt]) => kind === 'silent' || spoilt.feeder === feeder);
+  }
+
   mend(): void {
     this.#spoilt.clear();
   }

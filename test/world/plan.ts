@@ -2,6 +2,8 @@
 // and the run of a plan is a function of it, so a failing one can be cut down until only what matters is left.
 import { type Settings, settingsSchema } from '../../src/settings.ts';
 import { type Random, seeded } from '../simulators/random.ts';
+import type { Defect } from './disk.ts';
+import type { Order } from './orders.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -27,10 +29,12 @@ export type Fault = { readonly atMs: number } & (
   | { readonly kind: 'cut' | 'halfOpen' | 'forget' }
   | { readonly kind: 'down' | 'blackHole' | 'mute' | 'refuses' | 'slow' | 'headEndAway'; readonly forMs: number }
   | { readonly kind: 'silent' | 'notANumber' | 'uncertain' | 'frozen'; readonly feeder: number; readonly forMs: number }
-  /** `lies`: says that it has written, and has not. No plan has it by itself: it is what a judge must see. */
-  | { readonly kind: 'full' | 'ioError' | 'lies'; readonly forMs: number }
+  | { readonly kind: 'full' | 'ioError' | Defect; readonly forMs: number }
   | { readonly kind: 'clockStep'; readonly byMs: number }
   | { readonly kind: 'unsynchronised'; readonly forMs: number }
+  | { readonly kind: 'history'; readonly how: 'damaged' | 'gone' }
+  /** No fault, but it comes as they do. */
+  | { readonly kind: 'order'; readonly order: Order }
 );
 
 export interface Plan {
@@ -42,13 +46,15 @@ export interface Plan {
   /** Of evenings on which many cars charge at once. */
   readonly busyShare: number;
   readonly telemetryS: number;
+  /** With the thermal element beside the definite-time ones. */
+  readonly isThermal: boolean;
   readonly curtailment: { readonly [setting: string]: number | string };
   readonly faults: readonly Fault[];
 }
 
 /** One world in four is long, on a large site where a fault is rare; in the others one comes upon the other. */
-const CALM = { share: 4, faultsPerDay: 0.5, hours: 1 };
-const ROUGH = { faultsPerDay: 60, hours: 0.06 };
+const CALM = { share: 4, feeders: 24, faultsPerDay: 0.5, hours: 1 };
+const ROUGH = { faultsPerDay: [60, 150], hours: 0.06 };
 
 /** `longestHours` is what a calm world lasts. */
 export function planOf(seed: number, longestHours: number): Plan {
@@ -57,18 +63,19 @@ export function planOf(seed: number, longestHours: number): Plan {
   const leaseS = pick(300, 900, 1800, 3600);
   const responseTimeS = pick(0, 120, 720);
   const isCalm = seed % CALM.share === 0;
-  const feeders = isCalm ? 12 : pick(1, 2, 6, 12);
-  const { faultsPerDay, hours: share } = isCalm ? CALM : ROUGH;
-  const hours = Math.max(6, Math.round(longestHours * share));
+  const feeders = isCalm ? CALM.feeders : pick(1, 2, 6, 12);
+  const faultsPerDay = isCalm ? CALM.faultsPerDay : pick(...ROUGH.faultsPerDay);
+  const hours = Math.max(6, Math.round(longestHours * (isCalm ? CALM.hours : ROUGH.hours)));
   const site = {
     seed,
     hours,
     feeders,
-    pollMs: isCalm ? 60_000 : pick(2_000, 5_000, 20_000, 60_000),
+    pollMs: isCalm ? 60_000 : pick(5_000, 20_000, 60_000),
     driftPpm: random.between(-80, 80),
     busyShare: isCalm ? 0.1 : 1,
-    // Per second and feeder it would be most of what a long world does.
+    // Either would be most of what a long world does, second by second or minute by minute.
     telemetryS: isCalm ? 0 : 900,
+    isThermal: !isCalm && random.chance(0.5),
     curtailment: {
       mode: pick('proportional', 'onOff'),
       leaseS,
@@ -82,17 +89,15 @@ export function planOf(seed: number, longestHours: number): Plan {
   };
   const count = Math.ceil((hours / 24) * faultsPerDay * random.between(0.7, 1.3));
   const faults = Array.from({ length: count }, () => drawFault(random, hours * HOUR_MS, feeders));
-  return { ...site, faults: faults.sort((a, b) => a.atMs - b.atMs) };
+  const orders = Array.from({ length: Math.ceil(count / 8) }, () => drawOrder(random, hours * HOUR_MS, feeders));
+  return { ...site, faults: [...faults, ...orders].sort((a, b) => a.atMs - b.atMs) };
 }
 
 function drawFault(random: Random, lastMs: number, feeders: number): Fault {
   const pick = <T>(...choices: readonly T[]): T => choices[random.whole(0, choices.length - 1)] as T;
   const short = () => Math.round(random.between(100, pick(5_000, MINUTE_MS, 15 * MINUTE_MS)));
   const long = () => Math.round(random.between(1_000, pick(MINUTE_MS, 20 * MINUTE_MS, 3 * HOUR_MS)));
-  // Most of what can go wrong does so in the evening, when something is being asked.
-  const at = random.between(0, lastMs);
-  const evening = Math.floor(at / (24 * HOUR_MS)) * 24 * HOUR_MS + random.between(15, 24) * HOUR_MS;
-  const atMs = Math.round(Math.min(lastMs, random.chance(0.7) ? evening : at));
+  const atMs = drawTime(random, lastMs);
   const draw = random.between(0, 1);
   if (draw < 0.3)
     return { atMs, kind: 'kill', aim: drawAim(random), downMs: pick(1_000, 1_000, 5_000, 5_000, short(), long()) };
@@ -111,7 +116,27 @@ function drawFault(random: Random, lastMs: number, feeders: number): Fault {
   if (draw < 0.92) return { atMs, kind: pick('full', 'ioError'), forMs: short() };
   if (draw < 0.97)
     return { atMs, kind: 'clockStep', byMs: Math.round(pick(3_000, HOUR_MS, 24 * HOUR_MS) * pick(-1, 1)) };
-  return { atMs, kind: 'unsynchronised', forMs: long() };
+  if (draw < 0.98) return { atMs, kind: 'unsynchronised', forMs: long() };
+  return { atMs, kind: 'history', how: pick('damaged', 'gone') };
+}
+
+/** What the head end orders: now and then, and mostly in the evening too. */
+function drawOrder(random: Random, lastMs: number, feeders: number): Fault {
+  const pick = <T>(...choices: readonly T[]): T => choices[random.whole(0, choices.length - 1)] as T;
+  const order: Order = {
+    action: pick('block', 'block', 'unblock', 'release', 'testMode', 'settingsGroup', 'sayAgain'),
+    feederId: random.chance(0.8) ? `F${random.whole(1, feeders)}` : null,
+    forMs: Math.round(random.between(MINUTE_MS, pick(20 * MINUTE_MS, 4 * HOUR_MS))),
+    immediate: random.chance(0.5),
+  };
+  return { atMs: drawTime(random, lastMs), kind: 'order', order };
+}
+
+/** Most of what can go wrong does so in the evening, when something is being asked. */
+function drawTime(random: Random, lastMs: number): number {
+  const at = random.between(0, lastMs);
+  const evening = Math.floor(at / (24 * HOUR_MS)) * 24 * HOUR_MS + random.between(15, 24) * HOUR_MS;
+  return Math.round(Math.min(lastMs, random.chance(0.7) ? evening : at));
 }
 
 function drawAim(random: Random): Aim {
@@ -145,15 +170,21 @@ export function settingsOf(plan: Plan): Settings {
       id,
       currents: { source: 'meter' },
       targetGroup: { id: `TG-${id}`, version: 1 },
-      settings: [
-        {
-          name: 'world',
-          ratingA: 385,
-          atRisk: { pickupA: 300, dropoutA: 270, delayS: 60, resetDelayS: 120 },
-          emergency: { pickupA: 380, dropoutA: 300, delayS: 10, resetDelayS: 120 },
-          curtailment: plan.curtailment,
-        },
-      ],
+      settings: [settingsGroup(plan, 'world', 300), { ...settingsGroup(plan, 'holiday', 320), byCommand: true }],
     })),
   });
+}
+
+/** In either group it is the same conductor. */
+export const THERMAL = { ratingA: 310, timeConstantMin: 45, leadTimeMin: 10, resetPercent: 95 };
+
+function settingsGroup({ curtailment, isThermal }: Plan, name: string, pickupA: number) {
+  return {
+    name,
+    ratingA: 385,
+    atRisk: { pickupA, dropoutA: 270, delayS: 60, resetDelayS: 120 },
+    emergency: { pickupA: 380, dropoutA: 300, delayS: 10, resetDelayS: 120 },
+    ...(isThermal && { thermal: THERMAL }),
+    curtailment,
+  };
 }

@@ -62,6 +62,9 @@ export class Street {
     return this.#limit !== null;
   }
 
+  /** As the meter was read last. */
+  latestA: { readonly [P in Phase]: number } = { L1: 0, L2: 0, L3: 0 };
+
   /** Amperes that a meter would read now. */
   currentsA(nowMs: number): { [P in Phase]: number } {
     this.#follow(nowMs);
@@ -78,7 +81,8 @@ export class Street {
       const homesA = this.#homesA[name] * (0.35 + 0.65 * bell) * this.#random.between(0.96, 1.04);
       return homesA + (this.#chargersA[name] * bell * this.#levelPercent[name]) / 100;
     };
-    return { L1: phase('L1'), L2: phase('L2'), L3: phase('L3') };
+    this.latestA = { L1: phase('L1'), L2: phase('L2'), L3: phase('L3') };
+    return this.latestA;
   }
 
   #follow(nowMs: number): void {

@@ -1,12 +1,14 @@
 // The simulated world itself: that it repeats, that the controller holds in it, and that its judge sees what is wrong.
 // The long run is `npm run simulate:faults`.
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Fault, Plan } from './plan.ts';
 import { planOf } from './plan.ts';
 import { shrink } from './shrink.ts';
 import { World } from './world.ts';
 
 const HOUR_MS = 3_600_000;
+/** Days are a second of work on a machine that is at rest. */
+vi.setConfig({ testTimeout: 240_000 });
 /** Short worlds, full of faults. */
 const HOURS = 240;
 
@@ -15,6 +17,7 @@ test.each([1, 2, 3])('seed %i: everything holds', async (seed) => {
   expect(breach).toBeNull();
   expect(counts['crashes']).toBeGreaterThan(1);
   expect(counts['events']).toBeGreaterThan(10);
+  expect(counts['orders']).toBeGreaterThan(1);
 });
 
 test('the same plan runs the same way, to the last message', async () => {
@@ -27,7 +30,14 @@ test('the same plan runs the same way, to the last message', async () => {
 
 describe('the judge', () => {
   /** Two busy feeders for two days, with these faults. */
-  const plan = (...faults: Fault[]): Plan => ({ ...planOf(1, HOURS), feeders: 2, busyShare: 1, hours: 48, faults });
+  const plan = (...faults: Fault[]): Plan => ({
+    ...planOf(1, HOURS),
+    feeders: 2,
+    pollMs: 20_000,
+    busyShare: 1,
+    hours: 48,
+    faults,
+  });
   const kill: Fault = { atMs: 20 * HOUR_MS, kind: 'kill', aim: { at: 'moment' }, downMs: 60_000 };
 
   test('has nothing to say of a quiet machine', async () => {
@@ -41,6 +51,23 @@ describe('the judge', () => {
     const lies: Fault = { atMs: 10 * HOUR_MS, kind: 'lies', forMs: 20 * HOUR_MS };
     const { breach } = await new World(plan(lies, kill)).run();
     expect(breach).toMatch(/before it was kept|lost in a crash/);
+  });
+
+  test('sees a request that is published before it is committed', async () => {
+    const { breach } = await new World(plan({ atMs: 10 * HOUR_MS, kind: 'late', forMs: 20 * HOUR_MS })).run();
+    expect(breach).toMatch(/^said before it was kept/);
+  });
+
+  test('sees a request that is dropped at the edge of its expiry without a word', async () => {
+    // Decided while the broker is away, not refreshed while the meter is, and over before either is back.
+    const away: Fault[] = [
+      { atMs: 15 * HOUR_MS, kind: 'down', forMs: 8 * HOUR_MS },
+      { atMs: 20 * HOUR_MS, kind: 'silent', feeder: 0, forMs: 2 * HOUR_MS },
+    ];
+    expect((await new World(plan(...away)).run()).breach).toBeNull();
+    const forgetful: Fault = { atMs: 10 * HOUR_MS, kind: 'forgetful', forMs: 20 * HOUR_MS };
+    const { breach } = await new World(plan(...away, forgetful)).run();
+    expect(breach).toMatch(/^withheld as expired, and no event tells of it/);
   });
 
   test('cuts a failing plan down to the fault that matters', async () => {

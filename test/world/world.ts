@@ -2,23 +2,34 @@
 // clocks, disk, meter, broker and head end. It runs as fast as the machine can, and the same plan runs the same way.
 import { hash } from 'node:crypto';
 import type { Configuration } from '../../src/configuration.ts';
+import type { FeederState } from '../../src/control/types.ts';
 import { Controller } from '../../src/controller.ts';
+import { Historian } from '../../src/historian.ts';
+import { historySpans } from '../../src/journal/history-reader.ts';
 import type { Batch, StoredEvent } from '../../src/journal/records.ts';
 import { silentLog } from '../../src/log.ts';
 import type { Curtailment } from '../../src/messages.ts';
 import type { Settings } from '../../src/settings.ts';
 import { type Random, seeded } from '../simulators/random.ts';
+import { Breach } from './breach.ts';
 import { Broker, type Message, type SimulatedClient } from './broker.ts';
-import { Disk, type Fate, type GatedJournal } from './disk.ts';
+import { type Defect, Disk, type Fate, type Files, type GatedJournal } from './disk.ts';
+import { calm, type Surroundings, strike } from './faults.ts';
 import { HeadEnd } from './head-end.ts';
-import { Breach, Invariants, type Moment } from './invariants.ts';
-import { type Boot, EPOCH_MS, machineClock, type Wall } from './machine-clock.ts';
+import { Heat } from './heat.ts';
+import { Invariants, type Moment } from './invariants.ts';
+import { LinkLog } from './link-log.ts';
+import { type Boot, EPOCH_MS, machineClock, Wall } from './machine-clock.ts';
 import { Meter } from './meter.ts';
-import { type Aim, type Fault, feederIds, type Plan, settingsOf } from './plan.ts';
+import { type EdgeNow, Orders } from './orders.ts';
+import { type Aim, type Fault, feederIds, type Plan, settingsOf, THERMAL } from './plan.ts';
 import { Street } from './street.ts';
 import { Timeline } from './timeline.ts';
 
 const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** Minutes are written every five. */
+const HISTORY_LATE_MS = 10 * 60_000;
 /** After the last fault, with little load: longer than the longest episode and everything that follows it. */
 const REST_MS = 12 * HOUR_MS;
 /** In a second of the world, however much is going on. */
@@ -36,9 +47,8 @@ export interface Outcome {
 interface Life {
   readonly controller: Controller;
   readonly journal: GatedJournal;
+  readonly historian: Historian;
   readonly folder: string;
-  isRunning: boolean;
-  startedWallMs: number;
 }
 
 export class World {
@@ -52,7 +62,7 @@ export class World {
   readonly #streets: ReadonlyMap<string, Street>;
   readonly #meter: Meter;
   readonly #invariants: Invariants;
-  readonly #wall: Wall = { offsetMs: 0, isSynchronised: true };
+  readonly #wall = new Wall();
   readonly #taken = new Set<string>();
   readonly #counts = { crashes: 0, starts: 0, faults: 0, readings: 0, commits: 0, refused: 0 };
   #boot: Boot;
@@ -60,15 +70,19 @@ export class World {
   #running: { isRunning: boolean } = { isRunning: false };
   #client: SimulatedClient | null = null;
   #aim: { fault: Fault & { kind: 'kill' | 'power' }; left: number; isCounting: boolean } | null = null;
-  #diskFault: 'full' | 'ioError' | 'lies' | null = null;
+  #diskFault: 'full' | 'ioError' | Defect | null = null;
   #isUndurable = false;
   #isCalm = false;
   #stopping: Promise<void> | null = null;
   #ids = 0;
   #trace = '';
-  /** Requests from before this, as the machine tells time, may be taken as lapsed by a program that lost count. */
-  #countLostWallMs: number | null = null;
-  readonly #restarts: number[] = [];
+  /** True times of starts that could not know how long the program had been away. */
+  readonly #lostCountMs: number[] = [];
+  readonly #linkLog = new LinkLog();
+  readonly #orders: Orders;
+  readonly #around: Surroundings;
+  /** Null in a world without thermal elements. */
+  readonly #heat: Heat | null;
 
   constructor(plan: Plan) {
     this.#plan = plan;
@@ -79,7 +93,7 @@ export class World {
     this.#broker = new Broker(timeline, seeded(plan.seed + 3), {
       handed: (client, message) => this.#handed(client, message),
       taken: (_client, message) => this.#took(message),
-      confirmed: (message) => this.#life !== null && this.#invariants.confirmed(message, this.#moment()),
+      confirmed: (message) => this.#life !== null && this.#confirmed(message),
     });
     const fullChangeMs = Math.max(60, Number(plan.curtailment['responseTimeS'])) * 900;
     this.#streets = new Map(
@@ -91,7 +105,33 @@ export class World {
     this.#headEnd = new HeadEnd(timeline, this.#broker, this.#streets, seeded(plan.seed + 4));
     this.#meter = new Meter([...this.#streets.values()], seeded(plan.seed + 5));
     const leaseMs = Math.min(Number(plan.curtailment['leaseS']), 7200) * 1000;
-    this.#invariants = new Invariants(leaseMs);
+    const isIn = (times: readonly number[], fromMs: number, toMs: number) =>
+      times.some((ms) => fromMs <= ms && ms <= toMs);
+    this.#invariants = new Invariants(leaseMs, {
+      couldSay: (fromMs, toMs) => this.#linkLog.couldSay(fromMs, toMs),
+      lostCount: (fromMs, toMs) => isIn(this.#lostCountMs, fromMs, toMs),
+      steppedClock: (fromMs, toMs) => isIn(this.#wall.changedMs, fromMs, toMs),
+    });
+    this.#orders = new Orders(timeline, this.#broker, seeded(plan.seed + 6), feederIds(plan));
+    this.#heat = plan.isThermal
+      ? new Heat({ ...THERMAL, coolingTimeConstantMin: THERMAL.timeConstantMin, alarmPercent: null })
+      : null;
+    this.#around = {
+      timeline,
+      random: this.#random,
+      broker: this.#broker,
+      headEnd: this.#headEnd,
+      meter: this.#meter,
+      disk: this.#disk,
+      wall: this.#wall,
+      orders: this.#orders,
+      linkLog: this.#linkLog,
+      isLinkUp: () => this.#client?.connected === true,
+      storageFails: (how) => {
+        this.#diskFault = how;
+      },
+      caughtUp: () => this.#caughtUp(),
+    };
     this.#boot = this.#newBoot(-60_000);
   }
 
@@ -108,7 +148,13 @@ export class World {
     this.#bury();
     this.#disk.remove();
     const hours = this.timeline.nowMs / HOUR_MS;
-    const counts = { ...this.#counts, ...this.#invariants.counts(), hours, feederHours: hours * this.#plan.feeders };
+    const counts = {
+      ...this.#counts,
+      ...this.#invariants.counts(),
+      orders: this.#orders.count,
+      hours,
+      feederHours: hours * this.#plan.feeders,
+    };
     return { breach, trace: this.#trace, counts };
   }
 
@@ -146,7 +192,11 @@ export class World {
     return { bootId: `boot-${this.#ids++}`, bootedMs, driftPpm: this.#plan.driftPpm };
   }
 
-  #start(): void {
+  /** After a power cut the time away is known by a wall clock that was right on both sides, and never was wrong lately. */
+  #start(isNewBoot = false): void {
+    const { nowMs } = this.timeline;
+    const isDoubtful = !this.#wall.isSynchronised || this.#wall.changedMs.some((ms) => ms > nowMs - DAY_MS);
+    if (isNewBoot && isDoubtful) this.#lostCountMs.push(nowMs);
     const running = { isRunning: true };
     this.#running = running;
     this.#isUndurable = false;
@@ -156,18 +206,34 @@ export class World {
     const clock = machineClock(this.timeline, this.#boot, this.#wall, this.#random, isRunning);
     const journal = this.#disk.open({
       fate: () => (running.isRunning ? this.#fate() : 'done'),
+      deciding: (batch) => running.isRunning && this.#invariants.decided(batch, this.#moment()),
       committed: (batch, events) => running.isRunning && this.#committed(batch, events),
-      crash: () => running.isRunning && this.#end(),
+      crash: (before) => running.isRunning && this.#crashNow(before),
+      later: (call) => this.timeline.after(0, call),
     });
     this.#invariants.opened(folder);
-    this.#restarts.push(clock.wallMs());
-    const controller = new Controller({
+    const historian = new Historian({
+      folder,
+      bounds: { days: 30, feeders: this.#plan.feeders, maxBytes: 64e6 },
+      clock,
+      log: silentLog,
+      isQuiet: () => controller.isQuiet,
+      controlNow: (feederId) => controller.controlNow(feederId),
+      isFeederQuiet: (feederId) => ['normal', 'blind'].includes(controller.stateOf(feederId)),
+      trouble: (reason) => running.isRunning && controller.historyTrouble(reason),
+    });
+    const controller: Controller = new Controller({
       configuration: this.#configuration(),
       journal,
       clock,
       random: () => this.#random.between(0, 1),
       log: silentLog,
-      observer: { link: (up) => up && isRunning() && this.#connected() },
+      observer: {
+        link: (up) => isRunning() && this.#linkChanged(up),
+        reading: (reading) => historian.reading(reading),
+        input: (feederId, input) => historian.input(feederId, input),
+        event: (event) => historian.event(event),
+      },
       connect: (_url, options) => {
         const client = this.#broker.connect(isRunning, options);
         if (running.isRunning) this.#client = client as unknown as SimulatedClient;
@@ -176,7 +242,7 @@ export class World {
       newId: () => this.#newId(),
       rehearse: false,
     });
-    const life = { controller, journal, folder, isRunning: true, startedWallMs: clock.wallMs() };
+    const life = { controller, journal, historian, folder };
     if (!running.isRunning) return this.#closeLater(life);
     this.#life = life;
   }
@@ -200,7 +266,7 @@ export class World {
     this.#client?.vanish(fault.kind === 'power');
     this.#bury();
     if (fault.kind === 'power') this.#loseClock(fault);
-    this.timeline.after(fault.downMs, () => this.#start());
+    this.timeline.after(fault.downMs, () => this.#start(fault.kind === 'power'));
   }
 
   /** Closes what is left of a life, once its code has come to its end. */
@@ -208,12 +274,14 @@ export class World {
     const life = this.#life;
     this.#life = null;
     this.#client = null;
+    this.#linkLog.end(this.timeline.nowMs);
     this.#invariants.closed();
     if (life !== null) this.#closeLater(life);
   }
 
   #closeLater(life: Life): void {
     queueMicrotask(() => {
+      life.historian.close();
       life.journal.close();
       this.#disk.forget(life.folder);
     });
@@ -222,15 +290,10 @@ export class World {
   #loseClock({ clock, downMs }: Fault & { kind: 'power' }): void {
     this.#boot = this.#newBoot(this.timeline.nowMs + Math.max(0, downMs - 8_000));
     if (clock === 'right') return;
-    this.#wall.isSynchronised = false;
-    if (clock === 'reset') this.#wall.offsetMs = -(EPOCH_MS + this.timeline.nowMs) + 1_000_000;
-    this.#countLostWallMs = Number.POSITIVE_INFINITY;
-    this.timeline.after(downMs + this.#random.between(0, HOUR_MS), () => this.#synchronise());
-  }
-
-  #synchronise(): void {
-    this.#wall.offsetMs = 0;
-    this.#wall.isSynchronised = true;
+    const { nowMs } = this.timeline;
+    this.#wall.doubt(nowMs);
+    if (clock === 'reset') this.#wall.offsetMs = -(EPOCH_MS + nowMs) + 1_000_000;
+    this.timeline.after(downMs + this.#random.between(0, HOUR_MS), () => this.#wall.synchronise(this.timeline.nowMs));
   }
 
   async #stop(downMs: number): Promise<void> {
@@ -259,86 +322,9 @@ export class World {
 
   #strike(fault: Fault): void {
     this.#counts.faults += 1;
-    const { timeline } = this;
-    const { weather } = this.#broker;
-    const during = (forMs: number, begin: () => void, over: () => void) => {
-      begin();
-      timeline.after(forMs, over);
-    };
-    switch (fault.kind) {
-      case 'kill':
-      case 'power':
-        return this.#take(fault);
-      case 'stop':
-        return void this.#plannedStop(fault.downMs);
-      case 'cut':
-        return this.#broker.cutAll('cut');
-      case 'halfOpen':
-        return this.#broker.halfOpenAll();
-      case 'forget':
-        return this.#broker.forget();
-      case 'down':
-      case 'blackHole':
-        this.#broker.cutAll('the broker went');
-        return during(
-          fault.forMs,
-          () => Object.assign(weather, { isDown: true, isMute: fault.kind === 'blackHole' }),
-          () => Object.assign(weather, { isDown: false, isMute: false }),
-        );
-      case 'mute':
-        return during(
-          fault.forMs,
-          () => Object.assign(weather, { isMute: true }),
-          () => Object.assign(weather, { isMute: false }),
-        );
-      case 'refuses':
-        return during(
-          fault.forMs,
-          () => Object.assign(weather, { refuses: true }),
-          () => Object.assign(weather, { refuses: false }),
-        );
-      case 'slow':
-        return during(
-          fault.forMs,
-          () => Object.assign(weather, { slowestMs: 9_000 }),
-          () => Object.assign(weather, { slowestMs: 60 }),
-        );
-      case 'headEndAway':
-        return during(
-          fault.forMs,
-          () => Object.assign(this.#headEnd, { isAway: true }),
-          () => this.#headEnd.back(),
-        );
-      case 'silent':
-      case 'notANumber':
-      case 'uncertain':
-      case 'frozen':
-        return this.#meter.spoil(fault.kind, fault.feeder, timeline.nowMs + fault.forMs);
-      case 'full':
-      case 'ioError':
-      case 'lies':
-        return during(
-          fault.forMs,
-          () => {
-            this.#diskFault = fault.kind;
-          },
-          () => {
-            this.#diskFault = null;
-          },
-        );
-      case 'clockStep':
-        this.#wall.offsetMs += fault.byMs;
-        timeline.after(this.#random.between(0, 2 * HOUR_MS), () => this.#synchronise());
-        return;
-      case 'unsynchronised':
-        return during(
-          fault.forMs,
-          () => {
-            this.#wall.isSynchronised = false;
-          },
-          () => this.#synchronise(),
-        );
-    }
+    if (fault.kind === 'kill' || fault.kind === 'power') this.#take(fault);
+    else if (fault.kind === 'stop') void this.#plannedStop(fault.downMs);
+    else strike(fault, this.#around);
   }
 
   #take(fault: Fault & { kind: 'kill' | 'power' }): void {
@@ -354,9 +340,9 @@ export class World {
     if (aim.at === 'moment') this.#crashNow();
   }
 
-  #crashNow(): void {
+  #crashNow(before: Files | null = null): void {
     if (!this.#running.isRunning) return;
-    this.#disk.keep();
+    this.#disk.keep(before, this.#aim?.fault.kind === 'power');
     this.#end();
   }
 
@@ -384,7 +370,19 @@ export class World {
     this.#counts.commits += 1;
     this.#isUndurable = events === null;
     if (events === null) this.#counts.refused += 1;
-    else this.#invariants.committed(batch, events, this.#moment());
+    else this.#invariants.committed(batch, events);
+    if (events === null || this.#heat === null || this.#life === null) return;
+    const monotonicMs = this.#monotonicMs();
+    for (const { feederId, state } of batch.states)
+      this.#heat.kept(feederId, state as FeederState, monotonicMs, this.timeline.nowMs);
+  }
+
+  #caughtUp(): void {
+    if (this.#diskFault === null && !this.#isUndurable && this.#life !== null) this.#invariants.caughtUp();
+  }
+
+  #monotonicMs(): number {
+    return ((this.timeline.nowMs - this.#boot.bootedMs) * (1e6 + this.#plan.driftPpm)) / 1e6;
   }
 
   async #plannedStop(downMs: number): Promise<void> {
@@ -403,14 +401,38 @@ export class World {
     };
   }
 
-  #connected(): void {
-    this.#invariants.connected(this.#moment(), () => this.#countLostWallMs !== null);
+  #linkChanged(up: boolean): void {
+    if (!up) return this.#linkLog.end(this.timeline.nowMs);
+    if (!this.#broker.weather.refuses) this.#linkLog.begin(this.timeline.nowMs);
+    this.#invariants.connected(this.#moment());
+  }
+
+  #edgeNow(): EdgeNow {
+    const { isFailing, isUndurable } = this.#moment();
+    return {
+      wallOffsetMs: this.#wall.offsetMs,
+      isSynchronised: this.#wall.isSynchronised,
+      isFailing: isFailing || isUndurable,
+    };
+  }
+
+  #confirmed(message: Message): void {
+    const moment = this.#moment();
+    this.#invariants.confirmed(message, moment);
+    if (message.topic.endsWith('/command'))
+      this.#orders.confirmed(
+        message,
+        (id) => this.#invariants.isAnswerKept(id),
+        moment.isFailing || moment.isUndurable,
+      );
   }
 
   #handed(client: SimulatedClient, message: Message): void {
     const aim = this.#isDue('publish');
     if (aim?.how === 'before') return this.#crashNow();
     this.#invariants.handed(message, this.#moment());
+    if (message.topic.endsWith('/command/ack')) this.#orders.answered(message, this.#edgeNow());
+    else if (message.topic.endsWith('/curtailment')) this.#orders.curtailment(message.payload);
     if (aim?.how === 'after') this.timeline.after(0, () => client === this.#client && this.#crashNow());
   }
 
@@ -425,9 +447,11 @@ export class World {
     const { timeline } = this;
     timeline.after(this.#plan.pollMs, () => this.#poll());
     const life = this.#life;
-    if (life === null || !this.#running.isRunning) return;
-    const atMs = ((timeline.nowMs - this.#boot.bootedMs) * (1e6 + this.#plan.driftPpm)) / 1e6;
-    const { readings, turned } = this.#meter.read(timeline.nowMs, atMs);
+    const isRunning = life !== null && this.#running.isRunning;
+    const { readings, turned } = this.#meter.read(timeline.nowMs, this.#monotonicMs());
+    for (const street of this.#streets.values())
+      this.#heat?.flows(street.id, street.latestA, isRunning && this.#meter.isSound(street.id), timeline.nowMs);
+    if (!isRunning) return;
     this.#counts.readings += readings.length;
     life.controller.readings(readings);
     if (turned !== null) life.controller.sourceChanged('meter', turned, turned ? 'answers' : 'timed out');
@@ -439,17 +463,15 @@ export class World {
   #calm(): void {
     this.#isCalm = true;
     this.#aim = null;
-    this.#diskFault = null;
-    Object.assign(this.#broker.weather, { isDown: false, isMute: false, refuses: false, slowestMs: 60 });
-    this.#headEnd.back();
-    this.#meter.mend();
+    calm(this.#around);
     for (const street of this.#streets.values()) street.isQuiet = true;
-    this.#synchronise();
   }
 
   #atRest(): void {
     if (this.#life === null) throw new Breach('the program is not running at the end');
-    this.#invariants.atRest(this.#taken, (request) => this.#mayHaveLapsedUnsaid(request));
+    this.#invariants.atRest(this.#taken);
+    this.#orders.atRest(this.#invariants.events());
+    this.#isHistoryKept(this.#life.folder);
     const { nowMs } = this.timeline;
     for (const street of this.#streets.values()) {
       if (street.isLimited(nowMs)) throw new Breach(`chargers of ${street.id} are limited for ever`);
@@ -465,10 +487,18 @@ export class World {
       throw new Breach(`a limit stands on ${feederId} for ever: ${retained}`);
   }
 
-  /** A request that nobody heard because of a crash counts as sent; it need not be said any more once it has ended. */
-  #mayHaveLapsedUnsaid({ issuedAt, end, validUntil }: Curtailment): boolean {
-    const from = Date.parse(issuedAt);
-    const to = Math.max(Date.parse(end), Date.parse(validUntil));
-    return this.#countLostWallMs !== null || this.#restarts.some((wallMs) => wallMs >= from) || to <= from;
+  /** Whatever became of it on the way: there is a history, it is up to date, and its minutes make sense. */
+  #isHistoryKept(folder: string): void {
+    const { nowMs } = this.timeline;
+    for (const feederId of this.#streets.keys()) {
+      const fromMs = EPOCH_MS + nowMs - HOUR_MS;
+      const minutes = [...historySpans(folder, { feederId, fromMs })];
+      const last = minutes.at(-1)?.startMs ?? Number.NEGATIVE_INFINITY;
+      if (EPOCH_MS + nowMs - last > HISTORY_LATE_MS)
+        throw new Breach(`the history of ${feederId} ends ${(EPOCH_MS + nowMs - last) / 1000} s ago`);
+      for (const { L1 } of minutes)
+        if ((L1.minA ?? 0) > (L1.avgA ?? 0) || (L1.avgA ?? 0) > (L1.maxA ?? 0))
+          throw new Breach(`a minute that makes no sense: ${JSON.stringify(L1)}`);
+    }
   }
 }
