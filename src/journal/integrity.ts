@@ -32,7 +32,7 @@ export function checkIntegrity(folder: string): IntegrityCheck {
 function lookThrough(folder: string): string {
   try {
     const db = new Database(join(folder, 'journal.db'), { readonly: true, fileMustExist: true, timeout: 2_000 });
-    return String(db.pragma('quick_check(1)', { simple: true }));
+    return String(db.pragma('quick_check(1)', { simple: true })).replaceAll('\n', ' ');
   } catch (error) {
     if (/^SQLITE_(CORRUPT|NOTADB)/.test((error as { code?: string }).code ?? '')) return (error as Error).message;
     throw error;

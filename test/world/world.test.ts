@@ -60,13 +60,14 @@ describe('the judge', () => {
 
   test('sees a request that is dropped at the edge of its expiry without a word', async () => {
     // Decided while the broker is away, not refreshed while the meter is, and over before either is back.
-    const away: Fault[] = [
-      { atMs: 15 * HOUR_MS, kind: 'down', forMs: 8 * HOUR_MS },
-      { atMs: 20 * HOUR_MS, kind: 'silent', feeder: 0, forMs: 2 * HOUR_MS },
-    ];
+    const silent = [17, 18.5, 20, 21.5, 23].map(
+      (hour): Fault => ({ atMs: hour * HOUR_MS, kind: 'silent', feeder: 0, forMs: 1.2 * HOUR_MS }),
+    );
+    const away: Fault[] = [{ atMs: 15 * HOUR_MS, kind: 'down', forMs: 10 * HOUR_MS }, ...silent];
     expect((await new World(plan(...away)).run()).breach).toBeNull();
-    const forgetful: Fault = { atMs: 10 * HOUR_MS, kind: 'forgetful', forMs: 20 * HOUR_MS };
-    const { breach } = await new World(plan(...away, forgetful)).run();
+    const { breach } = await new World(
+      plan(...away, { atMs: 10 * HOUR_MS, kind: 'forgetful', forMs: 16 * HOUR_MS }),
+    ).run();
     expect(breach).toMatch(/^withheld as expired, and no event tells of it/);
   });
 
