@@ -1,7 +1,16 @@
 // Small file systems of their own, for what only a file system can show. Mounting needs root, and a container may
 // forbid it even so: then the tests that need it are skipped with a line that says so.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -18,6 +27,8 @@ export function unmount(folder: string): void {
   execFileSync('umount', [folder]);
 }
 
+const IMAGE_BYTES = 48 * 1024 * 1024;
+
 interface FragileDisk {
   /** The kernel finds an error in it, as far as it knows, and makes it read-only for good. */
   breakDown(): void;
@@ -27,7 +38,8 @@ interface FragileDisk {
 /** An ext4 of its own at `folder`, on a file beside it. Throws where that cannot be had. */
 export function fragileDisk(folder: string): FragileDisk {
   const image = `${folder}.image`;
-  execFileSync('truncate', ['-s', '48M', image]);
+  writeFileSync(image, '');
+  truncateSync(image, IMAGE_BYTES);
   execFileSync('mkfs.ext4', ['-q', '-O', '^has_journal', image]);
   mkdirSync(folder, { recursive: true });
   execFileSync('mount', ['-o', 'loop,errors=remount-ro', image, folder], { stdio: 'pipe' });
