@@ -9,12 +9,12 @@ export interface Thresholds {
   readonly group: SettingsGroup;
 }
 
-/**
- * The chain: two trips over the DCC, the HAN and 600 s of random delay at most, in round numbers; and a quarter of that
- * again before the limit, in which the load may still rise.
- */
+/** The chain: two trips over the DCC, the HAN and 600 s of random delay at most, in round numbers. */
 const RESPONSE_TIME_S = 780;
-const LEAD_TIME_MIN = 15;
+/** The relief comes on a ramp over the chargers' random delay: half of it is there, on average, at half of this. */
+const LEAD_TIME_MIN = 10;
+/** A current transformer of class 3 may show so much less than there is. */
+const METER_SHARE = 0.97;
 /** Before anything has been measured: half of what a phase at its rating carries are cars. */
 const MOVABLE_SHARE = 0.5;
 /** Over the rating for a while is what the thermal element is there to permit; beyond this it is not waited for. */
@@ -26,7 +26,7 @@ const SPREAD_DEVIATIONS = 0.75;
 const LUMP_A = 32;
 
 export function thresholds(conductors: readonly Conductor[], mode: 'proportional' | 'onOff'): Thresholds {
-  const ratingA = rounded(headEquivalentA(conductors), 1);
+  const ratingA = rounded(headEquivalentA(conductors) * METER_SHARE, 1);
   const movableA = rounded(ratingA * MOVABLE_SHARE, 1);
   const settings = feederSchema.parse({
     id: 'F1',
@@ -45,7 +45,8 @@ export function thresholds(conductors: readonly Conductor[], mode: 'proportional
           resetDelayS: 60,
         },
         thermal: { ratingA, timeConstantMin: TIME_CONSTANT_MIN, leadTimeMin: LEAD_TIME_MIN, resetPercent: 95 },
-        curtailment: { mode, responseTimeS: RESPONSE_TIME_S, releaseStepPercent: 100 },
+        // The chargers' own random delay spreads their return.
+        curtailment: { mode, responseTimeS: RESPONSE_TIME_S, releaseStepPercent: 100, endSpreadS: 0 },
         budget: { episodesPerYear: 0, minutesPerYear: 0 },
         caps: { requestsPerHour: 0 },
       },

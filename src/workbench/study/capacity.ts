@@ -53,8 +53,13 @@ export function capacityWith(probe: Probe, from: number, isBudgeted: boolean): n
   if (holds(most)) return most;
   // What a good controller reaches is tried first, since a set that fails is known soon and one that holds is not.
   const guess = Math.min(most - 1, Math.ceil(from * 1.6));
-  if (holds(guess)) return largest(guess, most, holds);
-  return largest(-1, guess, holds);
+  return climb(holds(guess) ? largest(guess, most, holds) : largest(-1, guess, holds), most, holds);
+}
+
+/** With control a set that fails may have one above it that holds: a few are looked at. */
+function climb(found: number, most: number, holds: (evs: number) => boolean): number {
+  for (let evs = found + 2; evs <= Math.min(most, found + 4); evs++) if (holds(evs)) found = evs;
+  return found;
 }
 
 /** The largest count from `holding` (known to hold) to under `failing`, by halves. */

@@ -1,8 +1,10 @@
 // The report of a study: one HTML file that needs nothing else, with the tables and the curves of over-rating time and
 // customer minutes against the number of EVs.
 import { writeFileSync } from 'node:fs';
+import { rounded } from '../../feeder.ts';
 import { chartPage, chartPlace, escaped, htmlTable, type LineChart } from '../report/html.ts';
 import type { Outcome } from './capacity.ts';
+import { type FleetDistance, fleetRow } from './fleet.ts';
 import type { JobResult } from './jobs.ts';
 import { COLUMNS, cellsOf, type Row, STRESSED, type studyJson } from './rows.ts';
 
@@ -44,6 +46,29 @@ ${stressed === null ? '' : `<section><h2>When things go wrong, with ${document.w
     .map((line) => `<li>${escaped(line.trim())}</li>`)
     .join('')}</ul></section>`;
   writeFileSync(file, chartPage(`Hosting capacity of feeder ${title}`, body, charts));
+}
+
+/** Measured and simulated average power per car over the day. */
+export function writeFleetReport(file: string, distances: readonly FleetDistance[]): void {
+  const charts = distances.map(({ measured, simulatedKw, energyKwh }): LineChart => {
+    const scale = energyKwh.measured / energyKwh.simulated;
+    return {
+      title: `${measured.name}: kW per car`,
+      xLabel: 'minute of the day',
+      x: [...measured.kw.keys()],
+      isTime: false,
+      series: [
+        { label: 'Electric Nation', values: [...measured.kw] },
+        { label: 'simulated', values: [...simulatedKw].map((kw) => rounded(kw, 4)) },
+        { label: 'simulated, at the same energy', values: [...simulatedKw].map((kw) => rounded(kw * scale, 4)) },
+      ],
+    };
+  });
+  const rows = distances.map((one) => Object.values(fleetRow(one)).map(String));
+  const [first] = distances;
+  const table = first === undefined ? '' : htmlTable(Object.keys(fleetRow(first)), rows);
+  const body = `${table}${charts.map((chart, index) => chartPlace(index, chart)).join('\n')}`;
+  writeFileSync(file, chartPage('The simulated fleet and Electric Nation', body, charts));
 }
 
 function lineChart(title: string, curve: readonly CurvePoint[], value: (one: Outcome) => number): LineChart {

@@ -5,8 +5,10 @@ import type { StudyData } from '../simulate/data.ts';
 import type { PlantOptions } from '../simulate/plant.ts';
 import { assumptionsOf, feederOf, halfOf, loadData } from '../simulate/scenario.ts';
 import { quantile } from './capacity.ts';
+import { type FleetDistance, fleetDistances, fleetRow } from './fleet.ts';
 import type { Job, JobResult } from './jobs.ts';
 import { Pool } from './pool.ts';
+import { writeFleetReport } from './report.ts';
 import { COLUMNS, COMPARED, cellsOf, type Row, STRESSED, studyJson, tableText, upliftPercent } from './rows.ts';
 
 export interface StudyOptions {
@@ -18,6 +20,8 @@ export interface StudyOptions {
   readonly heatPumps: number;
   readonly tariff: number;
   readonly table?: boolean | undefined;
+  /** The fleet against what was measured, and no capacity. */
+  readonly fleet?: boolean | undefined;
   readonly workers?: number | undefined;
   readonly resume?: string | undefined;
   readonly report?: string | undefined;
@@ -42,6 +46,10 @@ export async function studyVerb(options: StudyOptions): Promise<number> {
     const data = loadData(options.data, options.feeder);
     const study = new Study(data, pool, options);
     process.stderr.write(study.preface());
+    if (options.fleet === true) {
+      process.stdout.write(fleetText(data, options));
+      return 0;
+    }
     const text = options.feeder === 'all' ? await study.allFeeders() : await study.oneFeeder();
     bar.clear();
     process.stdout.write(text);
@@ -54,6 +62,15 @@ export async function studyVerb(options: StudyOptions): Promise<number> {
   } finally {
     await pool.close();
   }
+}
+
+function fleetText(data: StudyData, { report, json }: StudyOptions): string {
+  const distances = fleetDistances(data);
+  if (report !== undefined) writeFleetReport(report, distances);
+  if (json === true) return `${JSON.stringify(distances.map(fleetRow), null, 2)}\n`;
+  if (distances.length === 0) return 'no measured curve in this data\n';
+  const rows = distances.map((one) => Object.values(fleetRow(one)).map(String));
+  return tableText(Object.keys(fleetRow(distances[0] as FleetDistance)), rows);
 }
 
 class Study {
