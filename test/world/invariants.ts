@@ -105,7 +105,8 @@ export class Invariants {
       const leftMs = Date.parse(request.end) - Date.parse(request.issuedAt);
       const fromMs = this.#decidedMs.get(request.requestId) ?? nowMs;
       // Decided with a clock that drifts: what is over but for seconds may be over.
-      const isLapsed = nowMs + DRIFT_MS >= fromMs + leftMs || this.#excuses.lostCount(fromMs, nowMs);
+      const { lostCount, steppedClock } = this.#excuses;
+      const isLapsed = nowMs + DRIFT_MS >= fromMs + leftMs || lostCount(fromMs, nowMs) || steppedClock(fromMs, nowMs);
       const isOver = isLapsed || row.withheld !== null || wallMs >= Date.parse(request.validUntil);
       if (!isOver && (request.action !== 'release' || row.ack_status === null))
         this.#owed.set(request.feederId, request);
