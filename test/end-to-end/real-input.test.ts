@@ -220,7 +220,9 @@ describe.skipIf(!canRun)('run, with a meter and a broker of other processes', { 
     const before = messages.length;
     await stopped.start();
     await until(() => expect(historicalIn(messages.slice(before), 'superseded')).not.toEqual([]));
-    const after = messages.slice(before);
+    // What the witness had not confirmed when the broker was stopped is given to it once more.
+    const known = new Set(messages.slice(0, before).map(({ payload }) => payload));
+    const after = messages.slice(before).filter(({ payload }) => !known.has(payload));
     const places = (end: string) => after.findIndex(({ topic, retained }) => topic.endsWith(end) && !retained);
     expect(places('/curtailment')).toBeGreaterThanOrEqual(0);
     expect(places('/curtailment')).toBeLessThan(places('/event'));
