@@ -313,6 +313,24 @@ describe('a serial line', () => {
     expect(server.connections).toBe(1);
   });
 
+  test('serves its units in turn: a slow one that answers gets its turn, and no more turns than the others', async () => {
+    const server = await serve(except(({ unitId }) => unitId === 1, rtuLate(WORDS, 15), good));
+    const connection = connectTo(server.port, systemClock(), 1_000);
+    const answered = new Map([1, 2, 3].map((unitId) => [unitId, 0]));
+    const poll = (unitId: number) => {
+      const reads = [2, 4, 6, 8].map((count) => ({ functionCode: 4, address: 0, count }) as const);
+      connection.read({ unitId, reads, timeoutMs: 1_000, pauseMs: 0 }, (answer) => {
+        const before = answered.get(unitId) ?? 0;
+        if ('words' in answer) answered.set(unitId, before + 1);
+        if (before < 10) poll(unitId);
+      });
+    };
+    for (const unitId of answered.keys()) poll(unitId);
+    await vi.waitFor(() => expect(answered.get(1)).toBe(10), { interval: 1 });
+    const turns = server.requests.slice(0, 30).map(({ unitId }) => unitId);
+    expect(turns).toEqual(Array.from({ length: 30 }, (_, turn) => 1 + (turn % 3)));
+  });
+
   test('is asked for the dead unit at every poll where that is alone', async () => {
     const server = await serve(silent);
     const connection = connectTo(server.port);
