@@ -1,6 +1,6 @@
 // Draws the line charts that a page carries, run by a browser: one for each place, all of a page's time axes together.
-/* global document, window, uPlot, getComputedStyle */
-const charts = JSON.parse(document.getElementById('charts').textContent);
+/* global document, window, uPlot, getComputedStyle, followTheme */
+const charts = JSON.parse(document.getElementById('data').textContent);
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const COLOURS = ['L1', 'L2', 'L3', 'limit', 'mark', 'faint'];
 
@@ -29,6 +29,6 @@ function draw(place) {
 const drawAll = () => {
   for (const place of document.querySelectorAll('.plot')) draw(place);
 };
-drawAll();
+followTheme(drawAll);
 window.addEventListener('resize', drawAll);
 document.body.dataset.ready = 'true';

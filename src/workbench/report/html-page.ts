@@ -11,11 +11,11 @@ export interface Page {
   readonly data?: object;
   /** Of this folder, run as one module after theme.js. */
   readonly script?: string;
-  /** Style and script of a package, before the page's own. */
-  readonly packages?: { readonly style: string; readonly script: string };
+  /** uPlot stands before the page's own style and script. */
+  readonly hasCharts?: boolean;
 }
 
-export function pageHtml({ title, intro, main, data, script, packages }: Page): string {
+export function pageHtml({ title, intro, main, data, script, hasCharts = false }: Page): string {
   const json = data === undefined ? '' : inlined(data);
   return `<!doctype html>
 <html lang="en">
@@ -24,7 +24,7 @@ export function pageHtml({ title, intro, main, data, script, packages }: Page): 
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="headroom ${VERSION}">
 <title>${escaped(title)}</title>
-${packages === undefined ? '' : `<style>${packaged(packages.style)}</style>`}
+${hasCharts ? `<style>${packaged('uplot/dist/uPlot.min.css')}</style>` : ''}
 <style>${own('page.css')}</style>
 </head>
 <body>
@@ -36,7 +36,7 @@ ${intro}
 <main>
 ${main}
 </main>
-${packages === undefined ? '' : `<script>${packaged(packages.script)}</script>`}
+${hasCharts ? `<script>${packaged('uplot/dist/uPlot.iife.min.js')}</script>` : ''}
 ${json === '' ? '' : `<script id="data" type="application/json">${json}</script>`}
 <script type="module">${own('theme.js')}${script === undefined ? 'followTheme(() => {});' : own(script)}</script>
 </body>
@@ -45,9 +45,9 @@ ${json === '' ? '' : `<script id="data" type="application/json">${json}</script>
 }
 
 /** Rows of texts under a head. */
-export function tableHtml(head: readonly string[], rows: readonly (readonly string[])[], name: string): string {
+export function tableHtml(head: readonly string[], rows: readonly (readonly string[])[], name?: string): string {
   const cells = (row: readonly string[], tag: string) =>
     row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join('');
   const body = rows.map((row) => `<tr>${cells(row, 'td')}</tr>`).join('');
-  return `<table class="${name}"><thead><tr>${cells(head, 'th')}</tr></thead><tbody>${body}</tbody></table>`;
+  return `<table${name === undefined ? '' : ` class="${name}"`}><thead><tr>${cells(head, 'th')}</tr></thead><tbody>${body}</tbody></table>`;
 }

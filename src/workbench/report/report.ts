@@ -38,7 +38,7 @@ export function reportHtml({ configuration, traces, result, other }: ReportInput
       notes(result),
       sheet(configuration),
     ].join('\n'),
-    packages: { style: 'uplot/dist/uPlot.min.css', script: 'uplot/dist/uPlot.iife.min.js' },
+    hasCharts: true,
     data: { form: result.form, feeders: seen.map((feeder) => chartOf(feeder, configuration, result)) },
     script: 'page.js',
   });

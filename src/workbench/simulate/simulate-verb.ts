@@ -3,7 +3,9 @@
 import { writeFileSync } from 'node:fs';
 import type { Action } from '../../control/types.ts';
 import { rounded } from '../../feeder.ts';
-import { chartPage, chartPlace, escaped, htmlTable, type LineChart } from '../report/html.ts';
+import { chartPage, chartPlace, type LineChart } from '../report/chart-page.ts';
+import { escaped } from '../report/html.ts';
+import { tableHtml } from '../report/html-page.ts';
 import { tableText } from '../study/rows.ts';
 import { CONTROLLERS, type ControllerName, loopOf } from './controllers.ts';
 import { DAYS } from './data.ts';
@@ -243,9 +245,9 @@ function page(document: SimulationDocument, without: Trace, controlled: Trace): 
   const eventRows = events.map(({ at, type, phase, reason }) => [at, phase ?? '', type, reason]);
   const body = `<p class="notice">${evs} EVs, seed ${seed}, ${day === null ? 'the whole year' : `day ${day}`}; the highest of every five minutes at the head. Not protection: the fuse stays the backstop.</p>
 <section>${charts.map((one, index) => chartPlace(index, one)).join('\n')}</section>
-<section><h2>In numbers</h2>${htmlTable(['', 'without control', document.controller], summaryRows(document))}</section>
-<section><h2>Customers whom a limit touched, or who left short</h2>${htmlTable(CUSTOMER_COLUMNS, customerRows(document))}</section>
-<section><h2>Events</h2>${htmlTable(['UTC', 'phase', 'event', 'reason'], eventRows)}</section>
+<section><h2>In numbers</h2>${tableHtml(['', 'without control', document.controller], summaryRows(document))}</section>
+<section><h2>Customers whom a limit touched, or who left short</h2>${tableHtml(CUSTOMER_COLUMNS, customerRows(document))}</section>
+<section><h2>Events</h2>${tableHtml(['UTC', 'phase', 'event', 'reason'], eventRows)}</section>
 <section><h2>What it rests on</h2><ul>${assumptions.map((line) => `<li>${escaped(line)}</li>`).join('')}</ul></section>`;
   return chartPage(`Simulation of feeder ${feeder}`, body, charts);
 }

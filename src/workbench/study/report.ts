@@ -2,7 +2,9 @@
 // customer minutes against the number of EVs.
 import { writeFileSync } from 'node:fs';
 import { rounded } from '../../feeder.ts';
-import { chartPage, chartPlace, escaped, htmlTable, type LineChart } from '../report/html.ts';
+import { chartPage, chartPlace, type LineChart } from '../report/chart-page.ts';
+import { escaped } from '../report/html.ts';
+import { tableHtml } from '../report/html-page.ts';
 import type { Outcome } from './capacity.ts';
 import { type FleetDistance, fleetRow } from './fleet.ts';
 import type { JobResult } from './jobs.ts';
@@ -32,7 +34,7 @@ export function writeStudyReport(file: string, report: StudyReport): void {
     lineChart('Minutes a customer-year, 95th percentile', curve, (one) => one.minutesPerCustomerYearP95),
   ];
   const rowsOf = (rows: readonly Row[], found: readonly JobResult[]) =>
-    htmlTable(
+    tableHtml(
       ['', ...COLUMNS],
       rows.flatMap((row, at) => (found[at] === undefined ? [] : [[row.name, ...cellsOf(found[at])]])),
     );
@@ -66,7 +68,7 @@ export function writeFleetReport(file: string, distances: readonly FleetDistance
   });
   const rows = distances.map((one) => Object.values(fleetRow(one)).map(String));
   const [first] = distances;
-  const table = first === undefined ? '' : htmlTable(Object.keys(fleetRow(first)), rows);
+  const table = first === undefined ? '' : tableHtml(Object.keys(fleetRow(first)), rows);
   const body = `${table}${charts.map((chart, index) => chartPlace(index, chart)).join('\n')}`;
   writeFileSync(file, chartPage('The simulated fleet and Electric Nation', body, charts));
 }
