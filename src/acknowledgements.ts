@@ -38,9 +38,10 @@ export class Acknowledgements {
   /** What was heard of the requests that stand, as if it were heard again; nothing of it is told again. */
   resume(journal: Journal): void {
     for (const [feederId, { latest }] of this.#input.feeders) {
-      for (const body of latest === null ? [] : journal.acksOf(latest.message.requestId)) {
+      if (latest === null) continue;
+      for (const body of journal.acksOf(latest.message.requestId)) {
         const ack = ackSchema.parse(JSON.parse(body));
-        if (this.#watch.judge(feederId, latest?.message ?? null, ack) !== 'good') continue;
+        if (this.#watch.judge(feederId, latest.message, ack) !== 'good') continue;
         const { status } = ack;
         this.#stands(feederId, status === 'rejected' || status === 'failed' ? status : null);
       }

@@ -2,7 +2,7 @@
 // transformer.
 
 import type { TransformerSettings } from './control/transformer.ts';
-import type { ControlSettings, ElementSettings } from './control/types.ts';
+import type { ControlSettings, ElementSettings, ThermalSettings } from './control/types.ts';
 import type { Phase } from './feeder.ts';
 import { type FeederSettings, type SettingsGroup, targetOf } from './feeder-settings.ts';
 import { type GivenTransformer, ratedCurrentA } from './transformer-settings.ts';
@@ -37,7 +37,11 @@ function signConfirmed(sign: FeederSettings['powerSign']): NonNullable<ControlSe
   return { L1: is('L1'), L2: is('L2'), L3: is('L3') };
 }
 
-function elementSettings({ atRisk, emergency, inverse, thermal }: SettingsGroup): ElementSettings {
+type GivenElements = Pick<GivenTransformer, 'atRisk' | 'emergency' | 'inverse'> & {
+  readonly thermal?: (NonNullable<SettingsGroup['thermal']> & Pick<ThermalSettings, 'oil'>) | undefined;
+};
+
+function elementSettings({ atRisk, emergency, inverse, thermal }: GivenElements): ElementSettings {
   return {
     atRisk,
     emergency,
@@ -52,19 +56,10 @@ function elementSettings({ atRisk, emergency, inverse, thermal }: SettingsGroup)
 
 /** `staleAfterMs` is that of its meter, or the longest of its feeders'. */
 export function transformerSettings(given: GivenTransformer, staleAfterMs: number): TransformerSettings {
-  const { atRisk, emergency, inverse, thermal } = given;
-  const timeConstantMin = thermal?.timeConstantMin ?? thermal?.oil?.oilTimeConstantMin ?? 0;
-  return {
-    atRisk,
-    emergency,
-    inverse,
-    thermal: thermal && {
-      ...thermal,
-      ratingA: thermal.ratingA ?? ratedCurrentA(given),
-      timeConstantMin,
-      coolingTimeConstantMin: thermal.coolingTimeConstantMin ?? timeConstantMin,
-      alarmPercent: thermal.alarmPercent ?? null,
-    },
-    staleAfterMs,
+  const thermal = given.thermal && {
+    ...given.thermal,
+    ratingA: given.thermal.ratingA ?? ratedCurrentA(given),
+    timeConstantMin: given.thermal.timeConstantMin ?? given.thermal.oil?.oilTimeConstantMin ?? 0,
   };
+  return { ...elementSettings({ ...given, thermal }), staleAfterMs };
 }

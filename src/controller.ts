@@ -290,7 +290,12 @@ export class Controller {
 
   /** No element is picked up and no limit stands: a pause of some milliseconds is in the way of no decision. */
   get isQuiet(): boolean {
-    return [...this.#feeders.values()].every(({ state }) => ['normal', 'blind'].includes(stateWord(state)));
+    return [...this.#feeders.keys()].every((feederId) => this.isFeederQuiet(feederId));
+  }
+
+  /** The same of one feeder. */
+  isFeederQuiet(feederId: string): boolean {
+    return ['normal', 'blind'].includes(this.stateOf(feederId));
   }
 
   /** All that the next decision about a feeder rests on, as it is now; null where there is no such feeder. */

@@ -49,7 +49,7 @@ export function startController(
     log,
     isQuiet: () => controller.isQuiet,
     controlNow: (feederId) => controller.controlNow(feederId),
-    isFeederQuiet: (feederId) => ['normal', 'blind'].includes(controller.stateOf(feederId)),
+    isFeederQuiet: (feederId) => controller.isFeederQuiet(feederId),
     trouble: (reason) => controller.historyTrouble(reason),
   });
   const controller = new Controller({

@@ -4,7 +4,7 @@
 // recorded winter weeks of 36 substations it finds those that are known to be so and no other. It only alarms: which of
 // the two is wrong nobody can tell from here. Pure; its memory is plain data, stepped in place.
 import { type FeederReading, PHASES, type Phase, rounded } from '../feeder.ts';
-import type { AlarmChange } from './quality-judge.ts';
+import { type AlarmChange, NOISE } from './quality-judge.ts';
 
 export interface SumRules {
   /** Ids of the feeders that hang on the transformer. */
@@ -31,8 +31,6 @@ export interface SumMemory {
 const HOLD_MS = 1_800_000;
 /** For the engineer to come, as the wiring alarm: it has to be right for a day of load and rest. */
 const REST_MS = 86_400_000;
-/** Noise of the meters near 0, as a part of the rating. */
-const NOISE = 0.02;
 
 export function newSumMemory(): SumMemory {
   const phase = (): PhaseSum => ({ offSinceMs: null, isStanding: false, seenMs: 0 });

@@ -1,6 +1,7 @@
 // By far the most readings change nothing: nothing is picked up, asked, odd or overdue, and every phase is seen, good and
 // under every pickup. What such a reading leaves behind is known without asking each element, at a fifth of the cost,
 // which a replay of a year is made of. The state comes out exactly as by the long way (test/control/calm.test.ts).
+import { DEAD_SHARE } from './supervision.ts';
 import type {
   ConductorInput,
   ControlReading,
@@ -9,9 +10,6 @@ import type {
   FeederState,
   PhaseState,
 } from './types.ts';
-
-/** A phase under this share of the rating may have gone dead, which the long way looks at. */
-const LIGHT_SHARE = 0.02;
 
 /** Takes the reading where it changes nothing; false leaves it, and everything, to the long way. */
 export function takesCalmly(state: FeederState, settings: ControlSettings, reading: ControlReading): boolean {
@@ -24,7 +22,8 @@ export function takesCalmly(state: FeederState, settings: ControlSettings, readi
   if (atMs < state.steppedToMs || (exporting !== undefined && exporting.length > 0)) return false;
   const belowA = emergency !== undefined && emergency.pickupA < atRisk.pickupA ? emergency.pickupA : atRisk.pickupA;
   const fromMs = atMs - staleAfterMs;
-  const leastA = ratingA * LIGHT_SHARE;
+  // Under it a phase may have gone dead, which the long way looks at.
+  const leastA = ratingA * DEAD_SHARE;
   if (!(isPlain(reading.L1, leastA, belowA) && isCalm(L1, fromMs))) return false;
   if (!(isPlain(reading.L2, leastA, belowA) && isCalm(L2, fromMs))) return false;
   if (!(isPlain(reading.L3, leastA, belowA) && isCalm(L3, fromMs))) return false;

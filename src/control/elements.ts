@@ -1,7 +1,15 @@
 // What the elements of a feeder ask of its limit, the same question for each of them: which has operated, by how much the
 // conductor is over, and whether it may be held back. The limit (curtailment.ts, wants.ts) knows no element by name.
 import { type Conductor, ELEMENTS, type Element, PHASES, type Phase } from '../feeder.ts';
-import type { ConductorState, ControlSettings, ElementState, FeederState, OwnElement, PhaseState } from './types.ts';
+import type {
+  ConductorState,
+  ControlSettings,
+  ElementSettings,
+  ElementState,
+  FeederState,
+  OwnElement,
+  PhaseState,
+} from './types.ts';
 
 /** The elements of one conductor's state; the neutral has the two of definite time. */
 const NEUTRAL_ELEMENTS = ['atRisk', 'emergency'] as const;
@@ -167,9 +175,9 @@ function transformerAsk(phase: PhaseState, name: Phase): Ask | null {
   };
 }
 
-/** The current at which an element asks, and the one under which it is content. */
-function thresholds(
-  settings: ControlSettings,
+/** The current at which an element asks, and the one under which it is content; null where it is off. */
+export function thresholds(
+  settings: ElementSettings,
   element: OwnElement,
 ): { readonly pickupA: number; readonly dropoutA: number } | null {
   if (element !== 'thermal') return settings[element] ?? null;

@@ -1,6 +1,6 @@
 // What control says: a request with all that it rests on, and the start and end of an alarm. It decides nothing.
 import { type PerPhase, PHASES, type Phase } from '../feeder.ts';
-import { heatPercent, timeToLimitS } from './thermal.ts';
+import { outlook } from './thermal.ts';
 import type { Action, AlarmName, ConductorState, ControlSettings, FeederState, Trigger } from './types.ts';
 
 export const HOUR_MS = 3_600_000;
@@ -107,13 +107,7 @@ function heatOf(state: FeederState, { element, phase }: Trigger, settings: Contr
     const { thermalPercent = null, timeToLimitS = null } = state[phase].transformerCause ?? {};
     return { thermalPercent, timeToLimitS };
   }
-  const { thermal } = state[phase];
-  if (settings.thermal === undefined || thermal.known !== 'yes') return { thermalPercent: null, timeToLimitS: null };
-  const leftS = timeToLimitS(thermal, settings.thermal, nowMs);
-  return {
-    thermalPercent: heatPercent(thermal, settings.thermal, nowMs),
-    timeToLimitS: Number.isFinite(leftS) ? leftS : null,
-  };
+  return outlook(state[phase].thermal, settings.thermal, nowMs);
 }
 
 function seen(phase: ConductorState): number | null {

@@ -9,7 +9,7 @@ import type { Action, AlarmName, ControlReading, ControlSettings, FeederState, P
 const NEVER = Number.POSITIVE_INFINITY;
 /** A phase that falls within two readings from over the first to under the second share of the rating is dead, not light. */
 const ALIVE_SHARE = 0.2;
-const DEAD_SHARE = 0.02;
+export const DEAD_SHARE = 0.02;
 
 /** Notes what one reading says: its currents have been taken into the phases already. By name: every reading asks this. */
 export function superviseReading(

@@ -61,6 +61,20 @@ export function timeToLimitS(state: ThermalState, settings: ThermalSettings, now
   return Math.max(0, state.heatMs - nowMs + crossingMs(state, settings, 100)) / 1000;
 }
 
+/** What a request tells of the heat: percent, and seconds to 100 %; null where it is not known, or never comes. */
+export function outlook(
+  state: ThermalState,
+  settings: ThermalSettings | undefined,
+  nowMs: number,
+): { readonly thermalPercent: number | null; readonly timeToLimitS: number | null } {
+  if (settings === undefined || state.known !== 'yes') return { thermalPercent: null, timeToLimitS: null };
+  const leftS = timeToLimitS(state, settings, nowMs);
+  return {
+    thermalPercent: heatPercent(state, settings, nowMs),
+    timeToLimitS: Number.isFinite(leftS) ? leftS : null,
+  };
+}
+
 /** A usable reading. `bridged` is `none` after a gap longer than the staleness limit. */
 export function readThermal(
   state: ThermalState,

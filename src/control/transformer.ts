@@ -2,8 +2,8 @@
 // feeders'. It asks nobody itself; what it is over goes to its feeders as shares (share.ts, substation.ts).
 import type { Phase } from '../feeder.ts';
 import { conductorDueMs, newConductor, readConductor, runConductor } from './conductor.ts';
-import { THERMAL_AIM, urgencyOf } from './elements.ts';
-import { heatPercent, timeToLimitS } from './thermal.ts';
+import { thresholds, urgencyOf } from './elements.ts';
+import { outlook } from './thermal.ts';
 import { heatDoubtMs, judgeHeat, judgeSight } from './three-phases.ts';
 import type {
   Action,
@@ -137,7 +137,7 @@ export function standingOf(on: TransformerPhase, settings: TransformerSettings, 
   let overA = Number.NEGATIVE_INFINITY;
   let pickedUp: ElementState | null = null;
   for (const element of OWN_ELEMENTS) {
-    const set = levelsOf(settings, element);
+    const set = thresholds(settings, element);
     const { status } = on[element];
     if (set === null || status === 'normal') continue;
     if (status === 'pickedUp') pickedUp ??= on[element];
@@ -150,8 +150,8 @@ export function standingOf(on: TransformerPhase, settings: TransformerSettings, 
   const cause: TransformerCause = {
     element: foremost,
     currentA: on.currentA,
-    pickupA: levelsOf(settings, foremost)?.pickupA ?? 0,
-    ...heatOf(on, settings, nowMs),
+    pickupA: thresholds(settings, foremost)?.pickupA ?? 0,
+    ...outlook(on.thermal, settings.thermal, nowMs),
     isSeen: on.fresh,
   };
   return { status: 'operated', since: on[foremost], cause, overA: on.fresh ? overA : 0 };
@@ -161,30 +161,14 @@ export function standingOf(on: TransformerPhase, settings: TransformerSettings, 
 export function roomA(on: TransformerPhase, settings: TransformerSettings): number {
   if (!on.fresh || on.quality !== 'good') return 0;
   let dropoutA = NEVER;
-  for (const element of OWN_ELEMENTS) dropoutA = Math.min(dropoutA, levelsOf(settings, element)?.dropoutA ?? NEVER);
+  for (const element of OWN_ELEMENTS) dropoutA = Math.min(dropoutA, thresholds(settings, element)?.dropoutA ?? NEVER);
   return dropoutA - (on.exports ? -on.currentA : on.currentA);
 }
 
 function lowestPickupA(settings: TransformerSettings): number {
   let pickupA = NEVER;
-  for (const element of OWN_ELEMENTS) pickupA = Math.min(pickupA, levelsOf(settings, element)?.pickupA ?? NEVER);
+  for (const element of OWN_ELEMENTS) pickupA = Math.min(pickupA, thresholds(settings, element)?.pickupA ?? NEVER);
   return pickupA;
-}
-
-function levelsOf(
-  settings: TransformerSettings,
-  element: OwnElement,
-): { readonly pickupA: number; readonly dropoutA: number } | null {
-  if (element !== 'thermal') return settings[element] ?? null;
-  const { thermal } = settings;
-  return thermal === undefined ? null : { pickupA: thermal.ratingA, dropoutA: thermal.ratingA * THERMAL_AIM };
-}
-
-function heatOf({ thermal }: ConductorState, settings: TransformerSettings, nowMs: number) {
-  if (settings.thermal === undefined || thermal.known !== 'yes') return { thermalPercent: null, timeToLimitS: null };
-  const leftS = timeToLimitS(thermal, settings.thermal, nowMs);
-  const thermalPercent = heatPercent(thermal, settings.thermal, nowMs);
-  return { thermalPercent, timeToLimitS: Number.isFinite(leftS) ? leftS : null };
 }
 
 /** Its events are those of the element `transformer`; which of its own it was stands in the reason. */
