@@ -57,17 +57,8 @@ export class HeadEnd {
   }
 
   #small(feeder: string, message: Record<string, unknown>, arrivedMs: number): void {
-    const { id, sequence, action, at, validUntil } = message;
-    this.said.push({
-      feeder,
-      id: String(id),
-      sequence: Number(sequence),
-      action: action === 'limit' ? 'limit' : 'release',
-      decidedWallMs: Date.parse(String(at)),
-      validUntilWallMs: Date.parse(String(validUntil)),
-      arrivedMs,
-      afterwards: false,
-    });
+    const { id, at } = message;
+    this.#keep(feeder, message, { id, at, arrivedMs, afterwards: false });
   }
 
   #request(
@@ -77,7 +68,7 @@ export class HeadEnd {
     arrivedMs: number,
     afterwards: boolean,
   ): void {
-    const { requestId, sequence, action, issuedAt, validUntil } = message;
+    const { requestId, sequence, action, issuedAt } = message;
     if (!afterwards) {
       const ack = {
         schema: 'headroom/v1/curtailment/ack',
@@ -88,16 +79,22 @@ export class HeadEnd {
       };
       this.#client.publish(`${topic}/ack`, JSON.stringify(ack), { qos: 1 });
     }
-    if (action === 'refresh') return;
+    if (action !== 'refresh') this.#keep(feeder, message, { id: requestId, at: issuedAt, arrivedMs, afterwards });
+  }
+
+  #keep(
+    feeder: string,
+    { sequence, action, validUntil }: Record<string, unknown>,
+    { id, at, ...rest }: { id: unknown; at: unknown; arrivedMs: number; afterwards: boolean },
+  ): void {
     this.said.push({
       feeder,
-      id: String(requestId),
+      id: String(id),
       sequence: Number(sequence),
       action: action === 'limit' ? 'limit' : 'release',
-      decidedWallMs: Date.parse(String(issuedAt)),
+      decidedWallMs: Date.parse(String(at)),
       validUntilWallMs: Date.parse(String(validUntil)),
-      arrivedMs,
-      afterwards,
+      ...rest,
     });
   }
 }

@@ -8,6 +8,7 @@ import {
   type ModbusRequest,
   ModbusServer,
   type Registers,
+  type Script,
 } from '../../test/simulators/modbus-server.ts';
 import { DROPOUT_A, type ShownStep, type Step, transitions } from './evening.ts';
 
@@ -59,6 +60,8 @@ export class EveningMeter {
 
   async start(): Promise<number> {
     this.#server = await ModbusServer.start((request) => this.#answer(request));
+    // A bench of hours must not grow.
+    this.#server.keepsRequests = false;
     return this.#server.port;
   }
 
@@ -66,17 +69,15 @@ export class EveningMeter {
     await this.#server?.close();
   }
 
-  #answer(request: ModbusRequest): ReturnType<typeof answer> | 'silence' {
+  #answer(request: ModbusRequest): ReturnType<Script> {
     const { now, fault, falseOneIn, random } = this.#options;
     const nowMs = now();
     this.reads += 1;
-    // What was asked is not kept: a bench of hours must not grow.
-    if (this.#server !== null) this.#server.requests.length = 0;
     const present = this.#present(nowMs);
     const kind = fault();
     if (kind !== 'frozen') this.#frozen = null;
     if (kind === 'silent') return 'silence';
-    if (kind === 'exceptions') return exception(6)(request) as ReturnType<typeof answer>;
+    if (kind === 'exceptions') return exception(6)(request);
     if (kind === 'nan') return answer(request, registers(Number.NaN));
     if (kind === 'frozen') {
       this.#frozen ??= registers(this.shown.at(-1)?.currentA ?? present.currentA);
@@ -84,7 +85,7 @@ export class EveningMeter {
     }
     if (this.#exceptionsLeft > 0) {
       this.#exceptionsLeft -= 1;
-      return exception(6)(request) as ReturnType<typeof answer>;
+      return exception(6)(request);
     }
     if (falseOneIn > 0 && nowMs > 0 && random() < 1 / falseOneIn) return this.#falseAnswer(request, present.currentA);
     this.#show(nowMs);
@@ -105,7 +106,7 @@ export class EveningMeter {
     if (this.shown.at(-1)?.atMs !== step.atMs) this.shown.push({ ...step, shownMs: nowMs });
   }
 
-  #falseAnswer(request: ModbusRequest, currentA: number): ReturnType<typeof answer> {
+  #falseAnswer(request: ModbusRequest, currentA: number): ReturnType<Script> {
     const kind = FALSE_KINDS[this.falseAnswers.length % FALSE_KINDS.length] as (typeof FALSE_KINDS)[number];
     this.falseAnswers.push(kind);
     const words = registers(currentA >= DROPOUT_A ? FALSE_A.under : FALSE_A.over);
@@ -127,13 +128,13 @@ export class EveningMeter {
         return [{ bytes: answerFrame(request, words, { byteCount: 2 * request.count - 4 }) }];
       case 'exceptions':
         this.#exceptionsLeft = 4;
-        return exception(6)(request) as ReturnType<typeof answer>;
+        return exception(6)(request);
     }
   }
 }
 
-function answer(request: ModbusRequest, words: Registers) {
-  return [{ bytes: answerFrame(request, words) }] as { delayMs?: number; bytes: Buffer }[];
+function answer(request: ModbusRequest, words: Registers): ReturnType<Script> {
+  return [{ bytes: answerFrame(request, words) }];
 }
 
 /** L1 carries the current, the others a little less. */
