@@ -8,6 +8,9 @@ export interface HandClock extends Clock {
   stall(ms: number): void;
 }
 
+/** Of one instant; more than this is a timer that sets itself again without end. */
+const CALLS_MAX = 100_000;
+
 export function handClock(startMs = 0): HandClock {
   const due = new Set<{ atMs: number; call: () => void }>();
   let nowMs = startMs;
@@ -24,11 +27,15 @@ export function handClock(startMs = 0): HandClock {
     synchronised: () => true,
     advance(ms) {
       const untilMs = nowMs + ms;
+      let [instantMs, calls] = [nowMs, 0];
       for (;;) {
         const next = [...due].filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)[0];
         if (next === undefined) break;
         due.delete(next);
         nowMs = Math.max(nowMs, next.atMs);
+        calls = nowMs === instantMs ? calls + 1 : 1;
+        instantMs = nowMs;
+        if (calls > CALLS_MAX) throw new Error(`timers are set again and again at ${nowMs} ms: ${next.call}`);
         next.call();
       }
       nowMs = untilMs;
