@@ -45,6 +45,8 @@ const VARIANTS: readonly [string, ControlSettings][] = [
 const STEPS = 3_000_000;
 const FEEDERS = 200;
 const SCANS = 6_000;
+/** A minute for what stays to be moved out of the collector's way, and for the code to be compiled. */
+const WARM_UP_SCANS = 600;
 
 /** One reading that is written over, as a replay does: what is measured is the step and not the reading. */
 function reusedReading() {
@@ -75,13 +77,13 @@ function stepCost(settings: ControlSettings): number {
 async function collectorPauses(settings: ControlSettings): Promise<number[]> {
   const pauses: number[] = [];
   const observer = new PerformanceObserver((list) => pauses.push(...list.getEntries().map(({ duration }) => duration)));
-  observer.observe({ entryTypes: ['gc'] });
   const feeders = Array.from({ length: FEEDERS }, () => newFeederState());
   const out: Action[] = [];
-  for (let scan = 0; scan < SCANS; scan++) {
+  for (let scan = -WARM_UP_SCANS; scan < SCANS; scan++) {
+    if (scan === 0) observer.observe({ entryTypes: ['gc'] });
     for (const [i, state] of feeders.entries()) {
       // A new reading for each, as the sources give.
-      stepReading(state, settings, set(reusedReading(), 1_000_000 + scan * 100, scan + i), out);
+      stepReading(state, settings, set(reusedReading(), 1_000_000 + scan * 100, scan + WARM_UP_SCANS + i), out);
       nextDueMs(state, settings);
     }
     if (scan % 100 === 0) await new Promise((resolve) => setImmediate(resolve));

@@ -28,6 +28,8 @@ const FIRST_START_MOST_PERCENT = 95;
 const DOUBT_PERCENT = 1;
 /** The alarm ends this far under its level, or it would flutter. */
 const ALARM_HYSTERESIS_PERCENT = 2;
+/** What an exponential may be off by. */
+const ROUNDING_PERCENT = 1e-6;
 
 export function newThermal(): ThermalState {
   return {
@@ -93,6 +95,19 @@ export function readThermal(
   else advance(state, settings, atMs);
   state.heatMs = atMs;
   state.heatA = currentA;
+}
+
+/**
+ * Whether nothing falls due, neither at the current that has held nor at `currentA` from now on, however long it holds:
+ * heat and both steady states lie under the alarm level and under 100 %.
+ */
+export function staysCool(state: ThermalState, settings: ThermalSettings, currentA: number): boolean {
+  const { known, status, alarmed, heatA } = state;
+  const { alarmPercent, oil } = settings;
+  if (known !== 'yes' || status !== 'normal' || alarmed || oil !== undefined) return false;
+  const ceiling = (alarmPercent === null || alarmPercent > 100 ? 100 : alarmPercent) - ROUNDING_PERCENT;
+  if (state.heatPercent >= ceiling) return false;
+  return steadyPercent(heatA, settings) < ceiling && steadyPercent(currentA, settings) < ceiling;
 }
 
 /**
