@@ -53,10 +53,11 @@ export class Commands {
       clockSynchronised: clock.synchronised(),
     };
     const verdict = this.#desk.judge(payload, retained, now, this.#port.targets());
-    if (verdict.kind === 'tooMany') return this.#tooMany(verdict.commandId, verdict.reason, now);
     const commandId = verdict.kind === 'take' ? verdict.command.commandId : verdict.commandId;
+    // Before anything else: what was carried out must not be told of as refused, however many others there are.
     const former = commandId === null ? null : this.#former(commandId);
     if (former !== null) return this.#port.say(former);
+    if (verdict.kind === 'tooMany') return this.#tooMany(commandId, verdict.reason, now);
     if (verdict.kind === 'refuse') return this.#close(commandId, null, verdict.status, verdict.reason, now);
     const { command } = verdict;
     const { feederId = null } = command;

@@ -12,9 +12,15 @@ export function judgeUplink(given: unknown, say: Say, folder: string): void {
       say.refuse(['uplink', 'brokers', index, 'url'], 'mqtts://, or allowInsecure: true in uplink');
     }
   }
-  const urls = list(uplink, 'brokers').map((broker) => text(broker, 'url'));
-  if (urls.some((url) => url?.startsWith('mqtts://')) && field(uplink, 'tls') === undefined) {
-    say.warn(['uplink', 'tls'], 'a caFile in it, unless a public authority signed the broker');
+  const tls = field(uplink, 'tls');
+  const [certificate, key] = [field(tls, 'certFile'), field(tls, 'keyFile')];
+  const isSecure = list(uplink, 'brokers').some((broker) => text(broker, 'url')?.startsWith('mqtts://'));
+  if (isSecure && tls === undefined) {
+    const own = "this substation's certFile and keyFile";
+    say.warn(['uplink', 'tls'], `${own}, and a caFile, unless a public authority signed the broker`);
+  } else if (isSecure && certificate === undefined) {
+    const reason = 'without it only a password, or nothing, tells the broker who this is';
+    say.warn(['uplink', 'tls', 'certFile'], `the certificate of this substation: ${reason}`);
   }
   if (insecure) say.warn(['uplink', 'allowInsecure'], 'false outside a bench: what is said can be read and forged');
   const files: Path[] = [
@@ -30,8 +36,6 @@ export function judgeUplink(given: unknown, say: Say, folder: string): void {
       say.refuse(['uplink', group, key], 'a file that is there, relative to this one');
     }
   }
-  const tls = field(uplink, 'tls');
-  const [certificate, key] = [field(tls, 'certFile'), field(tls, 'keyFile')];
   if (certificate !== undefined && key === undefined) say.refuse(['uplink', 'tls', 'keyFile'], 'the key of certFile');
   if (certificate === undefined && key !== undefined) {
     say.refuse(['uplink', 'tls', 'certFile'], 'the certificate that keyFile belongs to');

@@ -1,14 +1,14 @@
 // Settings of the uplink: brokers, credentials and pace.
 import { z } from 'zod';
 
+const ADDRESS = 'mqtts://host:port (or mqtt://host:port with allowInsecure: true), without user, password or path';
+
 const broker = z.strictObject({
   url: z
     .string()
     // No user in it: the name and the file of the password are in `user`, so that no secret is ever a value.
-    .regex(
-      /^mqtts?:\/\/(\[[0-9A-Fa-f:.]+\]|[^/\s@:[\]]+)(:\d{1,5})?$/,
-      'mqtts://host:port (or mqtt://host:port with allowInsecure: true), without user, password or path',
-    )
+    .regex(/^mqtts?:\/\/(\[[0-9A-Fa-f:.]+\]|[^/\s@:[\]]+)(:\d{1,5})?$/, { error: ADDRESS, abort: true })
+    .refine((url) => URL.canParse(url), ADDRESS)
     .describe('mqtts://host:port; mqtt:// only with allowInsecure: true'),
   protocol: z
     .enum(['auto', 'mqtt5', 'mqtt311'])

@@ -89,6 +89,23 @@ test('a repeat gets the same answer and nothing else, whatever else stands in it
   journal.close();
 });
 
+test('so it is in a flood: what was carried out is never told of as refused', () => {
+  const place = folder();
+  const before = desk(place);
+  before.take({});
+  before.journal.close();
+  const { journal, take, said } = desk(place, { perMinute: 1 });
+  take({ commandId: 'c-2' });
+  take({ commandId: 'c-3' });
+  take({});
+  expect(said.map(({ commandId, status }) => `${commandId} ${status}`)).toEqual([
+    'c-2 accepted',
+    'c-3 rejected',
+    'c-1 accepted',
+  ]);
+  journal.close();
+});
+
 test('so it is over a restart', () => {
   const place = folder();
   const before = desk(place);

@@ -198,7 +198,14 @@ describe('warnings', () => {
 
   test('of a broker whose certificate only public authorities vouch for', () => {
     expect(warn((text) => text)).toEqual([
-      '2:9: uplink.tls is missing, expected a caFile in it, unless a public authority signed the broker',
+      "2:9: uplink.tls is missing, expected this substation's certFile and keyFile, and a caFile, unless a public authority signed the broker",
+    ]);
+  });
+
+  test('of a broker that this substation shows no certificate to', () => {
+    writeFileSync(join(scratch, 'ca.pem'), '');
+    expect(warn((text) => text.replace('uplink: {', 'uplink: { tls: { caFile: ca.pem },'))).toEqual([
+      '2:16: uplink.tls.certFile is missing, expected the certificate of this substation: without it only a password, or nothing, tells the broker who this is',
     ]);
   });
 

@@ -3,7 +3,9 @@
 // written costs nobody the link. What is wrong with them is said by name and never by content.
 import { createPrivateKey, hash, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import type { UplinkSettings } from '../uplink-settings.ts';
+import type { CertificateEnd } from './certificate-ends.ts';
 
 export interface Credentials {
   readonly ca?: Buffer;
@@ -11,12 +13,6 @@ export interface Credentials {
   readonly key?: Buffer;
   readonly username?: string;
   readonly password?: string;
-}
-
-export interface CertificateEnd {
-  /** The path of the file, or the address of the broker. */
-  readonly of: string;
-  readonly endsWallMs: number;
 }
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
@@ -28,10 +24,10 @@ export function readCredentials({ tls, user }: UplinkSettings): Credentials {
   const key = tls?.keyFile === undefined ? undefined : read(tls.keyFile);
   if (ca !== undefined && tls !== undefined) certificatesIn(ca, tls.caFile);
   if (cert !== undefined && key !== undefined && tls !== undefined) checkPair(cert, key, tls);
+  const files = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
+  if (tls !== undefined) checkStrength(files, tls);
   return {
-    ...(ca && { ca }),
-    ...(cert && { cert }),
-    ...(key && { key }),
+    ...files,
     ...(user && {
       username: user.name,
       password: read(user.passwordFile)
@@ -87,4 +83,14 @@ function checkPair(cert: Buffer, key: Buffer, { certFile, keyFile }: NonNullable
     throw new Error(`${keyFile} holds no private key that can be read`);
   }
   if (fits !== true) throw new Error(`${keyFile} is not the key of ${certFile}`);
+}
+
+/** What OpenSSL refuses for being too weak would else be thrown in the middle of a connect. */
+function checkStrength(files: Credentials, { caFile, certFile }: NonNullable<UplinkSettings['tls']>): void {
+  try {
+    createSecureContext(files);
+  } catch (error) {
+    const names = [caFile, certFile].filter((name) => name !== undefined).join(' and ');
+    throw new Error(`${names} cannot be used: ${(error as NodeJS.ErrnoException).code}`);
+  }
 }

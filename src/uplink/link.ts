@@ -3,10 +3,11 @@
 // client object: MQTT.js stops for good after one refused CONNACK, reconnects in step with every other client, and
 // reads certificates once.
 import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt';
-import { type Clock, isoTime, type Timer } from '../clock.ts';
+import type { Clock, Timer } from '../clock.ts';
 import type { UplinkSettings } from '../uplink-settings.ts';
 import { BrokerList } from './broker-list.ts';
-import { type CertificateEnd, type Credentials, endsOf, fingerprintOf, readCredentials } from './credentials.ts';
+import { type CertificateEnd, CertificateEnds } from './certificate-ends.ts';
+import { type Credentials, endsOf, fingerprintOf, readCredentials } from './credentials.ts';
 import { type Probe, probe } from './probe.ts';
 import { alarmOf, type LinkAlarm, reasonOf, TAKEN_OVER, wantsOlder } from './refusals.ts';
 
@@ -69,9 +70,8 @@ export const PACKET_BYTES_MAX = 65_536;
 const PROPERTIES_BYTES = 512;
 /** Another client has this substation's id: to come back at once would only take the session back and forth. */
 const TAKEN_OVER_WAIT_MS = 300_000;
-/** How often the files of `tls` and `user` are looked at. */
+/** How often the files of `tls` and `user` are looked at, and the ends of all certificates. */
 const LOOK_EVERY_MS = 60_000;
-const EXPIRY_WARNED_MS = 30 * 24 * 3_600_000;
 /** How long a link to a lesser broker stands before the preferred one is looked for; doubled while that leads to none. */
 const RETURN_AFTER_MS = 600_000;
 const RETURN_LONGEST_MS = 4 * 3_600_000;
@@ -103,9 +103,10 @@ export class Link {
   #inFlightMax = IN_FLIGHT_MAX;
   #packetBytesMax = Number.POSITIVE_INFINITY;
   #fingerprint = '';
-  #ends: CertificateEnd[] = [];
+  readonly #ends = new CertificateEnds();
   #returnAfterMs = RETURN_AFTER_MS;
-  readonly #alarms = new Set<LinkAlarm>();
+  /** Those that stand, with what was said of them. */
+  readonly #alarms = new Map<LinkAlarm, string>();
   /** Topics that the broker did not let us publish on. */
   readonly #refusedTopics = new Set<string>();
 
@@ -114,7 +115,7 @@ export class Link {
     this.#brokers = new BrokerList(input.settings.brokers);
     this.#probe = input.probe ?? (input.connect === undefined ? probe : null);
     this.#connect();
-    if (input.settings.tls !== undefined || input.settings.user !== undefined) this.#lookLater();
+    this.#lookLater();
   }
 
   /** The broker of the present or the next connection. */
@@ -124,7 +125,7 @@ export class Link {
 
   /** When the certificates of this substation, its authority and the broker end. */
   get certificateEnds(): readonly CertificateEnd[] {
-    return this.#ends;
+    return this.#ends.all;
   }
 
   get isUp(): boolean {
@@ -216,14 +217,8 @@ export class Link {
 
   #connect(): void {
     if (this.#closed) return;
-    let credentials: Credentials;
-    try {
-      credentials = readCredentials(this.#input.settings);
-    } catch (error) {
-      this.#raise('credentials', (error as Error).message);
-      return this.#retry((error as Error).message, true);
-    }
-    this.#raise('credentials', null);
+    const credentials = this.#readFiles();
+    if (typeof credentials === 'string') return this.#retry(credentials, true);
     this.#believe(credentials);
     this.#inFlight = 0;
     this.#answered = false;
@@ -351,39 +346,49 @@ export class Link {
 
   // ── files, certificates and the way back to the preferred broker ────────────────────────────────────────────────
 
-  /** New files are used at once where they fit together; else the link that stands is kept, and an alarm says why. */
+  /** The alarm says what is wrong with them, and so does the answer. */
+  #readFiles(): Credentials | string {
+    try {
+      const credentials = readCredentials(this.#input.settings);
+      this.#raise('credentials', null);
+      return credentials;
+    } catch (error) {
+      const { message } = error as Error;
+      this.#raise('credentials', message);
+      return message;
+    }
+  }
+
+  /** New files are used at once where they fit together; else the link that stands is kept. */
   #lookLater(): void {
     this.#after(LOOK_EVERY_MS, () => {
       this.#lookLater();
-      try {
-        const credentials = readCredentials(this.#input.settings);
-        this.#raise('credentials', null);
-        const before = this.#fingerprint;
-        this.#believe(credentials);
-        if (before !== this.#fingerprint && this.#up) this.#leave('the files of tls or user have changed');
-      } catch (error) {
-        this.#raise('credentials', (error as Error).message);
-      }
+      const credentials = this.#readFiles();
+      if (typeof credentials === 'string') return this.#warnOfEnds();
+      const before = this.#fingerprint;
+      this.#believe(credentials);
+      if (before !== this.#fingerprint && this.#up) this.#leave('the files of tls or user have changed');
     });
   }
 
   #believe(credentials: Credentials): void {
     this.#fingerprint = fingerprintOf(credentials);
-    const { settings, clock } = this.#input;
-    const brokers = this.#ends.filter(({ of }) => of.startsWith('mqtts://'));
-    this.#ends = [...endsOf(settings, credentials), ...brokers];
-    const soon = this.#ends.filter(({ endsWallMs }) => endsWallMs - clock.wallMs() < EXPIRY_WARNED_MS);
-    const words = soon.map(({ of, endsWallMs }) => `the certificate of ${of} ends at ${isoTime(endsWallMs)}`);
-    this.#raise('certificateExpiry', words.length === 0 ? null : words.join('; '));
+    this.#ends.ofFiles(endsOf(this.#input.settings, credentials));
+    this.#warnOfEnds();
   }
 
   #noteBrokerCertificate(client: MqttClient): void {
     const stream = client.stream as { getPeerX509Certificate?: () => { validTo: string } | undefined };
     const certificate = stream.getPeerX509Certificate?.();
     if (certificate === undefined) return;
-    const { url } = this.#brokers;
-    const others = this.#ends.filter(({ of }) => of !== url);
-    this.#ends = [...others, { of: url, endsWallMs: Date.parse(certificate.validTo) }];
+    this.#ends.ofBroker(this.#brokers.url, Date.parse(certificate.validTo));
+    this.#warnOfEnds();
+  }
+
+  #warnOfEnds(): void {
+    const due = this.#ends.due(this.#input.clock.wallMs());
+    // One more that comes due is named, though the alarm stands.
+    if (due !== this.#alarms.get('certificateExpiry')) this.#raise('certificateExpiry', due, 'anew');
   }
 
   /** While a lesser broker serves, the preferred ones are looked for now and then. */
@@ -393,16 +398,19 @@ export class Link {
     if (preferred.length === 0) this.#returnAfterMs = RETURN_AFTER_MS;
     if (preferred.length === 0 || look === null) return;
     this.#after(this.#returnAfterMs * (1 + this.#input.random()), async () => {
+      const url = await this.#firstReached(preferred, look);
       if (client !== this.#client || !this.#up) return;
-      const credentials = readCredentials(this.#input.settings);
-      for (const url of preferred) {
-        if (!(await look(url, credentials))) continue;
-        if (client !== this.#client || !this.#up) return;
-        this.#returnAfterMs = Math.min(RETURN_LONGEST_MS, this.#returnAfterMs * 2);
-        return this.#leave(`back to ${url}`, url);
-      }
-      this.#returnLater(client);
+      if (url === null) return this.#returnLater(client);
+      this.#returnAfterMs = Math.min(RETURN_LONGEST_MS, this.#returnAfterMs * 2);
+      this.#leave(`back to ${url}`, url);
     });
+  }
+
+  async #firstReached(urls: readonly string[], look: Probe): Promise<string | null> {
+    const credentials = this.#readFiles();
+    if (typeof credentials === 'string') return null;
+    for (const url of urls) if (await look(url, credentials)) return url;
+    return null;
   }
 
   /** Ends a good link and makes another, never both at once. */
@@ -440,9 +448,12 @@ export class Link {
     return reasonOf(reasonCode);
   }
 
-  #raise(alarm: LinkAlarm, reason: string | null): void {
-    if (reason === null ? !this.#alarms.delete(alarm) : this.#alarms.has(alarm)) return;
-    if (reason !== null) this.#alarms.add(alarm);
+  /** Once while it stands, unless it is to be said `anew`. */
+  #raise(alarm: LinkAlarm, reason: string | null, again?: 'anew'): void {
+    const stood = this.#alarms.has(alarm);
+    if (reason === null ? !stood : stood && again === undefined) return;
+    if (reason === null) this.#alarms.delete(alarm);
+    else this.#alarms.set(alarm, reason);
     this.#input.events.alarm(alarm, reason);
   }
 
@@ -484,7 +495,8 @@ export class Link {
         ...(five && { properties: { willDelayInterval: WILL_DELAY_S } }),
       },
       ...(username !== undefined && password !== undefined && { username, password }),
-      ...tls,
+      // MQTT.js takes a certificate for a wish to speak TLS, whatever the address says.
+      ...(this.#brokers.url.startsWith('mqtts://') && tls),
       rejectUnauthorized: true,
       ...{ minVersion: 'TLSv1.2' },
       ...(five && {

@@ -16,7 +16,7 @@ import {
 } from '../messages.ts';
 import type { Telemetry } from '../telemetry-message.ts';
 import type { UplinkSettings } from '../uplink-settings.ts';
-import type { CertificateEnd } from './credentials.ts';
+import type { CertificateEnd } from './certificate-ends.ts';
 import { Delivery, type OutgoingRequest, Pace } from './delivery.ts';
 import { type Connect, Link, type Publication } from './link.ts';
 import type { LinkAlarm } from './refusals.ts';

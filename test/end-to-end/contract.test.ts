@@ -2,19 +2,18 @@
 // the orders, mosquitto_sub for a consumer that knows only the published schemas. The controller and the reference head
 // end are processes of their own, with certificates of a private authority.
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Ack, Curtailment, Event, Status } from '../../src/messages.ts';
-import { Authority, type Pair } from '../simulators/certificates.ts';
-import { Mosquitto } from '../simulators/mosquitto.ts';
+import type { Pair } from '../simulators/certificates.ts';
+import { startHardwareBroker } from '../simulators/hardware-broker.ts';
 import { programsOrSkip } from '../simulators/programs.ts';
 import { until } from '../uplink/site.ts';
 import { endProcess, startMeter, startVerb } from './headroom.ts';
 
-const HARDWARE = join(import.meta.dirname, '../../hardware/mosquitto');
 const CONSUMER = join(import.meta.dirname, 'consumer.py');
 /** Evening after evening, so that it does not matter when the controller comes to see it. */
 const TRACE = `time,feeder,L1_A,L2_A,L3_A
@@ -32,21 +31,6 @@ function canRun(): boolean {
   return false;
 }
 
-/** The file as it stands, but for the places of its files, the user and the port: those of a test are elsewhere. */
-function asItStands(port: number, folder: string, ca: string, own: Pair): string {
-  mkdirSync(join(folder, 'certs'));
-  copyFileSync(ca, join(folder, 'certs/ca.pem'));
-  copyFileSync(own.cert, join(folder, 'certs/broker.pem'));
-  copyFileSync(own.key, join(folder, 'certs/broker.key'));
-  copyFileSync(join(HARDWARE, 'acl'), join(folder, 'acl'));
-  const text = readFileSync(join(HARDWARE, 'mosquitto.conf'), 'utf8');
-  const moved = text
-    .replace(/^listener 8883$/m, `listener ${port} 127.0.0.1`)
-    .replaceAll('/etc/mosquitto/', `${folder}/`)
-    .replace('/var/lib/mosquitto/', `${folder}/`);
-  return `${moved}\nuser ${userInfo().username}\nlog_dest stderr\nlog_type error\n`;
-}
-
 const opened: (() => Promise<unknown> | unknown)[] = [];
 afterAll(async () => {
   for (const close of opened.reverse()) await close();
@@ -58,15 +42,11 @@ describe.skipIf(!canRun())('a consumer that is not ours', () => {
   }, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'headroom-contract-'));
     opened.push(() => rmSync(folder, { recursive: true, force: true }));
-    const authority = new Authority('DNO');
-    opened.push(() => rmSync(authority.folder, { recursive: true, force: true }));
-    const broker = await Mosquitto.start({
-      configuration: (port, own) =>
-        asItStands(port, own, authority.ca, authority.issue('broker', { names: 'IP:127.0.0.1' })),
-    });
-    opened.push(() => broker.remove());
-    const head = authority.issue('headend');
-    const asHead = ['-h', '127.0.0.1', '-p', String(broker.port), '--cafile', authority.ca];
+    const broker = await startHardwareBroker();
+    opened.push(() => broker.close());
+    const { substations } = broker;
+    const head = broker.headEnd.issue('headend');
+    const asHead = ['-h', '127.0.0.1', '-p', new URL(broker.headEndUrl).port, '--cafile', substations.ca];
     asHead.push('--cert', head.cert, '--key', head.key, '-q', '1', '-V', 'mqttv5');
 
     const subscriber = spawn('mosquitto_sub', [...asHead, '-t', 'headroom/v1/#', '-F', '%t\t%p']);
@@ -84,11 +64,11 @@ describe.skipIf(!canRun())('a consumer that is not ours', () => {
     writeFileSync(trace, TRACE);
     const meter = await startMeter(trace, '--loop');
     opened.push(() => endProcess(meter.process));
-    const tls = ['--ca', authority.ca, '--cert', head.cert, '--key', head.key];
+    const tls = ['--ca', substations.ca, '--cert', head.cert, '--key', head.key];
     const headEnd = startVerb([
       'headend',
       '--broker',
-      broker.url,
+      broker.headEndUrl,
       ...tls,
       '--dcc-delay',
       '0.2',
@@ -96,9 +76,9 @@ describe.skipIf(!canRun())('a consumer that is not ours', () => {
       '0.5',
     ]);
     opened.push(() => endProcess(headEnd));
-    const own = authority.issue('SUB-1');
+    const own = substations.issue('SUB-1');
     const configuration = join(folder, 'substation.yaml');
-    writeFileSync(configuration, configurationOf(broker.url, authority.ca, own, meter.port));
+    writeFileSync(configuration, configurationOf(broker.url, substations.ca, own, meter.port));
     const log = join(folder, 'edge.log');
     const edge = startVerb(['run', configuration], openSync(log, 'w'));
     opened.push(() => endProcess(edge));
@@ -113,7 +93,7 @@ describe.skipIf(!canRun())('a consumer that is not ours', () => {
     const url = /"url":"([^"]+)"/.exec(readFileSync(log, 'utf8'))?.[1] ?? '';
     const page = await (await fetch(url)).text();
     const ends = [...page.matchAll(/^headroom_certificate_end_timestamp_seconds\{of="([^"]+)"\} (\d+)$/gm)];
-    expect(ends.map(([, of]) => of).sort()).toEqual([authority.ca, own.cert, broker.url].sort());
+    expect(ends.map(([, of]) => of).sort()).toEqual([substations.ca, own.cert, broker.url].sort());
     for (const [, , atS] of ends) expect(Number(atS) * 1000).toBeGreaterThan(Date.now());
     await endProcess(edge);
     await until(() => of<Status>(/\/status$/).at(-1)?.reason === 'stopped', 10_000);

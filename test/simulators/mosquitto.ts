@@ -14,6 +14,8 @@ export interface MosquittoOptions {
   readonly persistence?: boolean;
   /** TLS with certificates from both ends, by which clients are known. */
   readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string };
+  /** With `tls`: those who show no certificate are let in as well. */
+  readonly anybody?: boolean;
   readonly aclFile?: string;
   /** The whole configuration in place of all that, for a port and a scratch folder; mqtts where it has a certificate. */
   readonly configuration?: (port: number, folder: string) => string;
@@ -30,7 +32,7 @@ export function mosquittoOrSkip(...alsoNeeded: string[]): boolean {
 }
 
 /** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -58,15 +60,14 @@ export class Mosquitto {
     const folder = mkdtempSync(join(tmpdir(), 'headroom-mosquitto-'));
     const lines = [
       `listener ${port} 127.0.0.1`,
-      `allow_anonymous ${options.tls === undefined}`,
+      `allow_anonymous ${options.tls === undefined || options.anybody === true}`,
       ...(options.tls === undefined
         ? []
         : [
             `cafile ${options.tls.ca}`,
             `certfile ${options.tls.cert}`,
             `keyfile ${options.tls.key}`,
-            'require_certificate true',
-            'use_identity_as_username true',
+            ...(options.anybody === true ? [] : ['require_certificate true', 'use_identity_as_username true']),
           ]),
       ...(options.aclFile === undefined ? [] : [`acl_file ${options.aclFile}`]),
       'set_tcp_nodelay true',

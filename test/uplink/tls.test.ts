@@ -1,15 +1,19 @@
 // The link to a real Mosquitto with TLS, certificates from both ends and the ACL of hardware/mosquitto: what is not
 // right is refused with a clear alarm, new files are used without a restart, and no secret is ever said.
+import { execFileSync } from 'node:child_process';
+import { createPrivateKey } from 'node:crypto';
 import { appendFileSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import mqtt from 'mqtt';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import mqtt, { type IClientOptions } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { topicsOf } from '../../src/messages.ts';
 import { Link } from '../../src/uplink/link.ts';
 import { uplink as uplinkSchema } from '../../src/uplink-settings.ts';
 import { Authority, type Pair } from '../simulators/certificates.ts';
 import { type HandClock, handClock } from '../simulators/hand-clock.ts';
+import { type HardwareBroker, startHardwareBroker } from '../simulators/hardware-broker.ts';
 import { Mosquitto, mosquittoOrSkip } from '../simulators/mosquitto.ts';
 import { closeAfter, settled, until } from './site.ts';
 
@@ -48,17 +52,32 @@ interface Made {
   readonly clock: HandClock;
   /** Every word that leaves the link: alarms and reasons. */
   readonly words: string[];
+  readonly heard: string[];
   readonly tls: { caFile: string; certFile: string; keyFile: string };
 }
 
-function linked(given: { urls?: string[]; ca?: string; pair?: Pair | null; random?: () => number } = {}): Made {
+interface Given {
+  readonly urls?: string[];
+  readonly ca?: string;
+  /** Null: none of ours; with `publicly` no authority of ours either. */
+  readonly pair?: Pair | null;
+  readonly publicly?: boolean;
+  readonly user?: { name: string; passwordFile: string };
+  readonly insecure?: boolean;
+  readonly random?: () => number;
+}
+
+function linked(given: Given = {}): Made {
   const clock = handClock(Date.now());
   const words: string[] = [];
+  const heard: string[] = [];
   const pair = given.pair === undefined ? authority.issue('SUB-1') : given.pair;
   const tls = { caFile: given.ca ?? authority.ca, certFile: pair?.cert ?? '', keyFile: pair?.key ?? '' };
   const settings = uplinkSchema.parse({
     brokers: (given.urls ?? [broker.url]).map((url) => ({ url })),
-    tls: pair === null ? { caFile: tls.caFile } : tls,
+    ...(given.publicly !== true && { tls: pair === null ? { caFile: tls.caFile } : tls }),
+    ...(given.user && { user: given.user }),
+    allowInsecure: given.insecure ?? false,
   });
   const link = new Link({
     settings,
@@ -72,11 +91,14 @@ function linked(given: { urls?: string[]; ca?: string; pair?: Pair | null; rando
       up: () => void words.push('up'),
       down: (reason) => void words.push(`down: ${reason}`),
       alarm: (alarm, reason) => void words.push(reason === null ? `end of ${alarm}` : `${alarm}: ${reason}`),
-      message: (_topic, _payload, _retained, done) => done(),
+      message(_topic, payload, _retained, done) {
+        heard.push(Buffer.from(payload).toString());
+        done();
+      },
     },
   });
   closeAfter({ close: () => ended(link, clock) });
-  return { link, clock, words, tls };
+  return { link, clock, words, heard, tls };
 }
 
 async function ended(link: Link, clock: HandClock): Promise<void> {
@@ -89,6 +111,15 @@ async function ended(link: Link, clock: HandClock): Promise<void> {
     clock.advance(50);
   }
   await done;
+}
+
+/** Moves the clock in steps while sockets work, until `check` holds. */
+async function live(clock: HandClock, check: () => boolean, stepMs = 250): Promise<void> {
+  for (let step = 0; step < 500 && !check(); step++) {
+    clock.advance(stepMs);
+    await new Promise((resolve) => setTimeout(resolve, 4));
+  }
+  await until(check, 8_000);
 }
 
 const published = (link: Link, topic: string) =>
@@ -210,6 +241,64 @@ describe.skipIf(!canRun)('a broker with certificates', { timeout: 20_000 }, () =
   });
 });
 
+describe.skipIf(!canRun)('the broker of hardware/mosquitto', { timeout: 20_000 }, () => {
+  let hardware: HardwareBroker;
+  beforeAll(async () => {
+    hardware = await startHardwareBroker();
+  }, 30_000);
+  afterAll(() => hardware?.close());
+
+  const as = (ca: Authority, name: string, url: string, more: IClientOptions = {}) => {
+    const pair = ca.issue(name);
+    return mqtt.connectAsync(url, {
+      protocolVersion: 5,
+      ca: readFileSync(hardware.substations.ca),
+      cert: readFileSync(pair.cert),
+      key: readFileSync(pair.key),
+      reconnectPeriod: 0,
+      ...more,
+    });
+  };
+
+  test('keeps a session for the certificate: no other one can throw its substation off, or end what waits', async () => {
+    const { substations, headEnd } = hardware;
+    const own = { urls: [hardware.url], ca: substations.ca, pair: substations.issue('SUB-1') };
+    const { link, clock, words } = linked(own);
+    await until(() => link.isUp, 8_000);
+    for (const clientId of ['headroom-SUB-1', 'SUB-1']) {
+      const thief = await as(substations, 'SUB-2', hardware.url, { clientId, clean: true });
+      await thief.endAsync();
+    }
+    await settled();
+    expect(words).toEqual(['up']);
+    // While it is away another certificate asks for its session, to end it; what was said to it waits all the same.
+    await ended(link, clock);
+    const thief = await as(substations, 'SUB-2', hardware.url, { clientId: 'SUB-1', clean: true });
+    await thief.endAsync();
+    const head = await as(headEnd, 'headend', hardware.headEndUrl, { clientId: 'headend-0' });
+    await head.publishAsync(topics.command, '{"waits":true}', { qos: 1 });
+    await head.endAsync();
+    const back = linked(own);
+    await until(() => back.heard.length > 0, 8_000);
+    expect(back.heard).toEqual(['{"waits":true}']);
+  });
+
+  test("lets no substation in at the head end's port, where the workers have a session each", async () => {
+    const { substations, headEnd, headEndUrl } = hardware;
+    const refused = await as(substations, 'SUB-2', headEndUrl, { clientId: 'headend-0' }).then(
+      () => 'connected',
+      (error: Error) => error.message,
+    );
+    expect(refused).not.toBe('connected');
+    const workers = await Promise.all(
+      ['headend-0', 'headend-1'].map((clientId) => as(headEnd, 'headend', headEndUrl, { clientId })),
+    );
+    await settled();
+    expect(workers.map(({ connected }) => connected)).toEqual([true, true]);
+    for (const worker of workers) await worker.endAsync(true);
+  });
+});
+
 describe.skipIf(!canRun)('the files', { timeout: 20_000 }, () => {
   test('are used anew when they have changed, with one session at a time', async () => {
     const { link, clock, words, tls } = linked();
@@ -279,5 +368,109 @@ describe.skipIf(!canRun)('the files', { timeout: 20_000 }, () => {
     clock.advance(60_000);
     expect(words.at(-1)).toBe(`credentials: ${pair.key} holds no private key that can be read`);
     expect(words.join('\n')).not.toMatch(/hunter2|BEGIN|a-secret/);
+  });
+
+  test('half renewed while a lesser broker serves: the alarm says so, and the preferred one is looked for again', async () => {
+    const names = { names: 'IP:127.0.0.1' };
+    const first = await startBroker(authority.issue('first', names));
+    const second = await startBroker(authority.issue('second', names));
+    await first.stop();
+    const { link, clock, words, tls } = linked({ urls: [first.url, second.url] });
+    await live(clock, () => link.isUp);
+    expect(link.broker).toBe(second.url);
+    await first.start();
+    const whole = readFileSync(tls.certFile);
+    copyFileSync(authority.issue('SUB-1').cert, tls.certFile);
+    clock.advance(20 * 60_000);
+    await settled();
+    expect(words.at(-1)).toBe(`credentials: ${tls.keyFile} is not the key of ${tls.certFile}`);
+    expect(link.broker).toBe(second.url);
+    // As it was: nothing about the files would bring the link back to the first broker but another look for it.
+    writeFileSync(tls.certFile, whole);
+    clock.advance(20 * 60_000);
+    await until(() => words.includes(`down: back to ${first.url}`), 8_000);
+    await live(clock, () => link.isUp && link.broker === first.url, 10);
+  });
+
+  test.each<[string, (tls: Made['tls'], passwordFile: string) => void]>([
+    [
+      // The same key pair once more, in another form of PEM.
+      'the key',
+      ({ keyFile }) => {
+        const key = createPrivateKey(readFileSync(keyFile));
+        writeFileSync(keyFile, key.export({ type: 'sec1', format: 'pem' }));
+      },
+    ],
+    ['the authority', ({ caFile }) => appendFileSync(caFile, readFileSync(other.ca))],
+    ['the password', (_tls, passwordFile) => writeFileSync(passwordFile, 'another\n')],
+  ])('of which %s alone has changed are used at once', async (_name, change) => {
+    const passwordFile = join(folder, 'password');
+    writeFileSync(passwordFile, 'one\n');
+    const ca = join(folder, 'own-ca.pem');
+    copyFileSync(authority.ca, ca);
+    const { link, clock, words, tls } = linked({ ca, user: { name: 'SUB-1', passwordFile } });
+    await until(() => link.isUp, 8_000);
+    change(tls, passwordFile);
+    clock.advance(60_000);
+    expect(words).toEqual(['up', 'down: the files of tls or user have changed']);
+    await live(clock, () => link.isUp, 10);
+  });
+
+  test('that OpenSSL finds too weak are an alarm and no crash', async () => {
+    const weak = join(folder, 'weak');
+    const [cert, keyFile] = [`${weak}.pem`, `${weak}.key`];
+    execFileSync(
+      'openssl',
+      ['req', '-x509', '-newkey', 'rsa:512', '-nodes', '-subj', '/CN=SUB-1', '-keyout', keyFile, '-out', cert],
+      { stdio: 'ignore' },
+    );
+    const { words } = linked({ pair: { cert, key: keyFile } });
+    expect(words[0]).toBe(`credentials: ${authority.ca} and ${cert} cannot be used: ERR_SSL_EE_KEY_TOO_SMALL`);
+  });
+
+  test('are not used towards a broker of mqtt://, which stays what it is', async () => {
+    const plain = await Mosquitto.start();
+    brokers.push(plain);
+    const { link, words } = linked({ urls: [plain.url], insecure: true });
+    await until(() => link.isUp, 8_000);
+    expect(words).toEqual(['up']);
+  });
+});
+
+describe.skipIf(!canRun)('a certificate that will soon be over', { timeout: 20_000 }, () => {
+  const brokerOf = (days: number) => startBroker(authority.issue('broker', { names: 'IP:127.0.0.1', days }));
+
+  test("is warned of when it is the broker's, and each that comes due after it is named too", async () => {
+    const { url } = await brokerOf(10);
+    const { link, clock, words, tls } = linked({ urls: [url], pair: authority.issue('SUB-1', { days: 31 }) });
+    await until(() => link.isUp, 8_000);
+    const due = words.filter((word) => word.startsWith('certificateExpiry'));
+    expect(due).toEqual([expect.stringMatching(new RegExp(`the certificate of ${url} ends at 20\\S+$`))]);
+    clock.advance(25 * 3_600_000);
+    const both = words.filter((word) => word.startsWith('certificateExpiry'));
+    expect(both).toHaveLength(2);
+    expect(both[1]).toContain(`the certificate of ${tls.certFile} ends at`);
+    expect(both[1]).toContain(`the certificate of ${url} ends at`);
+  });
+
+  test('is warned of where a public authority signed the broker and nothing is set but its address', async () => {
+    const before = getCACertificates('default');
+    const { url } = await Mosquitto.start({
+      tls: { ca: authority.ca, ...authority.issue('b', { names: 'IP:127.0.0.1', days: 31 }) },
+      anybody: true,
+    }).then((one) => {
+      brokers.push(one);
+      return one;
+    });
+    setDefaultCACertificates([...before, readFileSync(authority.ca, 'utf8')]);
+    try {
+      const { link, clock, words } = linked({ urls: [url], publicly: true });
+      await until(() => link.isUp, 8_000);
+      expect(words).toEqual(['up']);
+      clock.advance(25 * 3_600_000);
+      expect(words.at(-1)).toMatch(new RegExp(`^certificateExpiry: the certificate of ${url} ends at 20\\S+$`));
+    } finally {
+      setDefaultCACertificates(before);
+    }
   });
 });
