@@ -173,6 +173,7 @@ function addStudyVerbs(program: Command, set: Set): void {
     .option('--data <dir>', 'folder of recorded data; ../shared/data where it is there, else synthetic')
     .option('--mode <mode>', 'proportional or onOff', 'proportional')
     .option('--seeds <number>', 'seed-years', wholeNumber, 60)
+    .option('--first-seed <number>', 'the first of them', wholeNumber, 1)
     .option('--fleet', 'instead: the cars without control against what Electric Nation measured')
     .option('--table', 'other controllers beside it, and what happens when things go wrong')
     .option('--heat-pumps <share>', 'of the homes that have one, 0 to 1', share, 0)

@@ -14,6 +14,8 @@ export interface Probe {
   readonly cars: readonly Car[];
   readonly controller: ControllerName;
   readonly seeds: number;
+  /** Of the first of them; 1 unless given. */
+  readonly firstSeed?: number | undefined;
   readonly stress?: Stress | undefined;
 }
 
@@ -35,11 +37,13 @@ export interface Outcome {
 }
 
 /** Without a controller more cars are never better, so each seed can only lower what the ones before left. −1: too many without any. */
-export function capacityWithout({ plant, cars, seeds }: Probe): number {
+export function capacityWithout(probe: Probe): number {
+  const { plant, cars } = probe;
   let best = cars.length;
   const holds = (evs: number, seed: number) =>
     !plant.run(seed, cars.slice(0, evs), { stopAtViolation: true, loop: null }).isViolated;
-  for (let seed = 1; seed <= seeds && best >= 0; seed++) {
+  for (const seed of seedsOf(probe)) {
+    if (best < 0) break;
     if (holds(best, seed)) continue;
     best = largest(-1, best, (evs) => holds(evs, seed));
   }
@@ -72,12 +76,13 @@ function largest(holding: number, failing: number, holds: (evs: number) => boole
   return holding;
 }
 
-function isHosted({ plant, cars, controller, seeds, stress }: Probe, evs: number, isBudgeted: boolean): boolean {
+function isHosted(probe: Probe, evs: number, isBudgeted: boolean): boolean {
+  const { plant, cars, controller, seeds, stress } = probe;
   const mayBeOver = (1 - WITHIN_SHARE) * evs * seeds;
   let overOccasions = 0;
   let overMinutes = 0;
   const set = cars.slice(0, evs);
-  for (let seed = 1; seed <= seeds; seed++) {
+  for (const seed of seedsOf(probe)) {
     const { isViolated, occasions, minutes } = plant.run(seed, set, {
       stopAtViolation: true,
       loop: loopOf(plant, controller, seed, stress),
@@ -92,10 +97,11 @@ function isHosted({ plant, cars, controller, seeds, stress }: Probe, evs: number
 }
 
 /** Everything that is told of a set over all seeds. */
-export function outcomeOf({ plant, cars, controller, seeds, stress }: Probe, evs: number): Outcome {
+export function outcomeOf(probe: Probe, evs: number): Outcome {
+  const { plant, cars, controller, seeds, stress } = probe;
   const years: YearResult[] = [];
   const set = cars.slice(0, evs);
-  for (let seed = 1; seed <= seeds; seed++)
+  for (const seed of seedsOf(probe))
     years.push(plant.run(seed, set, { stopAtViolation: false, loop: loopOf(plant, controller, seed, stress) }));
   const occasions = years.flatMap((year) => [...year.occasions]);
   const minutes = years.flatMap((year) => [...year.minutes]);
@@ -123,6 +129,10 @@ export function outcomeOf({ plant, cars, controller, seeds, stress }: Probe, evs
     lowestVoltageV: Math.min(...years.map(({ lowestVoltageV }) => lowestVoltageV)),
     episodesPerYear: sum(({ episodes }) => episodes) / seeds,
   };
+}
+
+function seedsOf({ seeds, firstSeed = 1 }: Probe): number[] {
+  return Array.from({ length: seeds }, (_, at) => firstSeed + at);
 }
 
 function count(values: Iterable<number>, over: number): number {

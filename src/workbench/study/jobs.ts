@@ -14,6 +14,8 @@ export interface Job {
   readonly controller: ControllerName;
   readonly stress?: Stress | undefined;
   readonly seeds: number;
+  /** 1 unless given. */
+  readonly firstSeed?: number | undefined;
   /** How many cars: as many as can be hosted, within the budget or at any cost to customers; or a number. */
   readonly evs: 'budgeted' | 'safe' | number;
 }
@@ -31,12 +33,12 @@ export interface JobResult {
 
 export function runJob(
   data: StudyData,
-  { feeder: name, plant: options, half, controller, stress, seeds, evs: wanted }: Job,
+  { feeder: name, plant: options, half, controller, stress, seeds, firstSeed, evs: wanted }: Job,
 ): JobResult {
   const feeder = feederOf(data, name);
   const scenario = scenarioOf(data, feeder, options, half);
   const { plant, cars } = scenario;
-  const probe = { plant, cars, controller, stress, seeds };
+  const probe = { plant, cars, controller, stress, seeds, firstSeed };
   const found = () => {
     if (controller === 'none') return capacityWithout(probe);
     return capacityWith(probe, Math.max(1, capacityWithout(probe)), wanted === 'budgeted');

@@ -17,6 +17,8 @@ export interface StudyOptions {
   readonly feeder?: string | undefined;
   readonly mode: 'proportional' | 'onOff';
   readonly seeds: number;
+  /** Other seeds than those that control was tried with while it was made. */
+  readonly firstSeed: number;
   readonly heatPumps: number;
   readonly tariff: number;
   readonly table?: boolean | undefined;
@@ -88,7 +90,7 @@ class Study {
 
   preface(): string {
     const lines = [
-      `data: ${this.#data.origin}; ${this.#options.seeds} seed-years; thermal time constant and chain as below`,
+      `data: ${this.#data.origin}; ${this.#options.seeds} seed-years from seed ${this.#options.firstSeed}; thermal time constant and chain as below`,
       ...assumptionsOf(this.#data, this.#plant),
     ];
     return `${lines.map((line) => `  ${line}`).join('\n')}\n`;
@@ -139,45 +141,50 @@ class Study {
   async allFeeders(): Promise<string> {
     const { mode, json } = this.#options;
     const names = this.#data.feeders.map(({ name }) => name);
-    const jobs = names.flatMap((name) => [
-      this.#job(name, { name: '', controller: 'none' }, 'budgeted'),
-      this.#job(name, { name: '', controller: mode }, 'budgeted'),
-    ]);
-    const results = await this.#pool.run(jobs);
-    const pairs = names.map((name, at) => ({ name, without: results[2 * at], controlled: results[2 * at + 1] }));
-    const found = pairs.flatMap(({ name, without, controlled }) =>
-      without === undefined || controlled === undefined ? [] : [{ name, without, controlled, kind: kindOf(without) }],
+    const without = await this.#pool.run(
+      names.map((name) => this.#job(name, { name: '', controller: 'none' }, 'budgeted')),
     );
-    if (json === true)
-      return `${JSON.stringify(
-        found.map(({ name, without, controlled, kind }) => ({
-          kind,
-          half: without.half,
-          ...studyJson(name, this.#options.seeds, without, controlled),
-        })),
-        null,
-        2,
-      )}\n`;
+    const all = names.flatMap((name, at) => {
+      const result = without[at];
+      return result === undefined ? [] : [{ name, without: result, kind: kindOf(result) }];
+    });
+    // Control says nothing of a feeder that is full without any EV, or never short.
+    const short = all.filter(({ kind }) => kind === 'short');
+    const controlled = await this.#pool.run(
+      short.map(({ name }) => this.#job(name, { name: '', controller: mode }, 'budgeted')),
+    );
+    const found = short.flatMap((one, at) => {
+      const result = controlled[at];
+      return result === undefined ? [] : [{ ...one, controlled: result }];
+    });
+    if (json === true) {
+      const documents = all.map(({ name, without: bare, kind }) => {
+        const pair = found.find((one) => one.name === name);
+        const { evs, half } = bare;
+        return pair === undefined
+          ? { kind, half, feeder: name, seeds: this.#options.seeds, without: { evs } }
+          : { kind, half, ...studyJson(name, this.#options.seeds, pair.without, pair.controlled) };
+      });
+      return `${JSON.stringify(documents, null, 2)}\n`;
+    }
     const table = tableText(
       ['feeder', 'half', 'homes', 'A', 'without', 'uplift', ...COLUMNS],
-      found
-        .filter(({ kind }) => kind === 'short')
-        .map(({ name, without, controlled }) => [
-          name,
-          without.half,
-          String(without.homes),
-          String(without.ratingA),
-          String(without.evs),
-          `${upliftPercent(without, controlled)} %`,
-          ...cellsOf(controlled),
-        ]),
+      found.map(({ name, without: bare, controlled: held }) => [
+        name,
+        bare.half,
+        String(bare.homes),
+        String(bare.ratingA),
+        String(bare.evs),
+        `${upliftPercent(bare, held)} %`,
+        ...cellsOf(held),
+      ]),
     );
-    const apart = (kind: string) => found.filter((one) => one.kind === kind).map(({ name }) => name);
+    const apart = (kind: string) => all.filter((one) => one.kind === kind).map(({ name }) => name);
     const lines = [
       ...(['tuning', 'heldOut', 'both'] as const).map((half) => {
         const uplifts = found
-          .filter(({ kind, without }) => kind === 'short' && (half === 'both' || without.half === half))
-          .map(({ without, controlled }) => upliftPercent(without, controlled) ?? 0);
+          .filter(({ without: bare }) => half === 'both' || bare.half === half)
+          .map(({ without: bare, controlled: held }) => upliftPercent(bare, held) ?? 0);
         return `${half}: median uplift ${quantile(uplifts, 0.5)} % over ${uplifts.length} feeders`;
       }),
       `full or over without any EV: ${apart('full').join(', ') || 'none'}`,
@@ -210,7 +217,8 @@ class Study {
 
   #job(feeder: string, { controller, stress, tariffShare }: Row, evs: Job['evs']): Job {
     const plant = { ...this.#plant, ...(tariffShare !== undefined && { tariffShare }) };
-    return { feeder, plant, controller, stress, seeds: this.#options.seeds, evs };
+    const { seeds, firstSeed } = this.#options;
+    return { feeder, plant, controller, stress, seeds, ...(firstSeed !== 1 && { firstSeed }), evs };
   }
 }
 
