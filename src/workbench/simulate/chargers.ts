@@ -51,6 +51,7 @@ export class Chargers {
   #activeCount = 0;
   #limited = 0;
   #at = 0;
+  #isSupplied = true;
 
   constructor(
     feeder: FeederModel,
@@ -125,6 +126,13 @@ export class Chargers {
   /** The end of a limit that the charger keeps; nothing where it keeps none. */
   extend(car: number, endStep: number): void {
     if ((this.#level[car] as number) < 100) this.#limitEnd[car] = endStep;
+  }
+
+  /** The supply goes, or comes back: whoever waits begins at once, with no random delay. */
+  setSupply(isSupplied: boolean, step: number): void {
+    this.#isSupplied = isSupplied;
+    for (let place = 0; place < this.#activeCount; place++) this.#change(this.#active[place] as number, step);
+    this.#schedule();
   }
 
   /** Everything that happens at `step`. */
@@ -211,7 +219,7 @@ export class Chargers {
     const mate = this.#mate[car] as number;
     const ratedA = this.ratedA[car] as number;
     const shares = mate >= 0 && (this.#place[mate] as number) >= 0;
-    const wouldA = Math.min(ratedA, shares ? HOME_LIMIT_A / 2 : HOME_LIMIT_A);
+    const wouldA = this.#isSupplied ? Math.min(ratedA, shares ? HOME_LIMIT_A / 2 : HOME_LIMIT_A) : 0;
     const permittedA = (ratedA * (this.#level[car] as number)) / 100;
     const drawA = permittedA < LEAST_A ? 0 : Math.min(wouldA, permittedA);
     this.#wouldA[car] = wouldA;

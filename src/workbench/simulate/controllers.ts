@@ -5,7 +5,7 @@ import type { Chargers } from './chargers.ts';
 import { Edge } from './edge.ts';
 import { CHAIN, type ChainOptions, HeadEndChain } from './head-end.ts';
 import { wallMsOf } from './messenger.ts';
-import type { Loop, Plant } from './plant.ts';
+import type { Loop, Outage, Plant } from './plant.ts';
 import { EveningCapLoop, ThresholdLoop } from './simple-controllers.ts';
 import { thresholds } from './thresholds.ts';
 
@@ -21,6 +21,7 @@ export interface Stress {
   readonly chain?: Partial<ChainOptions>;
   readonly meterFactor?: number;
   readonly diesAfterS?: number;
+  readonly outage?: Outage;
 }
 
 /** 4.2 kW at 230 V. */

@@ -14,6 +14,8 @@ export const HOME_POWER_FACTOR = 0.95;
 export interface HomeProfiles {
   readonly winter: readonly Float32Array[];
   readonly summer: readonly Float32Array[];
+  /** Of the IEEE European LV feeder, a day of winter; none in synthetic data. */
+  readonly ieee: readonly Float32Array[];
   readonly heatPump: readonly Float32Array[];
   /** Energy of the average home on each day of a year that begins on a Monday, kWh: turns days into a year. */
   readonly seasonKwh: Float32Array;

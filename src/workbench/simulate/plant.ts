@@ -26,9 +26,21 @@ export interface Loop {
 }
 
 export interface PlantOptions {
+  /** Whose profiles the homes have on a winter's day: those of ENWL unless given, or of the IEEE feeder. */
+  readonly homes?: 'ieee' | undefined;
   readonly heatPumpShare: number;
   /** Share of the cars that wait for 00:30. */
   readonly tariffShare: number;
+}
+
+/** An outage of the whole feeder every day. Then the homes draw more than they would, and that falls away. */
+export interface Outage {
+  readonly fromHour: number;
+  readonly toHour: number;
+  /** Of what a home would draw, as it comes back. */
+  readonly coldLoadFactor: number;
+  /** Time constant of the fall, minutes. */
+  readonly coldLoadMin: number;
 }
 
 export interface RunOptions {
@@ -37,6 +49,7 @@ export interface RunOptions {
   readonly loop: ((chargers: Chargers) => Loop) | null;
   /** Called for every stretch of constant currents. */
   readonly watch?: (fromStep: number, toStep: number, currentsA: Float64Array, heat: Float64Array) => void;
+  readonly outage?: Outage | undefined;
   readonly fromDay?: number;
   readonly toDay?: number;
 }
@@ -68,7 +81,9 @@ export class Plant {
   readonly #homes: (seed: number) => HomesOfYear;
   readonly #options: PlantOptions;
 
-  constructor(feeder: FeederModel, profiles: HomeProfiles, options: PlantOptions) {
+  constructor(feeder: FeederModel, given: HomeProfiles, options: PlantOptions) {
+    const profiles = options.homes === 'ieee' ? { ...given, winter: given.ieee } : given;
+    if (profiles.winter.length === 0) throw new RangeError('no household profiles of the IEEE feeder in this data');
     this.feeder = feeder;
     this.#options = options;
     this.#homes = homesMaker(feeder, profiles, options.heatPumpShare);
@@ -81,7 +96,7 @@ export class Plant {
   run(
     seed: number,
     cars: readonly Car[],
-    { loop: makeLoop, stopAtViolation, watch, fromDay = 0, toDay = DAYS }: RunOptions,
+    { loop: makeLoop, stopAtViolation, watch, outage, fromDay = 0, toDay = DAYS }: RunOptions,
   ): YearResult {
     const { feeder, conductors } = this;
     const sessions = sessionsOf(feeder, cars, cars.length, seed, this.#options.tariffShare);
@@ -101,12 +116,21 @@ export class Plant {
     const { chargeA } = chargers;
     const watched = new HeadWatch(feeder, this.fuseA);
     let isViolated = false;
+    let isSupplied = true;
     let step = fromDay * STEPS_PER_DAY;
     const endStep = toDay * STEPS_PER_DAY;
     let slotEnd = step;
     while (step < endStep) {
       if (step >= slotEnd) {
         this.#baseCurrents(homes, step / SLOT_STEPS, baseA, parent);
+        if (outage !== undefined) {
+          const share = homesShare(outage, (step / SLOT_STEPS) % SLOTS_PER_DAY);
+          for (let at = 0; at < count; at++) baseA[at] = (baseA[at] as number) * share;
+          if (share > 0 !== isSupplied) {
+            isSupplied = share > 0;
+            chargers.setSupply(isSupplied, step);
+          }
+        }
         slotEnd = step + SLOT_STEPS;
       }
       chargers.run(step);
@@ -200,6 +224,14 @@ export class Plant {
     for (const [car, { home }] of cars.entries()) currents[home] = (currents[home] as number) + chargers.drawA(car);
     return currents;
   }
+}
+
+/** What the homes draw in a slot of the day as a share of what they would: 0 while the supply is away. */
+function homesShare({ fromHour, toHour, coldLoadFactor, coldLoadMin }: Outage, slot: number): number {
+  const hour = (24 * slot) / SLOTS_PER_DAY;
+  if (hour < fromHour) return 1;
+  if (hour < toHour) return 0;
+  return 1 + (coldLoadFactor - 1) * Math.exp((-60 * (hour - toHour)) / coldLoadMin);
 }
 
 function isOver(peak: Float64Array): boolean {

@@ -1,7 +1,15 @@
 // The recorded data: household profiles, home charging sessions, measured averages and feeder models, from a folder of
 // the layout that its README describes. A file that is missing, or has other columns, is one clear error.
 import { join } from 'node:path';
-import { DAYS, type Driver, type FleetCurve, type HomeProfiles, type Session, type StudyData } from './data.ts';
+import {
+  DAYS,
+  type Driver,
+  type FleetCurve,
+  type HomeProfiles,
+  type Session,
+  SLOTS_PER_DAY,
+  type StudyData,
+} from './data.ts';
 import { buildFeeder, type FeederModel, type Line, type Load } from './feeder-model.ts';
 import { columnsOf, profilesOf, readTable } from './table.ts';
 
@@ -44,9 +52,19 @@ function homes(folder: string): HomeProfiles {
   return {
     winter: profiles('enwl_winter_load_5min_kw.csv.gz'),
     summer: profiles('enwl_summer_load_5min_kw.csv.gz'),
+    ieee: profiles('ieee_eulv_load_1min_kw.csv.gz').map(bySlots),
     heatPump: profiles('enwl_winter_heatpump_5min_kw.csv.gz'),
     seasonKwh,
   };
+}
+
+/** A day of minutes as the means of its slots. */
+function bySlots(minutes: Float32Array): Float32Array {
+  const perSlot = minutes.length / SLOTS_PER_DAY;
+  return Float32Array.from({ length: SLOTS_PER_DAY }, (_, slot) => {
+    const own = minutes.subarray(slot * perSlot, (slot + 1) * perSlot);
+    return own.reduce((sum, kw) => sum + kw, 0) / perSlot;
+  });
 }
 
 function drivers(folder: string): Driver[] {

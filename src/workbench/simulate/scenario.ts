@@ -41,6 +41,20 @@ export function feederOf(data: StudyData, name: string | undefined): FeederModel
   throw new RangeError(`no feeder ${name} with a known rating, expected one of ${names}`);
 }
 
+/** What the verbs' options say of homes and cars. Throws where there are no such homes. */
+export function plantOptions({
+  homes,
+  heatPumps,
+  tariff,
+}: {
+  readonly homes: string;
+  readonly heatPumps: number;
+  readonly tariff: number;
+}): PlantOptions {
+  if (homes !== 'enwl' && homes !== 'ieee') throw new RangeError(`homes ${homes}, expected enwl or ieee`);
+  return { heatPumpShare: heatPumps, tariffShare: tariff, ...(homes === 'ieee' && { homes }) };
+}
+
 export interface Scenario {
   readonly plant: Plant;
   readonly cars: readonly Car[];
@@ -61,7 +75,7 @@ export function scenarioOf(
 }
 
 /** What every result rests on, for people. */
-export function assumptionsOf(data: StudyData, { heatPumpShare, tariffShare }: PlantOptions): string[] {
+export function assumptionsOf(data: StudyData, { homes, heatPumpShare, tariffShare }: PlantOptions): string[] {
   return [
     ...data.assumptions,
     'each home has one car before any has two, and two share 32 A; where they stand is drawn once for a feeder',
@@ -69,6 +83,7 @@ export function assumptionsOf(data: StudyData, { heatPumpShare, tariffShare }: P
     `thermal state: IEC 60255-149, time constant ${TIME_CONSTANT_MIN} min, of every section with a known rating that its homes could overload`,
     'chain: two trips over the DCC of 12.5 to 37.5 s each, 5 devices a second, up to 60 s on the HAN, up to 600 s random delay at every change, 1 % of service requests without an answer',
     'fuse: the next size from the rating of the head section up; voltage: by the resistances of the lines from 230 V at the head',
+    ...(homes === 'ieee' ? ['in winter the homes have the profiles of the IEEE feeder in place of those of ENWL'] : []),
     ...(heatPumpShare > 0 ? [`${Math.round(heatPumpShare * 100)} % of homes have a heat pump`] : []),
     ...(tariffShare > 0 ? [`${Math.round(tariffShare * 100)} % of cars wait for 00:30`] : []),
   ];

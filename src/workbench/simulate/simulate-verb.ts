@@ -12,7 +12,7 @@ import { DAYS } from './data.ts';
 import { SLOT_STEPS } from './head-watch.ts';
 import { wallMsOf } from './messenger.ts';
 import type { Plant, YearResult } from './plant.ts';
-import { assumptionsOf, feederOf, loadData, scenarioOf } from './scenario.ts';
+import { assumptionsOf, feederOf, loadData, plantOptions, scenarioOf } from './scenario.ts';
 
 export interface SimulateOptions {
   readonly data?: string | undefined;
@@ -22,6 +22,8 @@ export interface SimulateOptions {
   readonly seed: number;
   /** 1 to 365; the whole year without it. */
   readonly day?: number | undefined;
+  /** `enwl` or `ieee`. */
+  readonly homes: string;
   readonly heatPumps: number;
   readonly tariff: number;
   readonly report?: string | undefined;
@@ -79,6 +81,7 @@ function simulated({
   evs,
   seed,
   day,
+  homes,
   heatPumps,
   tariff,
   report,
@@ -89,14 +92,14 @@ function simulated({
     throw new RangeError(`controller ${controller}, expected one of ${CONTROLLERS.join(', ')}`);
   const data = loadData(folder, name);
   const feeder = feederOf(data, name);
-  const plantOptions = { heatPumpShare: heatPumps, tariffShare: tariff };
-  const { plant, cars: all } = scenarioOf(data, feeder, plantOptions);
+  const options = plantOptions({ homes, heatPumps, tariff });
+  const { plant, cars: all } = scenarioOf(data, feeder, options);
   const count = Math.min(all.length, evs ?? feeder.phaseOf.length);
   const cars = all.slice(0, count);
   const range = day === undefined ? {} : { fromDay: day - 1, toDay: day };
   const run = (which: ControllerName): Trace => traced(plant, seed, which, cars, range);
   const [without, controlled] = [run('none'), run(controller)];
-  const notes = [`data: ${data.origin}`, ...assumptionsOf(data, plantOptions)];
+  const notes = [`data: ${data.origin}`, ...assumptionsOf(data, options)];
   const document: SimulationDocument = {
     feeder: feeder.name,
     evs: count,

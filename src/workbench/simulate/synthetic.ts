@@ -25,6 +25,7 @@ function homes(): HomeProfiles {
   return {
     winter: profiles(0.7),
     summer: profiles(0.45),
+    ieee: [],
     heatPump: profiles(2),
     seasonKwh: Float32Array.from({ length: DAYS }, (_, day) => 10.5 + 2 * Math.cos((2 * Math.PI * (day - 15)) / DAYS)),
   };

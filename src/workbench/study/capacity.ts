@@ -38,10 +38,10 @@ export interface Outcome {
 
 /** Without a controller more cars are never better, so each seed can only lower what the ones before left. −1: too many without any. */
 export function capacityWithout(probe: Probe): number {
-  const { plant, cars } = probe;
+  const { plant, cars, stress } = probe;
   let best = cars.length;
   const holds = (evs: number, seed: number) =>
-    !plant.run(seed, cars.slice(0, evs), { stopAtViolation: true, loop: null }).isViolated;
+    !plant.run(seed, cars.slice(0, evs), { stopAtViolation: true, loop: null, outage: stress?.outage }).isViolated;
   for (const seed of seedsOf(probe)) {
     if (best < 0) break;
     if (holds(best, seed)) continue;
@@ -86,6 +86,7 @@ function isHosted(probe: Probe, evs: number, isBudgeted: boolean): boolean {
     const { isViolated, occasions, minutes } = plant.run(seed, set, {
       stopAtViolation: true,
       loop: loopOf(plant, controller, seed, stress),
+      outage: stress?.outage,
     });
     if (isViolated) return false;
     if (!isBudgeted) continue;
@@ -102,7 +103,13 @@ export function outcomeOf(probe: Probe, evs: number): Outcome {
   const years: YearResult[] = [];
   const set = cars.slice(0, evs);
   for (const seed of seedsOf(probe))
-    years.push(plant.run(seed, set, { stopAtViolation: false, loop: loopOf(plant, controller, seed, stress) }));
+    years.push(
+      plant.run(seed, set, {
+        stopAtViolation: false,
+        loop: loopOf(plant, controller, seed, stress),
+        outage: stress?.outage,
+      }),
+    );
   const occasions = years.flatMap((year) => [...year.occasions]);
   const minutes = years.flatMap((year) => [...year.minutes]);
   // What an occasion took of a customer, as the mean over that customer's year.

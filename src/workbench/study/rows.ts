@@ -2,6 +2,7 @@
 
 import { rounded } from '../../feeder.ts';
 import type { ControllerName, Stress } from '../simulate/controllers.ts';
+import type { Outage } from '../simulate/plant.ts';
 import type { Outcome } from './capacity.ts';
 import type { JobResult } from './jobs.ts';
 
@@ -23,6 +24,9 @@ export const COMPARED: readonly Row[] = [
   { name: 'Headroom, proportional, 60 % wait for 00:30', controller: 'proportional', tariffShare: 0.6 },
 ];
 
+/** Assumed: homes draw twice what they would at first, for about half an hour. Every car that waits begins at once. */
+const OUTAGE: Outage = { fromHour: 18, toHour: 19, coldLoadFactor: 2, coldLoadMin: 30 };
+
 /** Each at the cars that the proportional mode hosts, beside the same cars without control. */
 export const STRESSED: readonly Row[] = [
   { name: 'no control', controller: 'none' },
@@ -40,6 +44,8 @@ export const STRESSED: readonly Row[] = [
     stress: { chain: { recordedPhase: [1, 0, 2] } },
   },
   { name: 'controller dead 10 min after every first limit', controller: 'proportional', stress: { diesAfterS: 600 } },
+  { name: 'no control; no supply 18:00 to 19:00, all back at once', controller: 'none', stress: { outage: OUTAGE } },
+  { name: 'no supply 18:00 to 19:00, all back at once', controller: 'proportional', stress: { outage: OUTAGE } },
 ];
 
 /** The document of --json for one feeder. */

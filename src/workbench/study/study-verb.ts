@@ -3,7 +3,7 @@
 import { progressBar } from '../replay/progress-bar.ts';
 import type { StudyData } from '../simulate/data.ts';
 import type { PlantOptions } from '../simulate/plant.ts';
-import { assumptionsOf, feederOf, halfOf, loadData } from '../simulate/scenario.ts';
+import { assumptionsOf, feederOf, halfOf, loadData, plantOptions } from '../simulate/scenario.ts';
 import { quantile } from './capacity.ts';
 import { type FleetDistance, fleetDistances, fleetRow } from './fleet.ts';
 import type { Job, JobResult } from './jobs.ts';
@@ -19,6 +19,8 @@ export interface StudyOptions {
   readonly seeds: number;
   /** Other seeds than those that control was tried with while it was made. */
   readonly firstSeed: number;
+  /** `enwl` or `ieee`. */
+  readonly homes: string;
   readonly heatPumps: number;
   readonly tariff: number;
   readonly table?: boolean | undefined;
@@ -85,7 +87,7 @@ class Study {
     this.#data = data;
     this.#pool = pool;
     this.#options = options;
-    this.#plant = { heatPumpShare: options.heatPumps, tariffShare: options.tariff };
+    this.#plant = plantOptions(options);
   }
 
   preface(): string {

@@ -122,3 +122,33 @@ test('one car off for ten minutes has lost ten minutes on one occasion, and fini
   expect(result.minutes[0]).toBeCloseTo(10, 6);
   expect([result.sessions, result.unfinished]).toEqual([1, 0]);
 });
+
+test('an outage: nothing flows, then every car that waited begins at once and the homes draw more', () => {
+  const outage = { fromHour: 18, toHour: 19, coldLoadFactor: 2, coldLoadMin: 30 };
+  const headA = (given: typeof outage | undefined) => {
+    const bySlot = new Map<number, number>();
+    plant.run(1, cars.slice(0, 60), {
+      fromDay: 0,
+      toDay: 1,
+      stopAtViolation: false,
+      loop: null,
+      outage: given,
+      watch: (from, _to, currentsA) => {
+        const slot = Math.floor(from / 30);
+        bySlot.set(slot, Math.max(bySlot.get(slot) ?? 0, currentsA[0] ?? 0));
+      },
+    });
+    return (hour: number) => bySlot.get(hour * 12) ?? 0;
+  };
+  const [usual, odd] = [headA(undefined), headA(outage)];
+  expect(odd(17)).toBe(usual(17));
+  expect([odd(18), odd(18 + 11 / 12)]).toEqual([0, 0]);
+  expect(odd(19)).toBeGreaterThan(1.25 * usual(19));
+  expect(odd(24 - 1 / 12)).toBeLessThan(1.05 * usual(24 - 1 / 12) + 32 * 3);
+});
+
+test('homes of the IEEE feeder are only there in recorded data', () => {
+  expect(() => new Plant(feeder, data.homes, { homes: 'ieee', heatPumpShare: 0, tariffShare: 0 })).toThrow(
+    'no household profiles of the IEEE feeder in this data',
+  );
+});
