@@ -85,10 +85,11 @@ export class Acknowledgements {
 
   /** Once a second: limits that were taken on and have not been applied in their time. */
   watch(): void {
+    const wallMs = this.#input.clock.wallMs();
     for (const [feederId, { latest, group }] of this.#input.feeders) {
+      if (latest === null) continue;
       const { responseTimeS } = group.curtailment;
-      const wallMs = this.#input.clock.wallMs();
-      if (latest === null || !this.#watch.isOverdue(feederId, latest.message, responseTimeS, wallMs)) continue;
+      if (!this.#watch.isOverdue(feederId, latest.message, responseTimeS, wallMs)) continue;
       const { requestId, episodeId } = latest.message;
       this.#raise(feederId, 'notApplied', `not applied within responseTimeS ${responseTimeS}`, {
         requestId,

@@ -37,7 +37,14 @@ import type { OutgoingRequest } from './uplink/delivery.ts';
 import type { Connect } from './uplink/link.ts';
 import { Uplink, type UplinkPort } from './uplink/uplink.ts';
 import { VERSION } from './version.ts';
-import { stateWord, storedRequest, telemetryFeeder, type WatchedFeeder, watchedFeeder } from './watched-feeder.ts';
+import {
+  isAtRest,
+  stateWord,
+  storedRequest,
+  telemetryFeeder,
+  type WatchedFeeder,
+  watchedFeeder,
+} from './watched-feeder.ts';
 import { takenReadings, type WatchedTransformer, watchedTransformer } from './watched-transformer.ts';
 
 /** Looks over the controller's shoulder: the demo's screen, and tests. */
@@ -79,7 +86,7 @@ export interface ControllerInput {
 /** A wall clock that has moved against the monotonic one by more than this was stepped. */
 const CLOCK_STEP_MS = 2_000;
 const HOUSEKEEPING_MS = 1_000;
-/** Checkpoints wait for a moment without a pickup, in an episode no longer than this. */
+/** Checkpoints wait for a moment without a pickup, in an episode no longer than this after the one before. */
 const QUIET_WITHIN_MS = 60_000;
 const GAP_REASONS = {
   lost: 'the journal had come further: these events are lost with it',
@@ -113,7 +120,7 @@ export class Controller {
   #wallOffsetMs: number;
   #stopped = false;
   #saidFailure: string | null = null;
-  /** The last moment that was good for clean-up. */
+  /** When clean-up was done last. */
   #tidiedMs = 0;
   #heatKeptMs = Number.NEGATIVE_INFINITY;
   #saidStanding = '';
@@ -122,7 +129,6 @@ export class Controller {
     this.#input = input;
     this.#clock = input.clock;
     this.#journal = input.journal;
-    this.#wallOffsetMs = this.#clock.wallMs() - this.#clock.monotonicMs();
     this.#keeper = new Keeper(input.journal, input.clock, input.log);
     const { settings, hash } = input.configuration;
     for (const one of settings.feeders) {
@@ -151,7 +157,7 @@ export class Controller {
     if (input.rehearse !== false) this.#rehearse();
     this.#tellOfJournal();
     this.#book.add(null, 'restart', `version ${VERSION}, settings ${hash}`);
-    const acked = resumeFeeders({
+    const resumed = resumeFeeders({
       feeders: this.#feeders,
       transformer: this.#transformer,
       journal: this.#journal,
@@ -160,6 +166,8 @@ export class Controller {
       requests: this.#requests,
       book: this.#book,
     });
+    // A step of the wall clock while the program was away is noticed like any other.
+    this.#wallOffsetMs = resumed.wallOffsetMs;
     this.#acknowledgements = new Acknowledgements({
       feeders: this.#feeders,
       keeper: this.#keeper,
@@ -202,11 +210,10 @@ export class Controller {
       (message, waitMs) => this.#uplink.telemetry(message, waitMs),
     );
     for (const { latest } of this.#feeders.values())
-      if (latest !== null) this.#uplink.restore(latest, acked.has(latest.message.requestId));
+      if (latest !== null) this.#uplink.restore(latest, resumed.acked.has(latest.message.requestId));
     this.#housekeep();
-    this.#keepStates();
     this.#saidStanding = standing(this.#status);
-    this.#settleSoon();
+    this.#settle({ states: this.#allStates() });
   }
 
   // ── what happens ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -290,12 +297,14 @@ export class Controller {
 
   /** No element is picked up and no limit stands: a pause of some milliseconds is in the way of no decision. */
   get isQuiet(): boolean {
-    return [...this.#feeders.keys()].every((feederId) => this.isFeederQuiet(feederId));
+    for (const { state } of this.#feeders.values()) if (!isAtRest(state)) return false;
+    return true;
   }
 
   /** The same of one feeder. */
   isFeederQuiet(feederId: string): boolean {
-    return ['normal', 'blind'].includes(this.stateOf(feederId));
+    const feeder = this.#feeders.get(feederId);
+    return feeder !== undefined && isAtRest(feeder.state);
   }
 
   /** All that the next decision about a feeder rests on, as it is now; null where there is no such feeder. */
@@ -328,7 +337,7 @@ export class Controller {
   /** A planned stop: the limits are left to their leases, the journal is whole, the head end knows. */
   async stop(): Promise<void> {
     if (this.#stopped) return;
-    this.#settle(true);
+    this.#settle({ stopping: true });
     this.#stopped = true;
     this.#timer?.cancel();
     this.#housekeeping?.cancel();
@@ -370,9 +379,8 @@ export class Controller {
     });
   }
 
-  #settle(stopping = false): void {
+  #settle({ stopping = false, states = this.#changedStates() } = {}): void {
     const requests = this.#releases.splice(0);
-    const states = this.#changedStates();
     this.#drainTransformer();
     for (const feeder of this.#feeders.values()) this.#drain(feeder, requests);
     const drafts = this.#book.take(stopping ? Number.POSITIVE_INFINITY : this.#clock.monotonicMs());
@@ -445,11 +453,13 @@ export class Controller {
     this.#saidStanding = now;
   }
 
+  #allStates(): Batch['states'] {
+    const states = [...this.#feeders].map(([feederId, { state }]) => ({ feederId, state }));
+    return this.#transformer === null ? states : [...states, { feederId: TRANSFORMER, state: this.#transformer.state }];
+  }
+
   #keepStates(): void {
-    const states: { feederId: string; state: unknown }[] = [];
-    for (const [feederId, { state }] of this.#feeders) states.push({ feederId, state });
-    if (this.#transformer !== null) states.push({ feederId: TRANSFORMER, state: this.#transformer.state });
-    this.#keeper.commit({ states, requests: [], events: [], withheld: [] });
+    this.#keeper.commit({ states: this.#allStates(), requests: [], events: [], withheld: [] });
   }
 
   // ── uplink ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -562,7 +572,8 @@ export class Controller {
     this.#commands.tidy(nowMs);
     this.#telemetry.tick();
     this.#acknowledgements.watch();
-    if (!this.#settling && (this.isQuiet || nowMs - this.#tidiedMs > QUIET_WITHIN_MS)) {
+    const isGood = () => this.isQuiet || nowMs - this.#tidiedMs > QUIET_WITHIN_MS;
+    if (this.#keeper.isTidyDue && !this.#settling && isGood()) {
       this.#tidiedMs = nowMs;
       this.#keeper.tidy();
     }

@@ -145,10 +145,13 @@ export class Keeper {
     });
   }
 
+  get isTidyDue(): boolean {
+    return this.#clock.monotonicMs() >= this.#tidyDueMs || this.#journal.wantsTidy;
+  }
+
   /** For a quiet moment. */
   tidy(): void {
     const nowMs = this.#clock.monotonicMs();
-    if (nowMs < this.#tidyDueMs && !this.#journal.wantsTidy) return;
     this.attempt((journal) => journal.recover());
     const isMore = this.attempt((journal) => journal.tidy()) === true;
     this.#tidyDueMs = nowMs + (isMore ? 0 : TIDY_EVERY_MS);

@@ -7,6 +7,7 @@ import type { EventBook } from './event-book.ts';
 import { resumeGroup } from './group-in-force.ts';
 import type { HarmCaps } from './harm-caps.ts';
 import type { Journal } from './journal/journal.ts';
+import type { Stamp } from './journal/records.ts';
 import type { Keeper } from './keeper.ts';
 import { takeHeat } from './kept-heat.ts';
 import type { Requests } from './requests.ts';
@@ -25,8 +26,14 @@ export interface ResumeInput {
   readonly book: EventBook;
 }
 
-/** Gives the ids of the requests that have been acknowledged. */
-export function resumeFeeders(input: ResumeInput): Set<string> {
+export interface Resumed {
+  /** Ids of the requests that have been acknowledged. */
+  readonly acked: ReadonlySet<string>;
+  /** Wall time minus monotonic time when this boot last kept a state; as it is now where it has kept none. */
+  readonly wallOffsetMs: number;
+}
+
+export function resumeFeeders(input: ResumeInput): Resumed {
   const { feeders, transformer, journal, keeper, harmCaps, requests, book } = input;
   const acked = new Set<string>();
   const now = keeper.stamp();
@@ -36,7 +43,9 @@ export function resumeFeeders(input: ResumeInput): Set<string> {
     if (feeder !== undefined && stored.withheld === null) feeder.latest = outgoingRequest(stored);
   }
   const heat = keeper.attempt((kept) => kept.heat()) ?? null;
+  let newest: Stamp | null = null;
   for (const { feederId, state, stamp } of journal.states()) {
+    if (isOfThisBoot(stamp, now) && stamp.monotonicMs > (newest?.monotonicMs ?? -1)) newest = stamp;
     const feeder = feeders.get(feederId);
     if (feederId === TRANSFORMER && transformer !== null) {
       takeHeat(state as TransformerState, feederId, stamp, heat);
@@ -66,7 +75,12 @@ export function resumeFeeders(input: ResumeInput): Set<string> {
       feeder.latest = null;
     }
   }
-  return acked;
+  const { wallMs, monotonicMs } = newest ?? now;
+  return { acked, wallOffsetMs: wallMs - monotonicMs };
+}
+
+function isOfThisBoot({ bootId, monotonicMs }: Stamp, now: Stamp): boolean {
+  return bootId !== 'unknown' && bootId === now.bootId && monotonicMs <= now.monotonicMs;
 }
 
 /** Where the time away is unknown, a limit is over for certain once all of its duration has passed again. */

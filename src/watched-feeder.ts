@@ -96,6 +96,11 @@ export function stateWord(state: FeederState): string {
   return someElement(state, 'pickedUp') ? 'pickingUp' : 'normal';
 }
 
+/** No element is picked up and no limit stands, or nobody can know. */
+export function isAtRest(state: FeederState): boolean {
+  return state.blind || (state.episode === null && !someElement(state, 'pickedUp'));
+}
+
 /** What the retained status says of a feeder; `wallOffsetMs` is wall time minus monotonic time. */
 export function feederStatus(
   { settings, group, state }: WatchedFeeder,

@@ -28,6 +28,8 @@ import { type HandClock, handClock } from './simulators/hand-clock.ts';
 import { MqttBroker } from './simulators/mqtt-broker.ts';
 
 const START_MS = Date.parse('2026-01-15T17:00:00.000Z');
+/** Monotonic time then, of the first boot. */
+const UPTIME_MS = 1_000_000;
 const ROOT = 'headroom/v1/SUB-1';
 const LEASE_S = 1800;
 const REFRESH_S = 600;
@@ -49,11 +51,12 @@ interface SiteClock extends HandClock {
   isSynchronised: boolean;
   bootId: string;
 }
-function siteClock(startMs = 1_000_000, bootId = 'boot-1'): SiteClock {
+function siteClock(startMs = UPTIME_MS, bootId = 'boot-1'): SiteClock {
   const inner = handClock(startMs);
   return {
     ...inner,
-    wallOffsetMs: START_MS - startMs,
+    // Within one boot the wall clock goes on beside the monotonic one; another begins at the same wall time.
+    wallOffsetMs: START_MS - (bootId === 'boot-1' ? UPTIME_MS : startMs),
     isSynchronised: true,
     bootId,
     wallMs() {
@@ -736,7 +739,8 @@ describe('a restart', () => {
       action: 'release',
       episodeId: limit?.episodeId,
       supersedes: limit?.requestId,
-      sequence: (limit?.sequence ?? 0) + 1,
+      // A restart counts on from its clock, above what may have been said and not kept.
+      sequence: START_MS + 35_000,
     });
     expect(second.saidEvents().filter(({ type }) => type === 'restart')).toHaveLength(2);
   });
@@ -858,6 +862,24 @@ describe('a step of the wall clock', () => {
     expect(site.events.filter(({ alarm }) => alarm === 'clockStep')).toHaveLength(1);
     await site.live(330, 5);
     await site.saidCount(2);
+  });
+
+  test.each([
+    ['forward', 3_600_000],
+    ['back', -3_600_000],
+  ])('%s while the program is away: the limit that stands is said again with a right end', async (_name, stepMs) => {
+    const first = await Site.start();
+    await first.overload();
+    const [limit] = await first.saidCount(1);
+    await first.die();
+    const clock = siteClock(first.clock.monotonicMs() + 2_000);
+    clock.wallOffsetMs += stepMs;
+    const second = await Site.start({ broker: first.broker, folder: first.folder, clock });
+    const [, again] = await second.saidCount(2);
+    expect(Date.parse(again?.end ?? '') - Date.parse(limit?.end ?? '')).toBe(stepMs);
+    // Nobody has acknowledged the first, so what takes its place is a limit too.
+    expect(again).toMatchObject({ action: 'limit', supersedes: limit?.requestId });
+    expect(second.events.filter(({ alarm }) => alarm === 'clockStep')).toHaveLength(1);
   });
 
   test.each([

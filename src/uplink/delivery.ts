@@ -61,11 +61,13 @@ export class Delivery {
 
   /**
    * After every connect: each feeder's present request goes out before anything else, because the broker may have
-   * forgotten it; a release that the head end has answered need not.
+   * forgotten it; a release that the head end has answered need not. What a broker refused on the last connection does
+   * not wait either, for events would overtake it.
    */
   sayAllAgain(): void {
     for (const standing of this.#standing.values()) {
       standing.inFlight = false;
+      standing.heldUntilMs = 0;
       standing.wanted = standing.request.message.action !== 'release' || !standing.acked;
     }
   }

@@ -173,6 +173,17 @@ describe('debts', () => {
     expect(outbox.nextDueMs(5_000)).toBeGreaterThan(5_000);
     expect(outbox.waiting()).toBe(true);
   });
+
+  test('a request that was refused is due at once on the next connection, before any event', () => {
+    const outbox = new Delivery(() => 60_000);
+    const refused = request('F1', 1);
+    outbox.put(refused, NEW);
+    outbox.sending(refused);
+    outbox.refused(refused, 5_000);
+    outbox.interrupted();
+    outbox.sayAllAgain();
+    expect(outbox.next(0)).toBe(refused);
+  });
 });
 
 describe('pace', () => {

@@ -177,6 +177,11 @@ export class GatedJournal extends Journal {
     this.#isAhead = false;
   }
 
+  /** Nobody moves the file away in this world. */
+  override recover(): void {
+    if (!this.isDurable) super.recover();
+  }
+
   override keepHeat(body: string): void {
     this.#pass(() => super.keepHeat(body));
   }

@@ -105,8 +105,8 @@ export class Invariants {
       const leftMs = Date.parse(request.end) - Date.parse(request.issuedAt);
       const fromMs = this.#decidedMs.get(request.requestId) ?? nowMs;
       // Decided with a clock that drifts: what is over but for seconds may be over.
-      const { lostCount, steppedClock } = this.#excuses;
-      const isLapsed = nowMs + DRIFT_MS >= fromMs + leftMs || lostCount(fromMs, nowMs) || steppedClock(fromMs, nowMs);
+      const { lostCount } = this.#excuses;
+      const isLapsed = nowMs + DRIFT_MS >= fromMs + leftMs || lostCount(fromMs, nowMs);
       const isOver = isLapsed || row.withheld !== null || wallMs >= Date.parse(request.validUntil);
       if (!isOver && (request.action !== 'release' || row.ack_status === null))
         this.#owed.set(request.feederId, request);
@@ -184,10 +184,10 @@ export class Invariants {
   #isSound(message: Curtailment, payload: string): void {
     const parsed = curtailmentSchema.safeParse(message);
     if (!parsed.success) throw new Breach(`not valid: ${parsed.error.issues[0]?.message}: ${payload}`);
-    const { issuedAt, end, validUntil, durationS, action, feederId } = message;
+    const { issuedAt, end, validUntil, durationS, action, episodeId } = message;
     const leftMs = Date.parse(end) - Date.parse(issuedAt);
     // What releases a limit that lapsed bears that limit's own end, however far off it is on a clock that was set back.
-    const isOfLapsed = action === 'release' && end === this.#newest.get(feederId)?.end;
+    const isOfLapsed = action === 'release' && this.#sql().limitWithEnd.get(episodeId, end) !== undefined;
     if (!isOfLapsed && (leftMs > this.#longestLeaseMs + 1 || durationS * 1000 > this.#longestLeaseMs + 500))
       throw new Breach(`longer than its lease: ${payload}`);
     if (Date.parse(validUntil) > Date.parse(end)) throw new Breach(`valid after its end: ${payload}`);
@@ -301,6 +301,10 @@ function prepare(db: Database.Database) {
     ),
     offeredLimit: db.prepare(
       `SELECT 1 FROM request WHERE episode_id = ? AND offered = 1 AND json_extract(body, '$.action') = 'limit'`,
+    ),
+    limitWithEnd: db.prepare(
+      `SELECT 1 FROM request WHERE episode_id = ? AND json_extract(body, '$.end') = ?
+       AND json_extract(body, '$.action') <> 'release'`,
     ),
     ack: db.prepare('SELECT 1 FROM ack WHERE request_id = ? AND sequence = ? AND status = ?'),
     command: db.prepare('SELECT 1 FROM command WHERE command_id = ?'),

@@ -48,13 +48,17 @@ export interface Plan {
   readonly telemetryS: number;
   /** With the thermal element beside the definite-time ones. */
   readonly isThermal: boolean;
+  /** With the measurement history beside the journal. */
+  readonly keepsHistory: boolean;
   readonly curtailment: { readonly [setting: string]: number | string };
   readonly faults: readonly Fault[];
 }
 
 /** One world in four is long, on a large site where a fault is rare; in the others one comes upon the other. */
 const CALM = { share: 4, feeders: 24, faultsPerDay: 0.5, hours: 1 };
-const ROUGH = { faultsPerDay: [60, 150], hours: 0.06 };
+const ROUGH = { faultsPerDay: [90, 200], hours: 0.06 };
+/** Above this many feeders no poll is as quick as 5 s: it would be all that such a world does. */
+const QUICK_POLL_FEEDERS = 2;
 
 /** `longestHours` is what a calm world lasts. */
 export function planOf(seed: number, longestHours: number): Plan {
@@ -70,12 +74,13 @@ export function planOf(seed: number, longestHours: number): Plan {
     seed,
     hours,
     feeders,
-    pollMs: isCalm ? 60_000 : pick(5_000, 20_000, 60_000),
+    pollMs: isCalm ? 60_000 : pick(feeders > QUICK_POLL_FEEDERS ? 20_000 : 5_000, 20_000, 60_000),
     driftPpm: random.between(-80, 80),
     busyShare: isCalm ? 0.1 : 1,
-    // Either would be most of what a long world does, second by second or minute by minute.
+    // Each would be most of what a long world does, second by second or minute by minute.
     telemetryS: isCalm ? 0 : 900,
     isThermal: !isCalm && random.chance(0.5),
+    keepsHistory: !isCalm,
     curtailment: {
       mode: pick('proportional', 'onOff'),
       leaseS,
