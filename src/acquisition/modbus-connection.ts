@@ -49,6 +49,8 @@ const RECONNECT_FIRST_MS = 100;
 /** A meter is on the same site: looking for it every few seconds costs nothing. */
 const RECONNECT_LONGEST_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 3_000;
+/** Exception 11: a gateway has waited in vain for the unit behind it, and held the wire for as long. */
+const TARGET_SILENT = 11;
 
 export class ModbusConnection {
   readonly #newPort: (onFault: OnFault) => ModbusPort;
@@ -153,8 +155,11 @@ export class ModbusConnection {
         this.#silentUnits.answered(unitId);
         this.#answer({ words: words.data, read, tookMs: this.#clock.monotonicMs() - sentMs });
       } else if (error?.modbusCode !== undefined) {
-        this.#silentUnits.answered(unitId);
-        this.#answer({ fault: 'exception', detail: error.message, exception: { code: error.modbusCode, read } });
+        const { modbusCode: code, message: detail } = error;
+        const fault = { fault: 'exception', detail, exception: { code, read } } as const;
+        if (code === TARGET_SILENT) this.#silentUnits.silent(unitId, this.#clock.monotonicMs() - sentMs, fault);
+        else this.#silentUnits.answered(unitId);
+        this.#answer(fault);
       } else this.#lost({ fault: 'invalidFrame', detail: error?.message ?? 'no data' });
     };
     const { functionCode, address, count } = read;

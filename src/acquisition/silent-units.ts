@@ -1,13 +1,14 @@
-// The units of one wire that do not answer. Where others share the wire, a unit that has been silent several times is
-// left alone for some of its time-outs: it keeps the others from being read for a small part of the time only, and is
-// found again within seconds. A unit that has the wire to itself is asked at every poll.
+// The units of one wire that do not answer, as our own time-out or the gateway before them says. Where others share the
+// wire, a unit that has been silent several times is left alone for some times as long as it was waited for: it keeps
+// the others from being read for a small part of the time only, and is found again within seconds. A unit that has the
+// wire to itself is asked at every poll.
 import type { Clock } from '../clock.ts';
 import type { Fault } from './modbus-connection.ts';
 
 /** One lost answer is no dead meter. */
 const SILENT_IN_ROW = 3;
 /** A dead unit may hold the wire for a fifth of the time. */
-const REST_TIMEOUTS = 4;
+const REST_TIMES = 4;
 const LONGEST_REST_MS = 5_000;
 
 export class SilentUnits {
@@ -28,12 +29,13 @@ export class SilentUnits {
     this.#unit(unitId).inRow = 0;
   }
 
-  silent(unitId: number, timeoutMs: number, fault: Fault): void {
+  /** `waitedMs`: how long the wire was held for it. */
+  silent(unitId: number, waitedMs: number, fault: Fault): void {
     const unit = this.#unit(unitId);
     unit.fault = fault;
     unit.inRow += 1;
     if (unit.inRow < SILENT_IN_ROW) return;
-    unit.restUntilMs = this.#clock.monotonicMs() + Math.min(LONGEST_REST_MS, REST_TIMEOUTS * timeoutMs);
+    unit.restUntilMs = this.#clock.monotonicMs() + Math.min(LONGEST_REST_MS, REST_TIMES * waitedMs);
   }
 
   #unit(unitId: number) {

@@ -94,7 +94,8 @@ test('readings come from the one source or the other, by its own CT, and never f
   preferred.script = showing(100);
   expect((await from('one')).L1.currentA).toBe(100);
   expect(changes[1]).toBe('F1 one: back to the preferred source: good for 5 s');
-  expect(new Set(readings.map(({ L1 }) => L1.currentA))).toEqual(new Set([100, null, 400]));
+  // Whether a bad reading was passed on before the change depends on how much time one step of the clock took.
+  for (const { L1 } of readings) expect([100, null, 400]).toContain(L1.currentA);
   const used = readings.filter(({ L1 }) => L1.currentA !== null).map(({ sourceId }) => sourceId);
   expect(used.filter((sourceId, index) => sourceId !== used[index - 1])).toEqual(['one', 'two', 'one']);
 });

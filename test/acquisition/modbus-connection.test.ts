@@ -379,6 +379,30 @@ describe('behind one gateway', () => {
     await vi.waitFor(round, { interval: 1, timeout: 20_000 });
   });
 
+  test('a dead meter of which the gateway itself says so, after its own wait, costs the others a fifth of the time', async () => {
+    const clock = handClock();
+    const WAIT_MS = 400;
+    let waitedMs = 0;
+    const inVain: Script = (request) => {
+      clock.stall(WAIT_MS);
+      waitedMs += WAIT_MS;
+      return exception(11)(request);
+    };
+    const server = await serve(except(({ unitId }) => unitId === 1, inVain, good));
+    const connection = connectTo(server.port, undefined, clock);
+    let goodOnes = 0;
+    while (clock.monotonicMs() < 20_000) {
+      const dead = read(connection, 100, { unitId: 1 });
+      const alive = read(connection, 200, { unitId: 2 });
+      expect(faultOf(await dead)).toBe('exception');
+      if (faultOf(await alive) === null) goodOnes += 1;
+      clock.advance(50);
+    }
+    expect(waitedMs / 20_000).toBeLessThan(0.25);
+    expect(goodOnes).toBeGreaterThan(200);
+    expect(server.connections).toBe(1);
+  });
+
   test('a consumer that throws does not end the connection, nor hide its error as a fault of the meter', async () => {
     const server = await serve(good);
     const connection = await connected(server.port);
