@@ -1,6 +1,9 @@
 // The evening as the feeders have it: steps of current that go over the pickup and under the dropout, with some between
 // the two that must bring nothing; and what must have been said of them, worked out from what the meter really showed.
+// The steps are those of recorded feeders where their file is beside the tree, else made from the seed.
+import { existsSync } from 'node:fs';
 import { seededRandom } from '../../src/workbench/seeded-random.ts';
+import { readWeeks, WEEKS_FILE } from '../../test/feeder-weeks/weeks.ts';
 
 /** Amperes; every contestant has the same two. */
 export const PICKUP_A = 360;
@@ -22,8 +25,57 @@ export interface Transition {
   readonly shownMs: number;
 }
 
+const WEEKS = existsSync(WEEKS_FILE) ? readWeeks(WEEKS_FILE) : [];
+export const EVENING = WEEKS.length > 0 ? 'recorded feeder weeks, ten minutes a step' : 'made from the seed';
+/** Of the rows of a stretch this share is under the pickup. */
+const UNDER_SHARE = 0.55;
+/** So many stretches are drawn, and the one with the most crossings is played. */
+const DRAWN = 40;
+const AT_REST_A = 250;
+/** So that the other phases, at half of it, never reach a threshold: each change is one transition. */
+const HIGHEST_A = 600;
+
+/** Steps of one feeder, each of a scan and more: a stretch of recorded weeks, or made up where none is there. */
+export function evening(seed: string, durationMs: number, dwellMs: number, pollMs: number): Step[] {
+  if (WEEKS.length === 0) return steps(seed, durationMs, dwellMs);
+  const random = seededRandom(seed);
+  const rowMs = Math.max(1.05 * pollMs, 0.6 * dwellMs);
+  const crossings = (made: readonly Step[]) => transitions(made.map((step) => ({ ...step, shownMs: 0 }))).length;
+  let busiest: Step[] = [];
+  for (let n = 0; n < DRAWN; n++) {
+    const stretch = recordedStretch(Math.ceil(durationMs / rowMs), random);
+    // Everyone begins at rest.
+    const made = stretch.map(
+      (currentA, row): Step => ({ atMs: row * rowMs, currentA: row === 0 ? AT_REST_A : currentA }),
+    );
+    if (crossings(made) > crossings(busiest)) busiest = made;
+  }
+  return busiest;
+}
+
+/** The highest phase of so many rows in a row, from any row of any feeder, so scaled that both sides of the pickup are seen. */
+function recordedStretch(count: number, random: () => number): number[] {
+  let week = Math.floor(random() * WEEKS.length);
+  let row = Math.floor(random() * (WEEKS[week]?.rows.length ?? 0));
+  const highest: number[] = [];
+  for (; highest.length < count; row++) {
+    const currentsA = WEEKS[week]?.rows[row]?.currentsA;
+    if (currentsA === undefined) {
+      week = (week + 1) % WEEKS.length;
+      row = -1;
+    }
+    // A blank row is none that a meter could have shown.
+    else if (currentsA.every((currentA) => currentA !== null)) highest.push(Math.max(...currentsA.map(Number)));
+  }
+  const sorted = [...highest].sort((a, b) => a - b);
+  // Between two rows: nobody is asked whether a current is at the pickup to the last digit.
+  const under = Math.floor(UNDER_SHARE * (sorted.length - 1));
+  const pickup = ((sorted[under] ?? 0) + (sorted[under + 1] ?? 0)) / 2;
+  return highest.map((currentA) => Math.min(HIGHEST_A, (currentA * PICKUP_A) / Math.max(pickup, 1)));
+}
+
 /** Steps of one feeder: over, under, over…, each for `dwellMs` to one and a half times that, now and then by way of the band. */
-export function steps(seed: string, durationMs: number, dwellMs: number): Step[] {
+function steps(seed: string, durationMs: number, dwellMs: number): Step[] {
   const random = seededRandom(seed);
   const made: Step[] = [{ atMs: 0, currentA: 150 + 100 * random() }];
   let over = false;

@@ -137,19 +137,19 @@ function answer(request: ModbusRequest, words: Registers): ReturnType<Script> {
   return [{ bytes: answerFrame(request, words) }];
 }
 
-/** L1 carries the current, the others a little less. */
+/** L1 carries the current, the others half of it and less. */
 function registers(currentA: number): Registers {
   const words = new Map<number, number>();
   const put = (address: number, value: number) => {
     for (const [index, word] of float32(value).entries()) words.set(address + index, word);
   };
   for (const phase of [0, 1, 2]) {
-    const phaseA = currentA * (1 - 0.04 * phase);
+    const phaseA = currentA * (phase === 0 ? 1 : 0.5 - 0.04 * phase);
     put(2 * phase, 236);
     put(6 + 2 * phase, phaseA);
     put(12 + 2 * phase, 236 * phaseA);
   }
   put(0x46, 50);
-  put(0xe0, Math.abs(currentA) * 0.05);
+  put(0xe0, Math.abs(currentA) * 0.5);
   return words;
 }

@@ -9,7 +9,7 @@ import { seededRandom } from '../../src/workbench/seeded-random.ts';
 import { Mosquitto } from '../../test/simulators/mosquitto.ts';
 import { BadLink } from './bad-link.ts';
 import { type Contestant, environment, type Job } from './contestants.ts';
-import { DROPOUT_A, PICKUP_A, restored, steps, transitions } from './evening.ts';
+import { DROPOUT_A, evening, PICKUP_A, restored, transitions } from './evening.ts';
 import { HeadEnd, type Said } from './head-end.ts';
 import { judge, type Utterance, type Verdict } from './judge.ts';
 import { EveningMeter } from './meter.ts';
@@ -63,9 +63,11 @@ export async function run(contestant: Contestant, scenario: Scenario, round: num
   const headEnd = await HeadEnd.start(broker.port, now);
   const random = seededRandom(`${seed} faults`);
   const meters = Array.from({ length: feeders }, (_, index) => {
-    const { durationMs, dwellMs, falseOneIn, timeoutMs } = scenario;
+    const { durationMs, dwellMs, pollMs, falseOneIn, timeoutMs } = scenario;
     return new EveningMeter({
-      steps: scenario.together ? restored(durationMs, dwellMs) : steps(`${seed} F${index + 1}`, durationMs, dwellMs),
+      steps: scenario.together
+        ? restored(durationMs, dwellMs)
+        : evening(`${seed} F${index + 1}`, durationMs, dwellMs, pollMs),
       now,
       fault: () => at(scenario.meterFaults),
       falseOneIn,

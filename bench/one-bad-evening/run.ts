@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CONTESTANTS, type Contestant } from './contestants.ts';
+import { EVENING } from './evening.ts';
 import { page } from './page.ts';
 import { leaveFirstCore } from './program.ts';
 import { type Result, run, Skipped } from './rig.ts';
@@ -59,6 +60,7 @@ const contestants = chosen(CONTESTANTS, values.contestant).filter((contestant) =
 });
 leaveFirstCore();
 
+say(`the evening: ${EVENING}`);
 const results: Result[] = [];
 for (let round = 1; round <= rounds; round += 1) {
   for (const scenario of scenarios) {
@@ -87,7 +89,7 @@ async function one(contestant: Contestant, scenario: Scenario, round: number): P
 }
 
 const rows: Row[] = score(results, scenarios);
-writeFileSync(join(out, 'results.json'), `${JSON.stringify({ rows, skipped, results }, null, 1)}\n`);
+writeFileSync(join(out, 'results.json'), `${JSON.stringify({ evening: EVENING, rows, skipped, results }, null, 1)}\n`);
 writeFileSync(join(out, 'results.html'), page(rows, results, scenarios, skipped));
 console.log(values.json ? JSON.stringify({ rows, skipped }, null, 1) : table(rows, skipped));
 say(`raw records, results.json and results.html: ${out}`);
