@@ -47,6 +47,7 @@ export function takesCalmly(state: FeederState, settings: ControlSettings, readi
   take(L3, reading.L3, boxedMs);
   takeNeutral(N, reading.N, atMs);
   state.steppedToMs = atMs;
+  state.runsAtOnce = 0;
   return true;
 }
 

@@ -8,6 +8,7 @@ import {
   expireElement,
   newElement,
   readElement,
+  resetElement,
   type Transition,
 } from './definite-time.ts';
 import { blindInverse, expireInverse, inverseDueMs, newInverse, readInverse } from './inverse-time.ts';
@@ -48,6 +49,14 @@ export function newConductor(): ConductorState {
     inverse: newInverse(),
     thermal: newThermal(),
   };
+}
+
+/** What the settings do not have is at rest. Heat that nobody follows is not known, and begins anew when it is followed. */
+export function restConductor(on: ConductorState, { atRisk, emergency, inverse, thermal }: ElementSettings): void {
+  if (atRisk === undefined) resetElement(on.atRisk);
+  if (emergency === undefined) resetElement(on.emergency);
+  if (inverse === undefined) Object.assign(on.inverse, newInverse());
+  if (thermal === undefined) Object.assign(on.thermal, newThermal());
 }
 
 /** One reading. What it makes due is run by `runConductor`, which the caller asks next. */

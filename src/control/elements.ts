@@ -90,15 +90,18 @@ export function isAsked(state: FeederState): boolean {
   return state.N.fresh && NEUTRAL_ELEMENTS.some((name) => isActive(state.N[name]) && !isBlocked(state, name));
 }
 
-/** Whether only a transformer asks, and its current is not seen: what rests on that is held to its end at most. */
+/**
+ * Whether a limit rests on a transformer that is not seen: nobody else asks, and it asks, or its room is what the release
+ * waits for. Such a limit is held to its end at most.
+ */
 export function restsOnUnseen(state: FeederState): boolean {
   let isUnseen = false;
   for (const name of PHASES) {
     const phase = state[name];
+    if (!phase.transformerSeen && phase.levelPercent < 100) isUnseen = true;
     for (const element of ELEMENTS) {
       if (!isActive(phase[element]) || isBlocked(state, element)) continue;
-      if (element !== 'transformer' || phase.transformerCause?.isSeen !== false) return false;
-      isUnseen = true;
+      if (element !== 'transformer' || phase.transformerSeen) return false;
     }
   }
   return isUnseen && !NEUTRAL_ELEMENTS.some((name) => isActive(state.N[name]));

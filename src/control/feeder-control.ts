@@ -9,7 +9,7 @@ import { CONDUCTORS, PHASES, type Phase } from '../feeder.ts';
 import { type ControlAck, takeAck } from './acks.ts';
 import { takesCalmly } from './calm.ts';
 import { modesDueMs, runModes, takeCommand } from './commands.ts';
-import { conductorDueMs, newConductor, readConductor, runConductor } from './conductor.ts';
+import { conductorDueMs, newConductor, readConductor, restConductor, runConductor } from './conductor.ts';
 import { limitDueMs, releaseAtOnce, stepLimit } from './curtailment.ts';
 import { newElement, resetElement } from './definite-time.ts';
 import { someElement } from './elements.ts';
@@ -19,7 +19,7 @@ import { returnA } from './relief.ts';
 import { sayAgain } from './requests.ts';
 import { runSupervision, superviseReading, supervisionDueMs } from './supervision.ts';
 import { rescale } from './thermal.ts';
-import { heatDoubtMs, judgeHeat, judgeSight } from './three-phases.ts';
+import { endDueAgain, heatDoubtMs, judgeHeat, judgeSight, runMs, runUpTo } from './three-phases.ts';
 import type {
   Action,
   ConductorInput,
@@ -34,7 +34,7 @@ import type {
 import { newUsage } from './usage.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
-const CONDUCTOR_ELEMENTS = ['atRisk', 'emergency', 'inverse', 'thermal'] as const;
+const DELAYED_ELEMENTS = ['atRisk', 'emergency', 'inverse'] as const;
 
 export function newFeederState(): FeederState {
   const phase = (): PhaseState => ({
@@ -43,6 +43,7 @@ export function newFeederState(): FeederState {
     transformerCause: null,
     transformerShareA: 0,
     transformerRoomA: null,
+    transformerSeen: true,
     lastA: 0,
     beforeLastA: 0,
     isDead: false,
@@ -68,6 +69,7 @@ export function newFeederState(): FeederState {
     blind: false,
     heatAssumed: false,
     steppedToMs: 0,
+    runsAtOnce: 0,
     episode: null,
     releasedMs: null,
     requestTimesMs: [],
@@ -115,6 +117,7 @@ export function takeReading(
   readConductor(state.L3, settings, staleAfterMs, 'L3', reading.L3, atMs, out);
   takeNeutral(state.N, settings, reading.N, atMs, out);
   superviseReading(state, settings, reading);
+  state.runsAtOnce = 0;
 }
 
 /** Whatever falls due up to and at `nowMs`, in order, each at its own instant. */
@@ -175,17 +178,21 @@ export function stepSource(
   }
 }
 
+/** A state that was kept goes on under settings that may have fewer elements: what is off is at rest. */
+export function restFeeder(state: FeederState, settings: ControlSettings): void {
+  for (const name of PHASES) restConductor(state[name], settings);
+  restConductor(state.N, settings.neutral ?? NO_ELEMENTS);
+}
+
 /** What is off now is at rest; what counts goes on only where the present current still says so. */
 function changeElements(on: ConductorState, before: ElementSettings, after: ElementSettings, atMs: number): void {
   if (before.inverse !== undefined) countInverse(on.inverse, before.inverse, atMs);
-  for (const name of CONDUCTOR_ELEMENTS) {
-    const element = on[name];
-    const set = after[name];
-    if (set === undefined) resetElement(element);
-    else if ('pickupA' in set) {
-      if (on.currentA >= set.dropoutA) element.underSinceMs = null;
-      if (element.status === 'pickedUp' && on.currentA < set.pickupA) resetElement(element);
-    }
+  restConductor(on, after);
+  for (const name of DELAYED_ELEMENTS) {
+    const [element, set] = [on[name], after[name]];
+    if (set === undefined) continue;
+    if (on.currentA >= set.dropoutA) element.underSinceMs = null;
+    if (element.status === 'pickedUp' && on.currentA < set.pickupA) resetElement(element);
   }
   if (before.thermal !== undefined && after.thermal !== undefined)
     rescale(on.thermal, before.thermal, after.thermal, atMs);
@@ -223,15 +230,20 @@ export function stepAck(
 }
 
 /**
- * When `stepTime` has something to do; Infinity when nothing is running. Every answer is consumed by running it, so
- * that stepping to it always gets on. Never before what has been run: other settings may make a delay long over.
+ * When something next falls due; Infinity when nothing is running. Every answer is consumed by running it, so that
+ * stepping to it always gets on.
  */
 export function nextDueMs(state: FeederState, settings: ControlSettings): number {
+  return runMs(state, ownDueMs(state, settings));
+}
+
+/** The same, wherever it lies: other settings may make a delay long over. */
+function ownDueMs(state: FeederState, settings: ControlSettings): number {
   const limitMs = isQuiet(state) ? NEVER : Math.min(limitDueMs(state, settings), modesDueMs(state));
   const { neutral, staleAfterMs } = settings;
   const neutralMs =
     neutral === undefined ? NEVER : conductorDueMs(state.N, neutral, staleAfterMs, state.N.currentA, state.steppedToMs);
-  const dueMs = Math.min(
+  return Math.min(
     limitMs,
     phaseDueMs(state, settings, 'L1'),
     phaseDueMs(state, settings, 'L2'),
@@ -240,7 +252,6 @@ export function nextDueMs(state: FeederState, settings: ControlSettings): number
     state.heatAssumed ? heatDoubtMs(state) : NEVER,
     supervisionDueMs(state, settings),
   );
-  return Math.max(dueMs, state.steppedToMs);
 }
 
 function phaseDueMs(state: FeederState, settings: ControlSettings, name: Phase): number {
@@ -277,19 +288,20 @@ const NO_ELEMENTS: ElementSettings = {};
 
 /** Everything that is due at `nowMs`: staleness, delays, then what they mean for the limit. */
 export function settle(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
+  if (state.alarms.includes('dueAgain')) endDueAgain(state, ownDueMs(state, settings), nowMs, out);
   runPhase(state, settings, 'L1', nowMs, out);
   runPhase(state, settings, 'L2', nowMs, out);
   runPhase(state, settings, 'L3', nowMs, out);
   const { neutral, staleAfterMs } = settings;
   if (neutral !== undefined) runConductor(state.N, neutral, staleAfterMs, state.N.currentA, 'N', nowMs, out);
   judgeSight(state, nowMs, out);
-  if (isOdd(state)) runSupervision(state, settings, nowMs, out);
-  if (settings.thermal !== undefined) judgeHeat(state, settings.thermal, nowMs, out);
+  if (isOdd(state, settings)) runSupervision(state, settings, nowMs, out);
+  judgeHeat(state, settings.thermal, nowMs, out);
   if (!isQuiet(state)) {
     runModes(state, settings, nowMs, out);
     stepLimit(state, settings, nowMs, out);
   }
-  state.steppedToMs = nowMs;
+  runUpTo(state, nowMs, out);
 }
 
 function runPhase(state: FeederState, settings: ControlSettings, name: Phase, nowMs: number, out: Action[]): void {
@@ -298,8 +310,8 @@ function runPhase(state: FeederState, settings: ControlSettings, name: Phase, no
 }
 
 /** Something is to be supervised, or an alarm of it may have to end. */
-function isOdd({ L1, L2, L3, alarms }: FeederState): boolean {
-  return alarms.length > 0 || isOddPhase(L1) || isOddPhase(L2) || isOddPhase(L3);
+function isOdd({ L1, L2, L3, N, alarms }: FeederState, { neutral }: ControlSettings): boolean {
+  return alarms.length > 0 || isOddPhase(L1) || isOddPhase(L2) || isOddPhase(L3) || (neutral !== undefined && !N.fresh);
 }
 
 function isOddPhase({ fresh, isDead, exportsSinceMs, isReverse }: PhaseState): boolean {

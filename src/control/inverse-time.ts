@@ -69,7 +69,9 @@ export function inverseDueMs(state: InverseState, settings: InverseSettings): nu
   if (state.status === 'normal') return NEVER;
   if (state.underSinceMs !== null) return state.underSinceMs + settings.resetDelayS * 1000;
   if (state.status === 'operated') return NEVER;
-  return state.countedMs + Math.max(0, 1 - state.progress) * inverseTimeS(settings, state.countedA) * 1000;
+  // A full sum is due at any current; at pickup exactly the time would be none of Infinity.
+  if (state.progress >= 1) return state.countedMs;
+  return state.countedMs + (1 - state.progress) * inverseTimeS(settings, state.countedA) * 1000;
 }
 
 /** What is due at `nowMs`. */

@@ -10,6 +10,11 @@ const NEVER = Number.POSITIVE_INFINITY;
 const MINUTE_MS = 60_000;
 /** Halvings of an interval of milliseconds: down to the last bit that matters. */
 const HALVINGS = 60;
+/**
+ * The winding is at its steady heat from here on. No more than resetPercent leaves to 100 %, so that what has dropped out
+ * cannot be due to operate at once.
+ */
+const WINDING_STEADY_PERCENT = 1;
 /** What a logarithm may be short of a level. */
 const ROUNDING_PERCENT = 1e-9;
 
@@ -55,8 +60,8 @@ export function approach(parts: Parts, oil: OilSettings, ratingA: number, curren
 
 /**
  * Milliseconds, `fromMs` at the least, until the hot spot is at or below `resetPercent` and the oil so cool that at
- * `expectedA`, the winding being at its steady heat at once, 100 % is more than `safeMs` away. Infinity where that does
- * not come at the current that holds.
+ * `expectedA`, the winding being at its steady heat at once, 100 % is more than `safeMs` away; the winding must not be
+ * hotter than that. Infinity where that does not come at the current that holds.
  */
 export function hotSpotLowMs(
   state: ThermalState,
@@ -67,23 +72,31 @@ export function hotSpotLowMs(
   safeMs: number,
   fromMs: number,
 ): number {
-  const { heatPercent, heatA } = state;
-  const oilEnd = oilSteadyPercent(oil, ratingA, heatA);
+  const { heatPercent, windingPercent, heatA } = state;
+  const [oilEnd, windingEnd] = [oilSteadyPercent(oil, ratingA, heatA), windingSteadyPercent(oil, ratingA, heatA)];
   const coolPercent = coolOilPercent(oil, ratingA, expectedA, safeMs);
+  const steadyPercent = windingSteadyPercent(oil, ratingA, expectedA) + WINDING_STEADY_PERCENT;
   const isLow = (ms: number) =>
     hotSpotAt(state, oil, ratingA, heatA, ms) <= resetPercent + ROUNDING_PERCENT &&
-    approached(heatPercent, oilEnd, ms, oilTauMs(oil)) <= coolPercent + ROUNDING_PERCENT;
+    approached(heatPercent, oilEnd, ms, oilTauMs(oil)) <= coolPercent + ROUNDING_PERCENT &&
+    approached(windingPercent, windingEnd, ms, windingTauMs(oil)) <= steadyPercent + ROUNDING_PERCENT;
   const resetMs = hotSpotCrossingMs(state, oil, ratingA, heatA, resetPercent);
-  const share = (heatPercent - oilEnd) / (coolPercent - oilEnd);
-  const coolMs = share > 1 ? oilTauMs(oil) * Math.log(share) : NEVER;
-  return Math.min(...[fromMs, resetMs, coolMs].filter((ms) => ms >= fromMs && ms < NEVER && isLow(ms)));
+  const coolMs = fallMs(heatPercent, oilEnd, coolPercent, oilTauMs(oil));
+  const steadyMs = fallMs(windingPercent, windingEnd, steadyPercent, windingTauMs(oil));
+  return Math.min(...[fromMs, resetMs, coolMs, steadyMs].filter((ms) => ms >= fromMs && ms < NEVER && isLow(ms)));
 }
 
-/** The heat of the oil from which 100 % is `safeMs` away at `currentA`; Infinity where 100 % never comes. */
+/** Milliseconds until a part has fallen to `targetPercent`; Infinity where it is there or never comes. */
+function fallMs(fromPercent: number, endPercent: number, targetPercent: number, tauMs: number): number {
+  const share = (fromPercent - endPercent) / (targetPercent - endPercent);
+  return share > 1 ? tauMs * Math.log(share) : NEVER;
+}
+
+/** The heat of the oil from which 100 % is `safeMs` away at `currentA`; where the oil ends under 100 %, 100 % itself. */
 function coolOilPercent(oil: OilSettings, ratingA: number, currentA: number, safeMs: number): number {
   const oilEnd = oilSteadyPercent(oil, ratingA, currentA);
   const fullPercent = 100 - windingSteadyPercent(oil, ratingA, currentA);
-  return oilEnd <= fullPercent ? NEVER : oilEnd - (oilEnd - fullPercent) * Math.exp(safeMs / oilTauMs(oil));
+  return oilEnd <= fullPercent ? fullPercent : oilEnd - (oilEnd - fullPercent) * Math.exp(safeMs / oilTauMs(oil));
 }
 
 /**

@@ -95,6 +95,11 @@ export function judgeEffects(state: FeederState, settings: ControlSettings, nowM
 
 function judge(phase: PhaseState, settings: ControlSettings, name: Phase, nowMs: number): void {
   const { reach } = phase;
+  // Another settings group has switched the closed loop off.
+  if (!isClosedLoop(settings)) {
+    reach.judgeMs = null;
+    return;
+  }
   if (phase.isJudged) {
     const roseA = Math.max(0, phase.currentA - reach.raisedAtA);
     if (roseA >= settings.ratingA * MEASURABLE_SHARE)

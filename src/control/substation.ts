@@ -170,9 +170,9 @@ function wordsFor({ state, settings, feeders }: SteppedTransformer, nowMs: numbe
   const isLimited = feeders.some((feeder) => feeder.state.episode !== null);
   const room = isLimited ? roomFor(state, settings, feeders, nowMs) : null;
   const words = feeders.map((_, index) => ({
-    L1: wordAt(room, index, 'L1'),
-    L2: wordAt(room, index, 'L2'),
-    L3: wordAt(room, index, 'L3'),
+    L1: wordAt(state, room, index, 'L1'),
+    L2: wordAt(state, room, index, 'L2'),
+    L3: wordAt(state, room, index, 'L3'),
   }));
   for (const name of PHASES) {
     const on = state[name];
@@ -198,8 +198,13 @@ function roomFor(
   return grantRoom(feeders, { L1: roomA(L1, settings), L2: roomA(L2, settings), L3: roomA(L3, settings) }, nowMs);
 }
 
-function wordAt(room: readonly PerPhase<number>[] | null, index: number, name: Phase): TransformerWord {
-  return room === null ? AT_REST : { ...AT_REST, roomA: room[index]?.[name] ?? 0 };
+function wordAt(
+  state: TransformerState,
+  room: readonly PerPhase<number>[] | null,
+  index: number,
+  name: Phase,
+): TransformerWord {
+  return room === null ? AT_REST : { ...AT_REST, roomA: room[index]?.[name] ?? 0, isSeen: state[name].fresh };
 }
 
 const AT_REST: TransformerWord = {
@@ -209,6 +214,7 @@ const AT_REST: TransformerWord = {
   cause: null,
   shareA: 0,
   roomA: null,
+  isSeen: true,
 };
 
 /** Puts what the transformer says into a feeder's state. False where it is what it said before. */
@@ -220,7 +226,7 @@ function hear(feeder: SteppedFeeder, words: Words | undefined, atMs: number, isW
 }
 
 function isSame(
-  { transformer, transformerCause, transformerShareA, transformerRoomA }: PhaseState,
+  { transformer, transformerCause, transformerShareA, transformerRoomA, transformerSeen }: PhaseState,
   word: TransformerWord,
 ) {
   return (
@@ -230,9 +236,9 @@ function isSame(
         word.operatedMs === transformer.operatedMs &&
         word.shareA === transformerShareA &&
         word.cause?.element === transformerCause?.element &&
-        word.cause?.currentA === transformerCause?.currentA &&
-        word.cause?.isSeen === transformerCause?.isSeen)) &&
-    word.roomA === transformerRoomA
+        word.cause?.currentA === transformerCause?.currentA)) &&
+    word.roomA === transformerRoomA &&
+    word.isSeen === transformerSeen
   );
 }
 
@@ -240,13 +246,14 @@ function isSame(
 export function hearTransformer(state: FeederState, words: { readonly [P in Phase]: TransformerWord }): void {
   for (const name of PHASES) {
     const phase = state[name];
-    const { status, overSinceMs, operatedMs, cause, shareA, roomA: room } = words[name];
+    const { status, overSinceMs, operatedMs, cause, shareA, roomA: room, isSeen } = words[name];
     // What it was locked for is over.
     if (status !== 'operated') resetElement(phase.transformer);
     Object.assign(phase.transformer, { status, overSinceMs, operatedMs });
     phase.transformerCause = cause;
     phase.transformerShareA = shareA;
     phase.transformerRoomA = room;
+    phase.transformerSeen = isSeen;
   }
 }
 

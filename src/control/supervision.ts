@@ -1,7 +1,7 @@
 // What is odd about a feeder's phases and changes what may be done, without being an overload: a phase that has gone
 // dead, a phase that feeds back, and a phase that is no longer measured. Each is an alarm, and each has its rule for the
 // standing limit.
-import { ELEMENTS, PHASES, type Phase } from '../feeder.ts';
+import { type Conductor, ELEMENTS, PHASES, type Phase } from '../feeder.ts';
 import { isBlocked } from './elements.ts';
 import { alarm, endAlarm } from './requests.ts';
 import type { Action, AlarmName, ControlReading, ControlSettings, FeederState, PhaseState } from './types.ts';
@@ -49,13 +49,15 @@ function reverseDueMs({ exportsSinceMs, isReverse }: PhaseState, { delayS }: Con
 
 /** Raises and ends the alarms, and lets a limit go that stands on phases that feed back. */
 export function runSupervision(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
-  const { L1, L2, L3, blind } = state;
+  const { L1, L2, L3, N, blind } = state;
   for (const name of PHASES) state[name].isReverse = isReverse(state[name], settings, nowMs);
   stand(state, 'phaseDead', L1.isDead || L2.isDead || L3.isDead, deadReason(state), nowMs, out);
   const reverse = PHASES.filter((name) => state[name].isReverse && isOver(state[name]));
   stand(state, 'reverseOverload', reverse.length > 0, `${reverse.join(', ')} feeds back`, nowMs, out);
-  const lost = PHASES.filter((name) => !state[name].fresh);
-  stand(state, 'measurementLost', !blind && lost.length > 0 && lost.length < 3, `no ${lost.join(', ')}`, nowMs, out);
+  const lost: Conductor[] = PHASES.filter((name) => !state[name].fresh);
+  const isPart = lost.length < 3;
+  if (settings.neutral !== undefined && N.usableMs !== null && !N.fresh) lost.push('N');
+  stand(state, 'measurementLost', !blind && isPart && lost.length > 0, `no ${lost.join(', ')}`, nowMs, out);
   const { episode } = state;
   if (episode !== null && episode.endedBy === null && reverse.length > 0 && limitIsReverse(state))
     episode.endedBy = 'reverseOverload';

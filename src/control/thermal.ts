@@ -129,7 +129,10 @@ export function thermalDueMs(state: ThermalState, settings: ThermalSettings, exp
   const { oil, ratingA, resetPercent, leadTimeMin } = settings;
   if (oil !== undefined) {
     const safeMs = 2 * leadTimeMin * MINUTE_MS;
-    return heatMs + hotSpotLowMs(state, oil, ratingA, resetPercent, expectedA, safeMs, nowMs - heatMs);
+    const fromMs = nowMs - heatMs;
+    const lowMs = hotSpotLowMs(state, oil, ratingA, resetPercent, expectedA, safeMs, fromMs);
+    // Now is now, whatever the sum would be rounded to.
+    return lowMs === fromMs ? nowMs : heatMs + lowMs;
   }
   const target = dropPercent(settings, expectedA);
   const crossedMs = heatMs + crossingMs(state, settings, target);

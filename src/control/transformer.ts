@@ -1,10 +1,10 @@
 // The transformer above several feeders: the same elements as on a feeder, on its own currents or on the sum of its
 // feeders'. It asks nobody itself; what it is over goes to its feeders as shares (share.ts, substation.ts).
-import type { Phase } from '../feeder.ts';
-import { conductorDueMs, newConductor, readConductor, runConductor } from './conductor.ts';
+import { PHASES, type Phase } from '../feeder.ts';
+import { conductorDueMs, newConductor, readConductor, restConductor, runConductor } from './conductor.ts';
 import { thresholds, urgencyOf } from './elements.ts';
 import { outlook } from './thermal.ts';
-import { heatDoubtMs, judgeHeat, judgeSight } from './three-phases.ts';
+import { endDueAgain, heatDoubtMs, judgeHeat, judgeSight, runMs, runUpTo } from './three-phases.ts';
 import type {
   Action,
   ConductorInput,
@@ -49,7 +49,16 @@ const AT_REST: Standing = { status: 'normal', since: null, cause: null, overA: 0
 
 export function newTransformerState(): TransformerState {
   const phase = (): TransformerPhase => ({ ...newConductor(), exports: false });
-  return { L1: phase(), L2: phase(), L3: phase(), blind: false, heatAssumed: false, steppedToMs: 0, alarms: [] };
+  return {
+    L1: phase(),
+    L2: phase(),
+    L3: phase(),
+    blind: false,
+    heatAssumed: false,
+    steppedToMs: 0,
+    runsAtOnce: 0,
+    alarms: [],
+  };
 }
 
 /**
@@ -78,7 +87,7 @@ export function sumReading(
     return sumA >= lowestPickupA(settings) ? { currentA: sumA, quality: 'uncertain' } : NOTHING;
   };
   const phases = { L1: input('L1'), L2: input('L2'), L3: input('L3') };
-  const exporting = (['L1', 'L2', 'L3'] as const).filter((name) => signed[name] < 0);
+  const exporting = PHASES.filter((name) => signed[name] < 0);
   return { atMs, ...phases, N: NOTHING, exporting };
 }
 
@@ -92,13 +101,19 @@ export function readTransformer(
   out: Action[],
 ): void {
   const from = out.length;
+  state.runsAtOnce = 0;
   const { atMs, exporting = [] } = reading;
-  for (const name of ['L1', 'L2', 'L3'] as const) {
+  for (const name of PHASES) {
     const input = reading[name];
     readConductor(state[name], settings, settings.staleAfterMs, name, input, atMs, out);
     if (input.quality !== 'bad') state[name].exports = exporting.includes(name);
   }
   relabel(out, from);
+}
+
+/** A state that was kept goes on under settings that may have fewer elements: what is off is at rest. */
+export function restTransformer(state: TransformerState, settings: TransformerSettings): void {
+  for (const name of PHASES) restConductor(state[name], settings);
 }
 
 /** When something falls due; `expectedA` is the current of a phase that a release of everything would bring. */
@@ -107,10 +122,14 @@ export function transformerDueMs(
   settings: TransformerSettings,
   expectedA: (name: Phase) => number,
 ): number {
+  return runMs(state, dueMs(state, settings, expectedA));
+}
+
+function dueMs(state: TransformerState, settings: TransformerSettings, expectedA: (name: Phase) => number): number {
   const due = (name: Phase) =>
     conductorDueMs(state[name], settings, settings.staleAfterMs, expectedA(name), state.steppedToMs);
   const doubtMs = state.heatAssumed ? heatDoubtMs(state) : NEVER;
-  return Math.max(state.steppedToMs, Math.min(due('L1'), due('L2'), due('L3'), doubtMs));
+  return Math.min(due('L1'), due('L2'), due('L3'), doubtMs);
 }
 
 /** Everything that is due at `nowMs`. */
@@ -122,12 +141,13 @@ export function runTransformer(
   out: Action[],
 ): void {
   const from = out.length;
-  for (const name of ['L1', 'L2', 'L3'] as const)
+  if (state.alarms.includes('dueAgain')) endDueAgain(state, dueMs(state, settings, expectedA), nowMs, out);
+  for (const name of PHASES)
     runConductor(state[name], settings, settings.staleAfterMs, expectedA(name), name, nowMs, out);
   judgeSight(state, nowMs, out);
-  if (settings.thermal !== undefined) judgeHeat(state, settings.thermal, nowMs, out);
+  judgeHeat(state, settings.thermal, nowMs, out);
+  runUpTo(state, nowMs, out);
   relabel(out, from);
-  state.steppedToMs = nowMs;
 }
 
 /** What the elements of one phase come to at `nowMs`. */
@@ -152,7 +172,6 @@ export function standingOf(on: TransformerPhase, settings: TransformerSettings, 
     currentA: on.currentA,
     pickupA: thresholds(settings, foremost)?.pickupA ?? 0,
     ...outlook(on.thermal, settings.thermal, nowMs),
-    isSeen: on.fresh,
   };
   return { status: 'operated', since: on[foremost], cause, overA: on.fresh ? overA : 0 };
 }

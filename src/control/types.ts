@@ -204,8 +204,6 @@ export interface TransformerCause {
   readonly pickupA: number;
   readonly thermalPercent: number | null;
   readonly timeToLimitS: number | null;
-  /** Its current is measured now: what rests on it may be refreshed. */
-  readonly isSeen: boolean;
 }
 
 /** What the transformer says of one phase of a feeder: what its elements do there, the relief it wants, the room it has. */
@@ -216,6 +214,8 @@ export interface TransformerWord {
   readonly cause: TransformerCause | null;
   readonly shareA: number;
   readonly roomA: number | null;
+  /** Its current is measured now: what rests on it, or waits for its room, may be refreshed. */
+  readonly isSeen: boolean;
 }
 
 /** A phase: its elements, and the limit that stands on it. */
@@ -228,6 +228,8 @@ export interface PhaseState extends ConductorState {
   transformerShareA: number;
   /** What may come back here as far as the transformer has room for it; null where it has no say. */
   transformerRoomA: number | null;
+  /** False while it has a say and its current is not measured. */
+  transformerSeen: boolean;
   /** Of the two usable readings before the next one. */
   lastA: number;
   beforeLastA: number;
@@ -292,8 +294,9 @@ export interface ThreePhases {
   blind: boolean;
   /** The heat of a phase rests on an assumption that may still matter. */
   heatAssumed: boolean;
-  /** Up to when everything that was due has been run. */
+  /** Up to when everything that was due has been run, and how often more within that millisecond. */
   steppedToMs: number;
+  runsAtOnce: number;
   /** Alarms that are standing. */
   alarms: AlarmName[];
 }
@@ -354,6 +357,7 @@ export type ControlCommand =
  * `requestCap`, `operationCap`, `feederCap`: a limit is wanted and a cap holds it back. `noTarget`: an element operated
  * on a feeder that has nobody to ask. `noEffect`: a limit moved nothing and was released. `budgetNear`, `budget`: customers' minutes
  * or episodes of the year are nearly or wholly spent. `thermalAlarm`: the heat of a phase is at or above `alarmPercent`.
+ * `dueAgain`: something fell due at one instant again and again, and timers wait for it (three-phases.ts).
  */
 export type AlarmName =
   | 'budgetNear'
@@ -368,7 +372,8 @@ export type AlarmName =
   | 'thermalAlarm'
   | 'phaseDead'
   | 'reverseOverload'
-  | 'measurementLost';
+  | 'measurementLost'
+  | 'dueAgain';
 
 type EventType =
   | 'pickup'

@@ -10,24 +10,11 @@ import {
   thermalDueMs,
   timeToLimitS,
 } from '../../src/control/thermal.ts';
-import type { OilSettings, ThermalSettings, ThermalState } from '../../src/control/types.ts';
+import type { ThermalSettings, ThermalState } from '../../src/control/types.ts';
+import { OIL } from './trace.ts';
 
 const MINUTE_MS = 60_000;
 const RATING_A = 667;
-/** Typical of ONAN distribution transformers, as the settings have them by default. */
-const OIL: OilSettings = {
-  ambientC: 20,
-  hotSpotC: 120,
-  topOilRiseK: 55,
-  hotSpotGradientK: 23,
-  lossRatio: 5,
-  oilExponent: 0.8,
-  windingExponent: 1.6,
-  oilTimeConstantMin: 180,
-  windingTimeConstantMin: 4,
-  k11: 1,
-  k22: 2,
-};
 const SETTINGS: ThermalSettings = {
   ratingA: RATING_A,
   timeConstantMin: 180,
@@ -136,6 +123,34 @@ test('it drops out once, under resetPercent, and only where 100 % is then more t
       expect(heatPercent(state, settings, dueMs)).toBeLessThanOrEqual(95 + 1e-6);
       readThermal(state, settings, expectedA, dueMs, true, 'good');
       expect(timeToLimitS(state, settings, dueMs)).toBeGreaterThan(2 * 15 * 60 - 1);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test('what has operated or dropped out is not due to do the other at the same instant', () => {
+  const minutes = fc.constantFrom(0.5, 4, 30, 180);
+  const settingsArb = fc.record({
+    leadTimeMin: fc.constantFrom(0, 0.5, 1, 2, 15),
+    resetPercent: fc.constantFrom(70, 95, 99),
+    oil: fc
+      .record({ oilTimeConstantMin: minutes, windingTimeConstantMin: minutes })
+      .map((some) => ({ ...OIL, ...some })),
+  });
+  const partArb = fc.double({ min: 0, max: 130, noNaN: true });
+  const loadArb = fc.double({ min: 0, max: 5 * RATING_A, noNaN: true });
+  fc.assert(
+    fc.property(settingsArb, partArb, partArb, loadArb, loadArb, (some, heat, winding, currentA, moreA) => {
+      const settings: ThermalSettings = { ...SETTINGS, ...some };
+      const state = anyState(heat, winding, currentA);
+      let nowMs = 0;
+      for (let n = 0; n < 4; n++) {
+        const dueMs = thermalDueMs(state, settings, currentA + moreA, nowMs);
+        if (dueMs === Number.POSITIVE_INFINITY) return;
+        if (n > 0) expect(dueMs).toBeGreaterThan(nowMs + 1);
+        nowMs = Math.max(dueMs, nowMs);
+        expect(expireThermal(state, settings, currentA + moreA, nowMs)).toBe(n % 2 === 0 ? 'operate' : 'dropout');
+      }
     }),
     { numRuns: 2_000 },
   );

@@ -21,6 +21,7 @@ import type {
   PhaseState,
 } from '../../src/control/types.ts';
 import { ELEMENTS, PHASES, type Phase } from '../../src/feeder.ts';
+import { bounded } from './bounded.ts';
 
 const HOUR_MS = 3_600_000;
 const NO_BUDGET = { episodesPerYear: 0, minutesPerYear: 0, refuseBeyond: false };
@@ -218,19 +219,6 @@ function run(
     actions.push(...out);
   }
   return { state, atMs, actions };
-}
-
-/** Settings that end a run which does not get on, instead of hanging. */
-function bounded(settings: ControlSettings): ControlSettings {
-  let reads = 0;
-  return {
-    ...settings,
-    get staleAfterMs() {
-      reads += 1;
-      if (reads > 500_000) throw new Error('time does not get on');
-      return settings.staleAfterMs;
-    },
-  };
 }
 
 function read(

@@ -11,6 +11,7 @@ import { type SteppedFeeder, type Substation, stepReadings, stepTimers } from '.
 import { newTransformerState, OWN_ELEMENTS, type TransformerState } from '../../src/control/transformer.ts';
 import type { Action, ConductorInput, ControlReading } from '../../src/control/types.ts';
 import type { Phase, Quality } from '../../src/feeder.ts';
+import { bounded } from './bounded.ts';
 import {
   acknowledgement,
   command,
@@ -55,18 +56,18 @@ export function worldOf(settingsText: string, columns: readonly string[]): World
   const feeders = columns
     .filter((name) => /^F\d+_A$/.test(name))
     .map((name) => {
-      const control = settingsWith({ ...all, ...own.get(name.slice(0, -2)) });
+      const control = bounded(settingsWith({ ...all, ...own.get(name.slice(0, -2)) }));
       return { state: newFeederState(), control, actions: [] as Action[] };
     });
   const given = { ...DEFAULTS, ...own.get('T') };
   const set = settingsWith(given);
-  const settings = {
+  const settings = bounded({
     atRisk: own.get('T')?.pickupA === undefined ? undefined : set.atRisk,
     emergency: set.emergency,
     inverse: set.inverse,
     thermal: set.thermal,
     staleAfterMs: set.staleAfterMs,
-  };
+  });
   const isMetered = columns.includes('T_A');
   const transformer = { state: newTransformerState(), settings, feeders, isMetered, actions: [] as Action[] };
   return { feeders, transformer };

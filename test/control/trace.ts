@@ -29,6 +29,7 @@ import type {
   ControlSettings,
   ElementState,
   FeederState,
+  OilSettings,
 } from '../../src/control/types.ts';
 import { ELEMENTS, type Element, PHASES, type Phase, type Quality, rounded } from '../../src/feeder.ts';
 
@@ -55,9 +56,14 @@ export const DEFAULTS = {
   leadTimeMin: '15',
   resetPercent: '95',
   alarmPercent: 'none',
+  /** A number switches the thermal element on with oil and winding, its other constants being typical ones. */
+  oilTimeConstantMin: 'none',
+  windingTimeConstantMin: '4',
   otherPickupA: '300',
   otherDropoutA: '270',
+  /** `none` is a group without the thermal element. */
   otherThermalRatingA: '300',
+  otherResponseTimeS: 'same',
   /** `same` or `none` chargers. */
   otherTarget: 'same',
   neutralPickupA: 'none',
@@ -90,6 +96,21 @@ export const DEFAULTS = {
   show: 'nothing',
 };
 export type SettingName = keyof typeof DEFAULTS;
+
+/** Typical of ONAN distribution transformers (IEC 60076-7), as the settings have them by default. */
+export const OIL: OilSettings = {
+  ambientC: 20,
+  hotSpotC: 120,
+  topOilRiseK: 55,
+  hotSpotGradientK: 23,
+  lossRatio: 5,
+  oilExponent: 0.8,
+  windingExponent: 1.6,
+  oilTimeConstantMin: 180,
+  windingTimeConstantMin: 4,
+  k11: 1,
+  k22: 2,
+};
 
 /** Monotonic time does not begin with the trace. */
 export const START_MS = 500_000;
@@ -303,8 +324,13 @@ export function settingsWith(values: Partial<Record<SettingName, string>>): Cont
 }
 
 function otherOf(values: Record<SettingName, string>, file: string): ControlSettings {
-  const { otherPickupA, otherDropoutA, otherThermalRatingA, otherTarget } = values;
-  const changed = { pickupA: otherPickupA, dropoutA: otherDropoutA, thermalRatingA: otherThermalRatingA };
+  const { otherPickupA, otherDropoutA, otherThermalRatingA, otherTarget, otherResponseTimeS } = values;
+  const changed = {
+    pickupA: otherPickupA,
+    dropoutA: otherDropoutA,
+    ...(otherThermalRatingA === 'none' ? { timeConstantMin: 'none' } : { thermalRatingA: otherThermalRatingA }),
+    ...(otherResponseTimeS !== 'same' && { responseTimeS: otherResponseTimeS }),
+  };
   const settings = { ...settingsOf({ ...values, ...changed }, file), group: 'other' };
   return otherTarget === 'same' ? settings : { ...settings, target: null, mayRequest: false };
 }
@@ -336,12 +362,19 @@ function settingsOf(values: Record<SettingName, string>, file: string): ControlS
     timeMultiplier: number('timeMultiplier'),
     resetDelayS: number('inverseResetDelayS'),
   };
+  const hasOil = values.oilTimeConstantMin !== 'none';
+  const heats = hasOil ? 'oilTimeConstantMin' : 'timeConstantMin';
   const thermal = () => ({
     ratingA: number('thermalRatingA'),
-    timeConstantMin: number('timeConstantMin'),
-    coolingTimeConstantMin: number(
-      values.coolingTimeConstantMin === 'same' ? 'timeConstantMin' : 'coolingTimeConstantMin',
-    ),
+    timeConstantMin: number(heats),
+    coolingTimeConstantMin: number(values.coolingTimeConstantMin === 'same' ? heats : 'coolingTimeConstantMin'),
+    ...(hasOil && {
+      oil: {
+        ...OIL,
+        oilTimeConstantMin: number('oilTimeConstantMin'),
+        windingTimeConstantMin: number('windingTimeConstantMin'),
+      },
+    }),
     leadTimeMin: number('leadTimeMin'),
     resetPercent: number('resetPercent'),
     alarmPercent: values.alarmPercent === 'none' ? null : number('alarmPercent'),
@@ -352,7 +385,7 @@ function settingsOf(values: Record<SettingName, string>, file: string): ControlS
     atRisk,
     emergency: values.emergencyPickupA === 'none' ? undefined : emergency,
     inverse: values.curve === 'none' ? undefined : { curve: values.curve as 'SI' | 'VI' | 'EI', ...inverse },
-    thermal: values.timeConstantMin === 'none' ? undefined : thermal(),
+    thermal: values.timeConstantMin === 'none' && !hasOil ? undefined : thermal(),
     neutral: values.neutralPickupA === 'none' ? undefined : { atRisk: { ...atRisk, ...neutral } },
     curtailment: {
       mode: values.mode === 'onOff' ? 'onOff' : 'proportional',

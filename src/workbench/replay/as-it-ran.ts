@@ -40,6 +40,7 @@ const ALARMS: { readonly [name in AlarmName | 'blind' | 'thermalAssumed']: true 
   phaseDead: true,
   reverseOverload: true,
   measurementLost: true,
+  dueAgain: true,
   blind: true,
   thermalAssumed: true,
 };

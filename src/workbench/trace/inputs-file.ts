@@ -27,11 +27,11 @@ const word = z.strictObject({
       pickupA: z.number(),
       thermalPercent: z.number().nullable(),
       timeToLimitS: z.number().nullable(),
-      isSeen: z.boolean(),
     })
     .nullable(),
   shareA: z.number(),
   roomA: z.number().nullable(),
+  isSeen: z.boolean(),
 });
 
 const input = z.discriminatedUnion('kind', [
