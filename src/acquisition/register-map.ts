@@ -34,14 +34,31 @@ const register = z.strictObject({
 
 const registers = z.array(register).superRefine(everyPhaseOnce);
 
-const identity = z.strictObject({
-  functionCode,
-  address,
-  anyOf: z
-    .array(z.array(word).min(1).max(16))
-    .min(1)
-    .describe('the words of which one stands there in these meters and in no others'),
-});
+const identity = z
+  .strictObject({
+    functionCode,
+    address,
+    count: z
+      .int()
+      .min(1)
+      .max(125)
+      .default(1)
+      .describe('words that are read there, as some meters give them whole only'),
+    codes: z
+      .array(word)
+      .min(1)
+      .optional()
+      .describe('the first of the words is one of these in such meters and in no others'),
+    texts: z
+      .array(z.string().min(3))
+      .min(1)
+      .optional()
+      .describe('in place of codes: the words are characters, two in each, and hold one of these texts'),
+  })
+  .refine(({ codes, texts }) => (codes === undefined) !== (texts === undefined), {
+    path: ['codes'],
+    message: 'codes, or in their place texts',
+  });
 
 const registerMap = z
   .strictObject({

@@ -102,7 +102,7 @@ test('a meter that is silent is told so, with exit code 1; a source that is not 
   expect([wrong.code, wrong.err]).toEqual([2, 'source is "meter-9", expected one of meter-1\n']);
 });
 
-test('--identify walks SunSpec, and knows a meter by its identity registers', async () => {
+test('--identify walks SunSpec, and says where it knows no meter', async () => {
   const chain = [0x5375, 0x6e53, 1, 66, ...new Array(66).fill(0), 203, 105, ...new Array(105).fill(0), 0xffff, 0];
   const sunspec = await serve(answering(new Map(chain.map((word, index) => [40_000 + index, word]))));
   const found = await headroom('--identify', `127.0.0.1:${sunspec.port}`, '--json');
@@ -111,21 +111,41 @@ test('--identify walks SunSpec, and knows a meter by its identity registers', as
     sunspec: [{ model: 1 }, { model: 203, address: 40_070 }],
   });
   expect(found.code).toBe(0);
-  const b23 = await serve(
-    answering(
-      new Map([
-        [0x8960, 0x4232],
-        [0x8961, 0x3320],
-      ]),
-    ),
-  );
-  expect(await headroom('--identify', `127.0.0.1:${b23.port}`)).toMatchObject({
-    code: 0,
-    out: `127.0.0.1:${b23.port} unit 1: profile abb-ab-series\n`,
-  });
   const unknown = await serve(answering(new Map()));
   expect(await headroom('--identify', `127.0.0.1:${unknown.port}`)).toMatchObject({ code: 1 });
 });
+
+/** By profile: function code, address and words of its identity, and how many are asked for at once. */
+const text = (characters: string): number[] =>
+  Array.from({ length: Math.ceil(characters.length / 2) }, (_, n) =>
+    Buffer.from(characters.padEnd(40)).readUInt16BE(2 * n),
+  );
+const IDENTITIES: [profile: string, address: number, words: number[], count: number][] = [
+  ['abb-ab-series', 0x8960, text('B23 '), 2],
+  ['abb-ab-series', 0x8960, text('A43 '), 2],
+  ['carlo-gavazzi-em24', 0x000b, [71], 1],
+  ['carlo-gavazzi-em340', 0x000b, [340], 1],
+  ['carlo-gavazzi-em340', 0x000b, [1650], 1],
+  ['schneider-iem3000', 49, text('iEM3155'), 20],
+  ['schneider-pm5000', 49, text('PM5560'), 20],
+  ['siemens-pac3200', 64_001, [42, ...text('7KM2112-0BA00-3AA0')], 27],
+  ['siemens-pac4200', 64_001, [42, ...text('7KM4212-0BA00-3AA0')], 27],
+];
+
+test.each(IDENTITIES)(
+  '--identify knows a meter of %s by its identity at %i',
+  async (profile, address, words, count) => {
+    const table = new Map(words.map((word, index) => [address + index, word]));
+    // Such blocks are given whole or not at all.
+    const isWhole = (request: { address: number; count: number }) =>
+      request.address === address && request.count === count;
+    const server = await serve((request) => (isWhole(request) ? answering(table) : exception(2))(request));
+    expect(await headroom('--identify', `127.0.0.1:${server.port}`)).toMatchObject({
+      code: 0,
+      out: `127.0.0.1:${server.port} unit 1: profile ${profile}\n`,
+    });
+  },
+);
 
 test('--scan lists the units that answer on a line', async () => {
   const script = except(({ unitId }) => ![3, 5].includes(unitId), silent, rtuAnswering(new Map()));

@@ -69,10 +69,12 @@ function detailOf(answer: ReadAnswer): string | null {
 
 async function isKnown(read: ReadUnit, unitId: number, { identity }: RegisterMap): Promise<boolean> {
   if (identity === undefined) return false;
-  const { functionCode, address, anyOf } = identity;
-  const count = anyOf[0]?.length ?? 1;
+  const { functionCode, address, count, codes, texts } = identity;
   const answer = await read(unitId, [{ functionCode, address, count }]);
-  return 'words' in answer && anyOf.some((words) => words.every((word, index) => answer.words[index] === word));
+  if (!('words' in answer)) return false;
+  const [code = 0] = answer.words;
+  const characters = String.fromCharCode(...answer.words.flatMap((word) => [word >> 8, word & 0xff]));
+  return codes?.includes(code) === true || texts?.some((text) => characters.includes(text)) === true;
 }
 
 function shippedMaps(): [string, RegisterMap][] {
