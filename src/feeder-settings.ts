@@ -28,6 +28,18 @@ const curtailment = z
     minOnS: seconds.default(0).describe('a limit lasts at least this long'),
     minOffS: seconds.default(0).describe('no new limit sooner than this after a release'),
     endSpreadS: seconds.default(600).describe('the head end spreads the ends of its devices over this time'),
+    binary: z
+      .strictObject({
+        action: z
+          .enum(['deactivate', 'signal', 'skip'])
+          .default('deactivate')
+          .describe(
+            'deactivate: the switch cuts the charger off; signal: it tells it to drop to its preset; skip: none',
+          ),
+        atOrBelowPercent: percent.lt(100).default(0).describe('permitted level from which down it is done'),
+      })
+      .prefault({})
+      .describe('what is to be done to devices that know only on and off (HCALCS)'),
   })
   .prefault({});
 

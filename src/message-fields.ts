@@ -22,5 +22,10 @@ export const commandId = z
 
 export const clock = z.strictObject({
   synchronised: z.boolean(),
-  offsetMs: z.number().nullable().describe('null where no time service tells'),
+  offsetMs: z
+    .number()
+    .nullable()
+    .describe(
+      'how far the clock is off; always null in this version, which can read whether a time service keeps it, not how well',
+    ),
 });

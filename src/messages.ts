@@ -88,9 +88,7 @@ export const ackSchema = z
       'overridden',
     ]),
     at: z.iso.datetime(),
-    devices: z
-      .strictObject({ targeted: z.int().min(0), acknowledged: z.int().min(0), failed: z.int().min(0) })
-      .optional(),
+    devices: z.object({ targeted: z.int().min(0), acknowledged: z.int().min(0), failed: z.int().min(0) }).optional(),
     reason: z.string().max(1000).nullable().optional(),
     controllableA: perPhase(z.number().min(0)).optional().describe('rated amperes of the devices reached'),
   })

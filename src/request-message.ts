@@ -52,7 +52,7 @@ export function requestMessage(request: ControlRequest, context: MessageContext)
     reductionA: mapPhases(request.reductionA, (reduction) => rounded(reduction)),
     floorPercent: curtailment.floorPercent,
     direction: 'toLoad',
-    binary: { action: 'deactivate', atOrBelowPercent: 0 },
+    binary: curtailment.binary,
     start: wall(nowMs),
     end: wall(request.endMs),
     durationS: Math.max(0, Math.round((request.endMs - nowMs) / 1000)),

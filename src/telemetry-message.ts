@@ -29,7 +29,7 @@ export const telemetrySchema = z
     state: z.string().max(64).describe('of control, at the end of the interval'),
     levelPercent: percent.describe('the lowest permitted level in force at the end of the interval; 100: no limit'),
     clockSynchronised: z.boolean(),
-    historical: z.literal(true).optional().describe('late: said more than a minute after its end'),
+    historical: z.literal(true).optional().describe('late: said more than two minutes after its end'),
   })
   .describe('Averages and extremes of one feeder over an interval');
 export type Telemetry = z.output<typeof telemetrySchema>;

@@ -10,6 +10,7 @@ import { readConfiguration } from '../src/configuration.ts';
 import { curtailmentSchema } from '../src/messages.ts';
 import { MESSAGES } from '../src/workbench/contract.ts';
 import { generatedFiles } from '../src/workbench/generate.ts';
+import { DEFAULT_RULES, readRules } from '../src/workbench/headend/rules.ts';
 import { readPlayedTrace } from '../src/workbench/played-trace.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -94,9 +95,9 @@ test.each(documents)('the links of %s lead somewhere', (path) => {
   expect(dead).toEqual([]);
 });
 
-/** The block of the README under `<!-- file: NAME -->`, as a file. */
-function fileInReadme(name: string): string {
-  const block = new RegExp(`<!-- file: ${name} -->\\n\`\`\`\\w*\\n([^\`]*)\`\`\``).exec(read('README.md'))?.[1];
+/** The block of a document under `<!-- file: NAME -->`, as a file. */
+function fileIn(document: string, name: string): string {
+  const block = new RegExp(`<!-- file: ${name} -->\\n\`\`\`\\w*\\n([^\`]*)\`\`\``).exec(read(document))?.[1];
   expect(block, name).toBeDefined();
   const file = join(scratch, name);
   writeFileSync(file, block ?? '');
@@ -105,18 +106,27 @@ function fileInReadme(name: string): string {
 
 describe('the bench of the README', () => {
   test('the configuration is good', () => {
-    const { problems, configuration } = readConfiguration(fileInReadme('bench.yaml'));
+    const { problems, configuration } = readConfiguration(fileIn('README.md', 'bench.yaml'));
     expect(problems).toEqual([]);
     expect(configuration?.settings.feeders[0]?.id).toBe('F1');
   });
 
   test('the trace can be played, and goes over the pickup', async () => {
-    const { rows: points, leftOut } = await readPlayedTrace(fileInReadme('evening.csv'), null, undefined);
-    const pickupA = readConfiguration(fileInReadme('bench.yaml')).configuration?.settings.feeders[0]?.settings[0]
+    const { rows: points, leftOut } = await readPlayedTrace(fileIn('README.md', 'evening.csv'), null, undefined);
+    const pickupA = readConfiguration(fileIn('README.md', 'bench.yaml')).configuration?.settings.feeders[0]?.settings[0]
       ?.atRisk.pickupA;
     expect(leftOut.count).toBe(0);
     expect(Math.max(...points.map(({ currents }) => currents.L2))).toBeGreaterThan(pickupA ?? Number.POSITIVE_INFINITY);
   });
+});
+
+test('the rules of the contract are those of the reference head end, with its defaults', () => {
+  const { caps, targetGroups } = readRules(fileIn('docs/head-end.md', 'rules.json'));
+  expect({ ...caps, minutesPerDay: 0 }).toEqual(DEFAULT_RULES.caps);
+  const limit = curtailmentSchema.parse(JSON.parse(read('docs/examples/curtailment-limit.json')));
+  expect(targetGroups?.[limit.targetGroup.id]?.version).toBe(limit.targetGroup.version);
+  const named = Object.entries(DEFAULT_RULES.caps).map(([name, value]) => `\`${name}\` (${value}`);
+  expect(named.filter((one) => !read('docs/head-end.md').includes(one))).toEqual([]);
 });
 
 describe('generated examples', () => {

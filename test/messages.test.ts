@@ -93,6 +93,15 @@ function made({ request, context, curtailment = {}, caps = {}, targetGroup = tru
 }
 
 describe('a request', () => {
+  test('says of switches what the settings say', () => {
+    const binary = { action: 'signal', atOrBelowPercent: 40 };
+    expect(made({ curtailment: { binary } }).binary).toEqual(binary);
+    expect(made({ curtailment: { binary: { action: 'skip' } } }).binary).toEqual({
+      action: 'skip',
+      atOrBelowPercent: 0,
+    });
+  });
+
   test('is complete by itself', () => {
     expect(made()).toEqual({
       schema: 'headroom/v1/curtailment',

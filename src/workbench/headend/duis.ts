@@ -72,8 +72,10 @@ function switchRequest(
   const { binary, endSpreadS } = message;
   const off = presentLevel(device, place.wallMs) === 0;
   const common = { deviceId: device.deviceId, notBeforeWallMs: place.wallMs };
-  if (levelPercent <= binary.atOrBelowPercent) {
+  // A release is one whatever stands in `binary`.
+  if (message.action !== 'release' && levelPercent <= binary.atOrBelowPercent) {
     if (binary.action === 'skip') return null;
+    // `signal` is the same service request: the charger hangs on the switch by its input instead of by its supply.
     const minutes = Math.floor((ownEndMs(message, place) - place.wallMs) / 60_000);
     if (minutes < 1) return null;
     const untilWallMs = place.wallMs + minutes * 60_000;

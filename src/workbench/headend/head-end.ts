@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import mqtt, { type MqttClient } from 'mqtt';
-import { type Clock, isoTime, type Timer } from '../../clock.ts';
+import type { Clock, Timer } from '../../clock.ts';
 import {
   type Ack,
   type Curtailment,
@@ -13,12 +13,15 @@ import {
   type Event,
   eventSchema,
   parseMessage,
+  topicsOf,
 } from '../../messages.ts';
 import { type Telemetry, telemetrySchema } from '../../telemetry-message.ts';
+import { ackOf } from './ack.ts';
 import { Dcc, type DccOptions } from './dcc.ts';
 import { type ServiceRequest, serviceRequestOf } from './duis.ts';
 import { type Device, ratedByPhase } from './fleet.ts';
 import { Ledger, type Standing } from './ledger.ts';
+import { NO_RULES, type Rules } from './rules.ts';
 
 export interface HeadEndOptions extends DccOptions {
   /** mqtt:// or mqtts://host:port; several of one cluster, with commas between them, are tried in turn. */
@@ -33,6 +36,8 @@ export interface HeadEndOptions extends DccOptions {
   readonly workers: number;
   /** Events and telemetry too, shared out among all workers: nothing retained is among them. Not every broker can. */
   readonly hears?: boolean;
+  /** What it lets a substation have whatever that asks for; without them everything. */
+  readonly rules?: Rules;
   /** The devices of a target group. */
   readonly fleet: (targetGroupId: string) => Device[];
   readonly random: () => number;
@@ -53,6 +58,8 @@ export interface HeadEndEvents {
 export interface HeadEnd {
   /** The requests that limit something now. */
   inForce(): Curtailment[];
+  /** Other rules from now on: what somebody has decided against is let go. */
+  changeRules(rules: Rules): void;
   close(): Promise<void>;
 }
 
@@ -95,6 +102,7 @@ export async function openHeadEnd(options: HeadEndOptions, events: HeadEndEvents
   if (options.hears === true) await client.subscribeAsync(SHARED, { qos: 1 });
   return {
     inForce: () => work.ledger.inForce(clock.wallMs()).map(({ message }) => message),
+    changeRules: (rules) => work.changeRules(rules),
     async close() {
       work.close();
       await client.endAsync(true);
@@ -137,7 +145,7 @@ interface Count {
 }
 
 class Work {
-  readonly ledger = new Ledger();
+  readonly ledger: Ledger;
   readonly #options: HeadEndOptions;
   readonly #events: HeadEndEvents;
   readonly #client: MqttClient;
@@ -149,6 +157,7 @@ class Work {
     this.#options = options;
     this.#events = events;
     this.#client = client;
+    this.ledger = new Ledger(options.rules ?? NO_RULES);
     this.#dcc = new Dcc(options, options.clock, options.random);
   }
 
@@ -162,14 +171,23 @@ class Work {
     }
     const { standing } = verdict;
     this.#events.request?.(message);
-    if (verdict.kind === 'expired') return this.#say(topic, standing, 'expired', 'came after validUntil');
-    const { before } = verdict;
+    if (verdict.kind === 'turnedDown') return this.#say(topic, standing, verdict.status, verdict.reason);
+    const { before, remark } = verdict;
     if (before?.latestAck?.status === 'accepted' || before?.latestAck?.status === 'dispatched')
       this.#say(topic, before, 'superseded', `by ${message.requestId}`);
     if (message.mode === 'test') return this.#say(topic, standing, 'accepted', 'test: nothing is dispatched');
-    this.#say(topic, standing, 'accepted');
+    this.#say(topic, standing, 'accepted', remark ?? undefined);
     this.#fanOut(topic, standing);
     if (message.action !== 'release') this.#endBy(topic, standing);
+  }
+
+  changeRules(rules: Rules): void {
+    const wallMs = this.#options.clock.wallMs();
+    for (const { standing, reason } of this.ledger.changeRules(rules, wallMs)) {
+      const { substationId, feederId } = standing.message;
+      this.#say(topicsOf(substationId).curtailment(feederId), standing, 'overridden', reason);
+      this.#letGo(standing);
+    }
   }
 
   close(): void {
@@ -185,15 +203,34 @@ class Work {
     return made;
   }
 
-  #fanOut(topic: string, standing: Standing): void {
-    const { message, endWallMs } = standing;
+  /** What each device of the target group is to be sent, if anything. */
+  #requestsOf(message: Curtailment, endWallMs: number): { device: Device; request: ServiceRequest }[] {
     const devices = this.#fleetOf(message.targetGroup.id);
     const wallMs = this.#options.clock.wallMs();
-    const requests = devices.flatMap((device, index) => {
+    return devices.flatMap((device, index) => {
       const share = devices.length < 2 ? 1 : index / (devices.length - 1);
       const request = serviceRequestOf(message, device, { share, wallMs, endWallMs });
       return request === null ? [] : [{ device, request }];
     });
+  }
+
+  /** The devices are freed as by a release that nobody waits for. */
+  #letGo({ allowed, endWallMs }: Standing): void {
+    for (const { device, request } of this.#requestsOf({ ...allowed, action: 'release' }, endWallMs)) {
+      const always = () => true;
+      this.#dcc.send(request, true, always, (outcome) => void (outcome === 'sent' && this.#sent(device, request)));
+    }
+  }
+
+  /** Whether it has arrived is not known yet: to be on the safe side it counts from now on. */
+  #sent(device: Device, request: ServiceRequest): void {
+    device.levelPercent = request.levelPercent;
+    device.untilWallMs = request.untilWallMs;
+    this.#events.serviceRequest?.(request);
+  }
+
+  #fanOut(topic: string, standing: Standing): void {
+    const requests = this.#requestsOf(standing.allowed, standing.endWallMs);
     const count: Count = { targeted: requests.length, reached: [], failed: 0, sent: false };
     if (requests.length === 0) return this.#finish(topic, standing, count, 'no device is to be sent anything');
     for (const { device, request } of requests) this.#sendTo(topic, standing, device, request, count);
@@ -203,7 +240,7 @@ class Work {
     const wanted = () => this.ledger.stands(standing);
     this.#dcc.send(request, standing.message.priority === 'emergency', wanted, (outcome) => {
       if (outcome === 'sent') {
-        this.#events.serviceRequest?.(request);
+        this.#sent(device, request);
         if (count.sent) return;
         count.sent = true;
         this.#say(topic, standing, 'dispatched', undefined, count);
@@ -214,8 +251,6 @@ class Work {
         return this.#finish(topic, standing, count);
       }
       this.#after(this.#options.effectDelayS * 1000 * this.#options.random(), () => {
-        device.levelPercent = request.levelPercent;
-        device.untilWallMs = request.untilWallMs;
         count.reached.push(device);
         this.#finish(topic, standing, count);
       });
@@ -240,20 +275,14 @@ class Work {
   }
 
   #say(topic: string, standing: Standing, status: Ack['status'], reason?: string, count?: Count): void {
-    const { requestId, sequence } = standing.message;
     const finished = status === 'applied' || status === 'partial';
-    standing.latestAck = {
-      schema: 'headroom/v1/curtailment/ack',
-      requestId,
-      sequence,
-      status,
-      at: isoTime(this.#options.clock.wallMs()),
+    standing.latestAck = ackOf(standing.message, status, this.#options.clock.wallMs(), {
       ...(count && {
         devices: { targeted: count.targeted, acknowledged: count.reached.length, failed: count.failed },
       }),
       ...(reason !== undefined && { reason }),
       ...(finished && count && count.reached.length > 0 && { controllableA: ratedByPhase(count.reached) }),
-    };
+    });
     this.#send(topic, standing.latestAck);
     this.#events.ack?.(standing.latestAck);
   }

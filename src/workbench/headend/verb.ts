@@ -4,10 +4,12 @@ import { isoTime, systemClock } from '../../clock.ts';
 import { seededRandom } from '../seeded-random.ts';
 import { makeFleet } from './fleet.ts';
 import { openHeadEnd } from './head-end.ts';
+import { DEFAULT_RULES, type Rules, readRules } from './rules.ts';
 
 export interface HeadEndVerbOptions {
   readonly broker: string;
   readonly session?: string;
+  readonly rules?: string;
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
@@ -33,6 +35,13 @@ export async function headend(options: HeadEndVerbOptions): Promise<number> {
     return 2;
   }
   const { ca, cert, key } = options;
+  let rules: Rules;
+  try {
+    rules = options.rules === undefined ? DEFAULT_RULES : readRules(options.rules);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    return 2;
+  }
   const print = (kind: string, body: object, line: string) =>
     void process.stdout.write(
       options.json ? `${JSON.stringify({ kind, ...body })}\n` : `${isoTime(Date.now())} ${line}\n`,
@@ -57,6 +66,7 @@ export async function headend(options: HeadEndVerbOptions): Promise<number> {
       worker: options.worker,
       workers: options.workers,
       hears: options.hear === true,
+      rules,
       fleet: (targetGroupId) => makeFleet(targetGroupId, options.seed, fleet),
       random: seededRandom(options.seed),
       clock: systemClock(),
@@ -93,6 +103,17 @@ export async function headend(options: HeadEndVerbOptions): Promise<number> {
     },
   );
   print('started', { broker: options.broker }, `head end on ${options.broker}`);
+  const file = options.rules;
+  if (file !== undefined) {
+    process.on('SIGHUP', () => {
+      try {
+        headEnd.changeRules(readRules(file));
+        print('rules', { file }, `rules of ${file} from now on`);
+      } catch (error) {
+        process.stderr.write(`${(error as Error).message}\n`);
+      }
+    });
+  }
   await new Promise<void>((resolve) => {
     process.once('SIGINT', resolve);
     process.once('SIGTERM', resolve);

@@ -65,8 +65,20 @@ test('option 1, a limit at or below the threshold: 7.6 in whole minutes up to it
     untilWallMs: END_MS,
   });
   expect(serviceRequestOf(off, device('hcalcs'), { ...last, share: 0 })?.fields).toEqual({ index: 1, Duration: 20 });
-  const skip = { ...off, binary: { ...off.binary, action: 'skip' as const } };
-  expect(serviceRequestOf(skip, device('hcalcs'), last)).toBeNull();
+});
+
+test('option 1, as `binary` says: signalled by the same 7.6 from its level down, left alone by skip', () => {
+  const at = (levelPercent: number, action: 'signal' | 'skip') =>
+    serviceRequestOf(
+      requestAt(AT_MS, 1, { levelPercent, binary: { action, atOrBelowPercent: 40 } }),
+      device('hcalcs'),
+      last,
+    )?.srv;
+  expect([41, 40, 0].map((level) => at(level, 'signal'))).toEqual([undefined, '7.6', '7.6']);
+  expect([41, 40, 0].map((level) => at(level, 'skip'))).toEqual([undefined, undefined, undefined]);
+  const held = device('hcalcs', { levelPercent: 0, untilWallMs: END_MS });
+  const always = { binary: { action: 'signal' as const, atOrBelowPercent: 100 } };
+  expect(serviceRequestOf(releaseOf(requestAt(AT_MS, 1, always), 2), held, last)?.srv).toBe('7.8');
 });
 
 test('option 1, above the threshold: nothing, and 7.8 where the device is off', () => {

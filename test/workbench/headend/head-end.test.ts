@@ -9,6 +9,7 @@ import { type Ack, ackSchema, type Curtailment } from '../../../src/messages.ts'
 import type { ServiceRequest } from '../../../src/workbench/headend/duis.ts';
 import { newDevice } from '../../../src/workbench/headend/fleet.ts';
 import { type HeadEnd, type HeadEndOptions, openHeadEnd, workerOf } from '../../../src/workbench/headend/head-end.ts';
+import { NO_RULES, type Rules } from '../../../src/workbench/headend/rules.ts';
 import { Mosquitto, mosquittoOrSkip } from '../../simulators/mosquitto.ts';
 import { releaseOf, requestAt } from './requests.ts';
 
@@ -151,6 +152,53 @@ describe.skipIf(!mosquittoOrSkip())('the reference head end', () => {
     await say(limit({ validUntil: new Date(Date.now() - 1_000).toISOString() }));
     await until('expired');
     expect(sent).toEqual([]);
+  });
+
+  test('what its rules forbid is rejected, what they cut or an old target group has a reason beside the yes', async () => {
+    const rules: Rules = {
+      ...NO_RULES,
+      caps: { ...NO_RULES.caps, deepestLevelPercent: 25, requestsPerHour: 1 },
+      targetGroups: { 'TG-F1': { substationId: 'SUB-4711', feederId: 'F-rules', version: 4 } },
+    };
+    await open({ rules });
+    const first = limit({ feederId: 'F-rules', levelPercent: 0 });
+    await say(first);
+    await until('accepted', 'dispatched', 'applied');
+    expect(acks[0]?.reason).toBe(
+      "target group TG-F1 is version 4 here, not 3: its present devices; cut to the head end's deepestLevelPercent 25",
+    );
+    expect(sent.map(({ levelPercent }) => levelPercent)).toEqual([25, 25]);
+    await say(limit({ feederId: 'F-rules', action: 'refresh' }));
+    await until('accepted', 'dispatched', 'applied', 'rejected');
+    expect(acks[3]?.reason).toBe("the head end's requestsPerHour 1");
+    expect(sent).toHaveLength(2);
+  });
+
+  test('where somebody decides otherwise the devices are freed, and it says overridden', async () => {
+    const headEnd = await open();
+    const message = limit();
+    await say(message);
+    await until('accepted', 'dispatched', 'applied');
+    const { substationId, feederId } = message;
+    const overridden = [{ substationId, feederId, reason: 'the supplier has bought this hour' }];
+    headEnd.changeRules({ ...NO_RULES, overridden });
+    await until('accepted', 'dispatched', 'applied', 'overridden');
+    expect(acks[3]).toMatchObject({ requestId: message.requestId, reason: 'the supplier has bought this hour' });
+    await vi.waitFor(() => expect(sent.slice(2).map(({ levelPercent }) => levelPercent)).toEqual([100, 100]));
+    expect(headEnd.inForce().map(({ requestId }) => requestId)).not.toContain(message.requestId);
+    await say(limit({ feederId }));
+    await until('accepted', 'dispatched', 'applied', 'overridden', 'overridden');
+    expect(sent).toHaveLength(4);
+  });
+
+  test('a release that overtakes its limit on the way frees the devices that the limit is on its way to', async () => {
+    await open({ roundTripS: 60 });
+    const message = limit();
+    await say(message);
+    await until('accepted', 'dispatched');
+    await vi.waitFor(() => expect(sent).toHaveLength(2));
+    await say(releaseOf(message, ++sequence));
+    await vi.waitFor(() => expect(sent.slice(2).map(({ levelPercent }) => levelPercent)).toEqual([100, 100]));
   });
 
   test('test mode: nothing is dispatched', async () => {
