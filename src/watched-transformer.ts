@@ -7,7 +7,7 @@ import { type FeederReading, PHASES } from './feeder.ts';
 import type { Status } from './messages.ts';
 import type { Settings } from './settings.ts';
 import { staleAfterMs } from './source-settings.ts';
-import { TRANSFORMER } from './transformer-settings.ts';
+import { type GivenTransformer, TRANSFORMER } from './transformer-settings.ts';
 import type { WatchedFeeder } from './watched-feeder.ts';
 
 export interface WatchedTransformer extends SteppedTransformer {
@@ -19,7 +19,7 @@ export function watchedTransformer(
   { transformer: given, sources }: Settings,
   all: ReadonlyMap<string, WatchedFeeder>,
 ): WatchedTransformer | null {
-  if (given === undefined || !(given.atRisk || given.emergency || given.inverse || given.thermal)) return null;
+  if (given === undefined || !hasElements(given)) return null;
   const feeders = given.feeders.flatMap((id) => all.get(id) ?? []);
   const meter = sources.find(({ id }) => id === given.currents?.source);
   const stale = meter === undefined ? feeders.map(({ control }) => control.staleAfterMs) : [staleAfterMs(meter)];
@@ -30,6 +30,11 @@ export function watchedTransformer(
     isMetered: meter !== undefined,
     actions: [],
   };
+}
+
+/** One without them watches nothing. */
+export function hasElements({ atRisk, emergency, inverse, thermal }: GivenTransformer): boolean {
+  return [atRisk, emergency, inverse, thermal].some((element) => element !== undefined);
 }
 
 /** Readings as control takes them, with whose they are; those of nobody are left out. */

@@ -1,7 +1,10 @@
 // The answer of `check`: the warnings, and then what a protection engineer signs: the settings hash that the controller
 // will report, every value in force element by element, and the times in which the elements operate.
 import type { Configuration, Judgement } from '../../configuration.ts';
+import { transformerSettings } from '../../control-settings.ts';
+import { ratedCurrentA, TRANSFORMER } from '../../transformer-settings.ts';
 import { watchedFeeder } from '../../watched-feeder.ts';
+import { hasElements } from '../../watched-transformer.ts';
 import { showProblem } from '../../yaml-file.ts';
 import { type OperatingTime, operatingTimes, PRELOAD } from './operating-times.ts';
 import { type SheetSection, settingsSheet } from './sheet.ts';
@@ -22,16 +25,28 @@ export function check(judgement: Judgement, json: boolean): string {
     '',
     `Settings sheet of ${id}${name === undefined ? '' : ` ${name}`}`,
     ...settingsSheet(configuration).flatMap(sectionLines),
-    ...timesOf(configuration).flatMap(([feederId, times]) => timeLines(feederId, times)),
+    ...timesOf(configuration).flatMap(([id, times]) => timeLines(id, times)),
     `settings hash ${hash}, warnings ${warnings.length}`,
     'set by ______________________   checked by ______________________   date ____________',
   );
   return `${lines.join('\n')}\n`;
 }
 
-/** By feeder. */
+/** By feeder, and of the transformer under its own id. */
 export function timesOf({ settings }: Configuration): [string, OperatingTime[]][] {
-  return settings.feeders.map((feeder) => [feeder.id, operatingTimes(watchedFeeder(feeder, settings.sources).control)]);
+  const { feeders, sources, transformer } = settings;
+  const ofFeeders = feeders.map((feeder): [string, OperatingTime[]] => {
+    const { control } = watchedFeeder(feeder, sources);
+    return [feeder.id, operatingTimes(control, control.ratingA)];
+  });
+  if (transformer === undefined || !hasElements(transformer)) return ofFeeders;
+  const elements = transformerSettings(transformer, 0);
+  return [...ofFeeders, [TRANSFORMER, operatingTimes(elements, ratedCurrentA(transformer))]];
+}
+
+/** Whose operating times they are, for people. */
+export function timesTitle(id: string): string {
+  return `operating times of ${id === TRANSFORMER ? 'the transformer, of its rated current' : `feeder ${id}`}`;
 }
 
 function checkJson({ configuration, problems, warnings }: Judgement): string {
@@ -58,7 +73,7 @@ function sectionLines({ title, rows }: SheetSection): string[] {
   ];
 }
 
-function timeLines(feederId: string, times: readonly OperatingTime[]): string[] {
+function timeLines(id: string, times: readonly OperatingTime[]): string[] {
   const seconds = (value: number | null) => (value === null ? '-' : `${value} s`);
   const columns: [string, (time: OperatingTime) => string][] = [
     ['× rating', ({ multiple }) => multiple.toFixed(2)],
@@ -74,7 +89,7 @@ function timeLines(feederId: string, times: readonly OperatingTime[]): string[] 
   const line = (cells: string[]) => `  ${cells.map((cell) => cell.padStart(12)).join(' ')}`;
   return [
     '',
-    `operating times of feeder ${feederId}, from a step of the current; - never`,
+    `${timesTitle(id)}, from a step of the current; - never`,
     line(columns.map(([name]) => name)),
     ...times.map((time) => line(columns.map(([, show]) => show(time)))),
     '',

@@ -53,29 +53,54 @@ export function settingsSheet(configuration: Configuration): SheetSection[] {
     { title: `feeder ${ofFeeder.id}`, rows: rows(ofFeeder, ['feeders', index]) },
     ...settings.map((group, at) => ({
       title: `feeder ${ofFeeder.id}, settings group ${group.name}`,
-      rows: [...rows(group, ['feeders', index, 'settings', at]), ...offElements(group)],
+      rows: [...rows(group, ['feeders', index, 'settings', at]), ...coolingRow(group.thermal), ...offElements(group)],
     })),
   ]);
   return [...general, ...ofSources, ...ofFeeders, ...transformerSection(ofTransformer, rows)];
 }
 
-/** With the rated current that follows from it, by which `check` and the thermal element go. */
+/** With what follows from the rating: the rated current, and where the thermal element goes by it. */
 function transformerSection(
   given: GivenTransformer | undefined,
   rows: (value: unknown, path: Path) => SheetRow[],
 ): SheetSection[] {
   if (given === undefined) return [];
-  const rated = { key: 'ratedCurrentA', value: ratedCurrentA(given).toFixed(1), unit: 'A', source: 'derived' as const };
-  const off = ['atRisk', 'emergency', 'inverse', 'thermal'].flatMap((key) =>
-    key in given ? [] : [{ key, value: 'off', unit: '', source: 'default' as const }],
-  );
-  return [{ title: 'transformer', rows: [rated, ...rows(given, ['transformer']), ...off] }];
+  const ratedA = ratedCurrentA(given).toFixed(1);
+  const off = ['atRisk', 'emergency', 'inverse', 'thermal'].flatMap((key) => (key in given ? [] : [offRow(key)]));
+  const thermalRating = given.thermal?.ratingA === undefined && given.thermal !== undefined;
+  return [
+    {
+      title: 'transformer',
+      rows: [
+        derivedRow('ratedCurrentA', ratedA, 'A'),
+        ...rows(given, ['transformer']),
+        ...(thermalRating ? [derivedRow('thermal.ratingA', ratedA, 'A')] : []),
+        ...coolingRow(given.thermal),
+        ...off,
+      ],
+    },
+  ];
+}
+
+/** A replica cools as it heats unless it is told otherwise; oil and winding have time constants of their own. */
+function coolingRow(thermal: GivenTransformer['thermal']): SheetRow[] {
+  const { timeConstantMin, coolingTimeConstantMin, oil } = thermal ?? {};
+  if (timeConstantMin === undefined || coolingTimeConstantMin !== undefined || oil !== undefined) return [];
+  return [derivedRow('thermal.coolingTimeConstantMin', String(timeConstantMin), 'min')];
+}
+
+function derivedRow(key: string, value: string, unit: string): SheetRow {
+  return { key, value, unit, source: 'derived' };
+}
+
+function offRow(key: string): SheetRow {
+  return { key, value: 'off', unit: '', source: 'default' };
 }
 
 /** Elements that the group could have and does not: a sheet to sign says so. */
 function offElements(group: object): SheetRow[] {
   const elements = Object.keys(feeder.shape.settings.element.shape);
-  return elements.flatMap((key) => (key in group ? [] : [{ key, value: 'off', unit: '', source: 'default' as const }]));
+  return elements.flatMap((key) => (key in group ? [] : [offRow(key)]));
 }
 
 /** Every leaf under `value`, which stands at `path`; keys are told from `depth` on. */
@@ -117,5 +142,5 @@ function isGiven(given: unknown, path: Path): boolean {
 
 function withStaleness(rows: SheetRow[], valueMs: number): SheetRow[] {
   if (rows.some(({ key }) => key === 'staleAfterMs')) return rows;
-  return [...rows, { key: 'staleAfterMs', value: String(valueMs), unit: 'ms', source: 'derived' }];
+  return [...rows, derivedRow('staleAfterMs', String(valueMs), 'ms')];
 }

@@ -3,6 +3,7 @@
 import type { AlarmName } from '../../control/types.ts';
 import { rounded } from '../../feeder.ts';
 import type { Event } from '../../messages.ts';
+import { TRANSFORMER } from '../../transformer-settings.ts';
 import { type InputsFile, timesOnRecord } from '../trace/inputs-file.ts';
 import type { ReplayEvent } from './results.ts';
 
@@ -47,9 +48,11 @@ const ALARMS: { readonly [name in AlarmName | 'blind' | 'thermalAssumed']: true 
 /** An event and its record may be labelled by two looks at a wall clock that is being set right. */
 const APART_MS = 1000;
 
-/** What the live run was told from outside, as events of the replay. */
-export function outsideEvents(inputs: InputsFile): ReplayEvent[] {
-  return liveEvents(inputs).flatMap(({ event, shown }) => (isOfControl(event) ? [] : [shown]));
+/** What the live run was told from outside, as events of the replay, once where several records have it. */
+export function outsideEvents(all: readonly InputsFile[]): ReplayEvent[] {
+  const told = new Map<number, ReplayEvent>();
+  for (const { event, shown } of all.flatMap(liveEvents)) if (!isOfControl(event)) told.set(event.sequence, shown);
+  return [...told.values()];
 }
 
 export function compareWithLive(inputs: InputsFile, replayed: readonly ReplayEvent[]): AsItRan {
@@ -78,7 +81,9 @@ function liveEvents({ records }: InputsFile): { event: Event; shown: ReplayEvent
   });
 }
 
-function isOfControl({ type, alarm = '' }: Event): boolean {
+/** Of the feeder's: what the transformer says of itself is no feeder's, and told as it was. */
+function isOfControl({ feederId, type, alarm = '' }: Event): boolean {
+  if (feederId === null) return false;
   return OF_CONTROL.has(type) || ((type === 'alarm' || type === 'alarmEnd') && Object.hasOwn(ALARMS, alarm));
 }
 
@@ -99,7 +104,7 @@ function shownAs(event: Event, atMs: number, feederId: string): ReplayEvent {
   const { type, element, phase, currentA, levelPercent, thermalPercent, alarm, sourceId, reason } = event;
   return {
     atMs,
-    feederId: event.feederId ?? feederId,
+    feederId: event.feederId ?? (element === 'transformer' ? TRANSFORMER : feederId),
     type,
     element,
     phase,

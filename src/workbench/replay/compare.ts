@@ -1,9 +1,10 @@
 // Two settings over the same traces, side by side: what is set otherwise, and what that does to episodes, minutes and
 // over-rating time.
 import type { Configuration } from '../../configuration.ts';
+import { TRANSFORMER } from '../../transformer-settings.ts';
 import { settingsSheet } from '../check/sheet.ts';
 import { OPEN_LOOP } from './replay.ts';
-import type { FeederResult, ReplayResult } from './results.ts';
+import type { CountedResult, ReplayResult } from './results.ts';
 import { replayDocument } from './show-results.ts';
 
 interface Change {
@@ -18,6 +19,8 @@ export interface Compared {
   readonly result: ReplayResult;
 }
 
+type Difference = [name: string, a: string, b: string, by: string];
+
 /** What counts of a feeder, or of several together. */
 export interface Totals {
   readonly episodes: number;
@@ -27,7 +30,7 @@ export interface Totals {
   readonly deepestLevelPercent: number | null;
 }
 
-export function totalsOf(feeders: readonly FeederResult[]): Totals {
+export function totalsOf(feeders: readonly CountedResult[]): Totals {
   const episodes = feeders.flatMap((feeder) => feeder.episodes);
   const levels = episodes.flatMap(({ deepestLevelPercent }) => deepestLevelPercent ?? []);
   const sum = (values: readonly number[]) => Math.round(values.reduce((all, value) => all + value, 0) * 1000) / 1000;
@@ -46,11 +49,27 @@ export function compareText(first: Compared, second: Compared): string {
   if (changes.length === 0) lines.push('  nothing');
   for (const { section, key, from, to } of changes) lines.push(`  ${`${section}: ${key}`.padEnd(60)} ${from} -> ${to}`);
   lines.push('', row('', 'A', 'B', 'B - A'));
-  for (const { feederId } of first.result.feeders) {
-    const of = ({ result }: Compared) => totalsOf(result.feeders.filter((feeder) => feeder.feederId === feederId));
-    lines.push(feederId, ...differences(of(first), of(second)).map(([name, ...cells]) => row(name, ...cells)));
-  }
+  for (const [name, rows] of sideBySide(first, second))
+    lines.push(name, ...rows.map(([what, ...cells]) => row(what, ...cells)));
   return `${lines.join('\n')}\n`;
+}
+
+/** Each feeder that the first has readings of, and the transformer where either has one: what counts, side by side. */
+export function sideBySide(first: Compared, second: Compared): [name: string, rows: Difference[]][] {
+  const of = (id: string, { result }: Compared) =>
+    totalsOf(result.feeders.filter(({ feederId, readings }) => feederId === id && readings > 0));
+  const seen = first.result.feeders.filter(({ readings }) => readings > 0);
+  const transformer = ({ result }: Compared) => totalsOf(result.transformer === null ? [] : [result.transformer]);
+  const hasTransformer = [first, second].some(({ result }) => result.transformer !== null);
+  return [
+    ...seen.map(({ feederId }): [string, Difference[]] => [
+      feederId,
+      differences(of(feederId, first), of(feederId, second)),
+    ]),
+    ...(hasTransformer
+      ? [[TRANSFORMER, differences(transformer(first), transformer(second))] as [string, Difference[]]]
+      : []),
+  ];
 }
 
 export function compareJson(first: Compared, second: Compared): string {
@@ -79,7 +98,7 @@ export function changesOf(first: Configuration, second: Configuration): Change[]
 }
 
 /** By name: of the first, of the second, and by how much the second differs. */
-export function differences(a: Totals, b: Totals): [name: string, a: string, b: string, by: string][] {
+function differences(a: Totals, b: Totals): Difference[] {
   const names: [keyof Totals, string][] = [
     ['episodes', 'episodes'],
     ['minutes', 'minutes of episodes'],

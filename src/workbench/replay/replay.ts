@@ -12,9 +12,11 @@ import { pairedRecords, readTraceFile } from '../trace/open-trace.ts';
 import { TraceProblem } from '../trace/problem.ts';
 import type { Row, TimeForm, TraceSink } from '../trace/sink.ts';
 import { type AsItRan, compareWithLive, outsideEvents } from './as-it-ran.ts';
+import { dependOnOneAnother, JoinedFeeders, type RowTaker } from './joined-feeders.ts';
 import { ReplayedFeeder } from './replayed-feeder.ts';
 import type { ReplayEvent, ReplayResult } from './results.ts';
 import { Series } from './series.ts';
+import { Survey } from './survey.ts';
 
 export const OPEN_LOOP =
   'open loop: a recorded current does not fall when asked, so no effect is judged or learned, and levels come from controllableA';
@@ -50,23 +52,65 @@ export interface ReplayInput {
 /** So many events are kept; a trace that has more is told so. */
 const EVENTS_MAX = 1_000_000;
 const PROBLEMS_KEPT = 5;
+/** Of a feeder that the trace has nothing of. */
+const UNSEEN_GAP_MS = 60_000;
 
 /** Throws a `TraceProblem` when a trace cannot be read, or holds nothing of the configuration's feeders. */
 export async function replay(input: ReplayInput): Promise<ReplayResult> {
-  const first = new Run(input, new Map());
-  await first.read();
+  const inputs = inputsOf(input.traces);
+  const notes: string[] = [];
+  const asItRan = inputs.length > 0 && inputs.every((file) => isAsItRan(file, input, inputs.length, notes));
+  // An export has what the transformer and the other feeders said to each among its inputs.
+  const isJoined = !asItRan && dependOnOneAnother(input.configuration.settings);
+  const survey = isJoined ? new Survey() : null;
+  if (survey !== null) await readTraces(input, survey, () => 0, { from: 0, to: 0.5 });
+  const begin = { inputs, asItRan, notes, survey };
+  const first = new Run(input, begin, new Map());
+  await first.read({ from: isJoined ? 0.5 : 0, to: 1 });
   // The gap rule needs the median of the whole trace. Where the first readings told it wrong, it is known now.
   if (!first.isGapWrong) return first.result();
-  const second = new Run(input, first.gapsMs());
-  await second.read();
+  const second = new Run(input, begin, first.gapsMs());
+  await second.read({ from: 0, to: 1 });
   return second.result();
+}
+
+/** A part of the progress bar. */
+interface Stretch {
+  readonly from: number;
+  readonly to: number;
+}
+
+async function readTraces(
+  { traces, progress, mapping, configuration, feeder }: ReplayInput,
+  sink: TraceSink,
+  readings: () => number,
+  { from, to }: Stretch,
+): Promise<void> {
+  const { feeders } = configuration.settings;
+  const onlyFeeder = feeder ?? (feeders.length === 1 ? (feeders[0]?.id ?? null) : null);
+  const records = pairedRecords(traces);
+  for (const [index, file] of records.entries()) {
+    await readTraceFile(file, { mapping: mapping ?? null, onlyFeeder }, sink, (doneBytes, allBytes) => {
+      const share = (index + Math.min(1, doneBytes / Math.max(1, allBytes))) / records.length;
+      progress?.(from + share * (to - from), readings());
+    });
+  }
+}
+
+interface Begin {
+  readonly inputs: readonly InputsFile[];
+  readonly asItRan: boolean;
+  readonly notes: readonly string[];
+  /** Null where every feeder goes by itself. */
+  readonly survey: Survey | null;
 }
 
 class Run implements TraceSink {
   readonly #input: ReplayInput;
   readonly #feeders = new Map<string, ReplayedFeeder>();
+  readonly #joined: JoinedFeeders | null;
   /** By slot; null for a feeder that the configuration does not have. */
-  readonly #slots: (ReplayedFeeder | null)[] = [];
+  readonly #slots: (RowTaker | null)[] = [];
   readonly #unknownNames: string[] = [];
   readonly #unknownRows: number[] = [];
   readonly #events: ReplayEvent[] = [];
@@ -75,47 +119,55 @@ class Run implements TraceSink {
   #readings = 0;
   #brokenCount = 0;
   readonly #brokenFirst: Problem[] = [];
-  readonly #notes: string[] = [];
+  readonly #notes: string[];
   readonly #inputs: readonly InputsFile[];
   readonly #asItRan: boolean;
   #form: { form: TimeForm; file: string } | null = null;
 
-  constructor(input: ReplayInput, gapsMs: ReadonlyMap<string, number>) {
+  constructor(input: ReplayInput, { inputs, asItRan, notes, survey }: Begin, gapsMs: ReadonlyMap<string, number>) {
     this.#input = input;
+    this.#inputs = inputs;
+    this.#asItRan = asItRan;
+    this.#notes = [...notes];
     const { settings } = input.configuration;
+    const givenGapMs = input.gapS === undefined ? null : input.gapS * 1000;
     const event = (event: ReplayEvent) => this.#keep(event);
-    this.#inputs = inputsOf(input.traces);
-    this.#asItRan = this.#inputs.length > 0 && this.#inputs.every((file) => this.#isAsItRan(file));
     for (const feeder of settings.feeders) {
-      const gapMs = input.gapS === undefined ? (gapsMs.get(feeder.id) ?? null) : input.gapS * 1000;
-      const runs = this.#inputs.flatMap(({ records }) => records.filter(({ feederId }) => feederId === feeder.id));
+      const seenGapMs = survey === null ? gapsMs.get(feeder.id) : (survey.of(feeder.id)?.gapMs ?? UNSEEN_GAP_MS);
+      const runs = inputs.flatMap(({ records }) => records.filter(({ feederId }) => feederId === feeder.id));
       const replayed = new ReplayedFeeder({
         settings: feeder,
         sources: settings.sources,
+        feedersAtOnce: survey === null ? 0 : settings.caps.feedersAtOnce,
         form: () => this.#form?.form ?? 'seconds',
         initialThermalPercent: input.initialThermalPercent,
-        gapMs,
+        gapMs: givenGapMs ?? seenGapMs ?? null,
         runs: runs as unknown as RecordedRun[],
-        isAsItRan: this.#asItRan && runs.length > 0,
+        isAsItRan: asItRan && runs.length > 0,
         event,
         note: (text) => this.note(text),
         series: this.#seriesOf(feeder.id),
       });
       this.#feeders.set(feeder.id, replayed);
     }
+    this.#joined =
+      survey &&
+      new JoinedFeeders({
+        settings,
+        feeders: [...this.#feeders.values()],
+        survey,
+        gapMs: givenGapMs,
+        initialThermalPercent: input.initialThermalPercent ?? 0,
+        event,
+        note: (text) => this.note(text),
+        series: (id) => this.#seriesOf(id),
+      });
   }
 
-  async read(): Promise<void> {
-    const { traces, progress, mapping = null, configuration, feeder } = this.#input;
-    const { feeders } = configuration.settings;
-    const onlyFeeder = feeder ?? (feeders.length === 1 ? (feeders[0]?.id ?? null) : null);
-    const records = pairedRecords(traces);
-    for (const [index, file] of records.entries()) {
-      await readTraceFile(file, { mapping, onlyFeeder }, this, (doneBytes, allBytes) => {
-        progress?.((index + Math.min(1, doneBytes / Math.max(1, allBytes))) / records.length, this.#readings);
-      });
-    }
+  async read(stretch: Stretch): Promise<void> {
+    await readTraces(this.#input, this, () => this.#readings, stretch);
     if (this.#readings === 0) throw this.#nothing();
+    if (this.#joined !== null) return this.#joined.end();
     const lastMs = Math.max(...[...this.#feeders.values()].map((feeder) => feeder.lastMs));
     for (const feeder of this.#feeders.values()) feeder.end(lastMs);
   }
@@ -123,7 +175,7 @@ class Run implements TraceSink {
   // ── sink ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   slotOf(feeder: string): number {
-    const replayed = this.#feeders.get(feeder) ?? null;
+    const replayed = (this.#joined === null ? this.#feeders.get(feeder) : this.#joined.taker(feeder)) ?? null;
     this.#unknownNames.push(replayed === null ? feeder : '');
     this.#unknownRows.push(0);
     return this.#slots.push(replayed) - 1;
@@ -162,7 +214,7 @@ class Run implements TraceSink {
   // ── result ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   get isGapWrong(): boolean {
-    return [...this.#feeders.values()].some((feeder) => feeder.isGapWrong);
+    return this.#joined === null && [...this.#feeders.values()].some((feeder) => feeder.isGapWrong);
   }
 
   gapsMs(): Map<string, number> {
@@ -173,13 +225,14 @@ class Run implements TraceSink {
     const asItRan = this.#asItRan
       ? this.#inputs.map((inputs) => compareWithLive(inputs, this.#events)).reduce(worse)
       : null;
-    if (this.#asItRan) this.#events.push(...this.#inputs.flatMap(outsideEvents));
+    if (this.#asItRan) this.#events.push(...outsideEvents(this.#inputs));
     // Feeders may come one after the other in the file; the sequence of events is one of time.
     this.#events.sort((a, b) => a.atMs - b.atMs);
     return {
       asItRan,
       form: this.#form?.form ?? 'seconds',
       feeders: [...this.#feeders.values()].map((feeder) => feeder.result()),
+      transformer: this.#joined?.transformerResult() ?? null,
       events: this.#events,
       eventsLeftOut: this.#eventsLeftOut,
       broken: { count: this.#brokenCount, first: this.#brokenFirst },
@@ -188,17 +241,6 @@ class Run implements TraceSink {
       readings: this.#readings,
       series: this.#series,
     };
-  }
-
-  /** Every trace has its inputs beside it, and they were made with these settings. */
-  #isAsItRan({ settingsHash }: InputsFile): boolean {
-    const { traces, configuration, isChanged } = this.#input;
-    if (isChanged === true || this.#inputs.length !== pairedRecords(traces).length) return false;
-    if (settingsHash === configuration.hash) return true;
-    this.note(
-      `the export was made with other settings (hash ${settingsHash}): of its inputs the quality and the heat count`,
-    );
-    return false;
   }
 
   #seriesOf(feederId: string): Series | null {
@@ -241,6 +283,20 @@ function inputsOf(traces: readonly string[]): InputsFile[] {
     const file = typeof trace === 'string' ? trace : trace.configuration;
     return readInputsBeside(file) ?? [];
   });
+}
+
+/** Every trace has its inputs beside it, and they were made with these settings. */
+function isAsItRan(
+  { settingsHash }: InputsFile,
+  { traces, configuration, isChanged }: ReplayInput,
+  inputs: number,
+  notes: string[],
+): boolean {
+  if (isChanged === true || inputs !== pairedRecords(traces).length) return false;
+  if (settingsHash === configuration.hash) return true;
+  const note = `the export was made with other settings (hash ${settingsHash}): of its inputs the quality and the heat count`;
+  if (!notes.includes(note)) notes.push(note);
+  return false;
 }
 
 function worse(a: AsItRan, b: AsItRan): AsItRan {

@@ -9,6 +9,7 @@ import type { Series } from './series.ts';
 
 export interface ReplayEvent {
   readonly atMs: number;
+  /** Or `transformer`. */
   readonly feederId: string;
   readonly type: Event['type'];
   readonly element?: Element | undefined;
@@ -35,10 +36,10 @@ export interface ReplayEpisode {
   readonly limitedMinutes: number;
 }
 
-export interface FeederResult {
-  readonly feederId: string;
+/** Of one feeder, or of the transformer. */
+export interface CountedResult {
   readonly readings: number;
-  /** Readings with a phase that has no usable value, and rows of this feeder that could not be read. */
+  /** Readings with a phase that has no usable value, and rows that could not be read. */
   readonly bad: number;
   readonly wrongSigns: number;
   readonly gaps: number;
@@ -52,12 +53,24 @@ export interface FeederResult {
   readonly peakAtMs: number | null;
   readonly peakPhase: Phase | null;
   readonly peakThermalPercent: number | null;
+}
+
+export interface FeederResult extends CountedResult {
+  readonly feederId: string;
   readonly budget: { readonly episodesPerYear: number; readonly minutesPerYear: number };
+}
+
+/** An episode lasts from the pickup of an element that operated to the dropout of the last; the levels are its feeders'. */
+export interface TransformerResult extends CountedResult {
+  /** By the sum of its feeders: it has no meter, or the trace has none of its rows. */
+  readonly isSum: boolean;
 }
 
 export interface ReplayResult {
   readonly form: TimeForm;
   readonly feeders: readonly FeederResult[];
+  /** Null where the configuration has none that watches anything, and for an export as it ran. */
+  readonly transformer: TransformerResult | null;
   readonly events: readonly ReplayEvent[];
   /** Events beyond what is kept. */
   readonly eventsLeftOut: number;
@@ -68,6 +81,6 @@ export interface ReplayResult {
   readonly readings: number;
   /** Null for an open loop. */
   readonly asItRan: AsItRan | null;
-  /** By feeder; empty unless asked for. */
+  /** By feeder, and under its own id the transformer's; empty unless asked for. */
   readonly series: ReadonlyMap<string, Series>;
 }

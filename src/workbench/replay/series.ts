@@ -1,5 +1,6 @@
 // What a chart needs of a replay, in memory that is bounded however long the trace is: all readings while they are few;
 // beyond that pairs of points that hold the lowest and the highest of a stretch, so that no peak is lost.
+import type { Row } from '../trace/sink.ts';
 
 export interface SeriesPoint {
   readonly atMs: number;
@@ -51,6 +52,12 @@ export class Series {
     this.#points = kept;
     this.#stride = this.#stride === 1 ? 4 : this.#stride * 2;
   }
+}
+
+/** A row as a point: amperes are magnitudes. */
+export function chartPoint(row: Row, levelPercent: number, thermalPercent: number): SeriesPoint {
+  const [a, b, c] = [Math.abs(row[1] as number), Math.abs(row[2] as number), Math.abs(row[3] as number)];
+  return { atMs: row[0] as number, amperes: [a, b, c], levelPercent, thermalPercent, isBad: Number.isNaN(a + b + c) };
 }
 
 /** Two points: the lowest of each at the first instant, the highest at the last. */

@@ -5,7 +5,7 @@ import { textTable } from '../text-table.ts';
 import { showTime, type TimeForm } from '../trace/sink.ts';
 import type { AsItRan } from './as-it-ran.ts';
 import { loopText } from './replay.ts';
-import type { FeederResult, ReplayEvent, ReplayResult } from './results.ts';
+import type { CountedResult, FeederResult, ReplayEvent, ReplayResult, TransformerResult } from './results.ts';
 
 export function replayJson(result: ReplayResult): string {
   return `${JSON.stringify({ ...loopDocument(result), ...replayDocument(result) }, null, 2)}\n`;
@@ -19,40 +19,44 @@ function loopDocument(result: ReplayResult): object {
   return { asItRan: loopText(result), liveEvents, sameEvents: difference === null };
 }
 
-/** Feeders and events as the documents have them. */
-export function replayDocument(result: ReplayResult): { feeders: object; events: object[] } {
-  const { form } = result;
-  const time = (atMs: number | null) => (atMs === null ? null : showTime(atMs, form));
-  const feeders = Object.fromEntries(
-    result.feeders.map(({ feederId, readings, bad, episodes, overRatingMinutes, peakA, peakThermalPercent }) => [
-      feederId,
-      {
-        readings,
-        bad,
-        episodes: episodes.map(({ startMs, endMs, element, phase, peakA, deepestLevelPercent, minutes }) => ({
-          start: time(startMs),
-          end: time(endMs),
-          element,
-          phase,
-          peakA,
-          deepestLevelPercent,
-          minutes,
-        })),
-        overRatingMinutes,
-        peakA,
-        peakThermalPercent,
-      },
-    ]),
-  );
-  const events = result.events.map(({ atMs, ...event }) => ({ at: time(atMs), ...event }));
-  return { feeders, events };
+/** Feeders, transformer and events as the documents have them. */
+export function replayDocument({ form, feeders, transformer, events }: ReplayResult) {
+  return {
+    feeders: Object.fromEntries(feeders.map((feeder) => [feeder.feederId, countedDocument(feeder, form)])),
+    ...(transformer !== null && { transformer: countedDocument(transformer, form) }),
+    events: events.map(({ atMs, ...event }) => ({ at: showTime(atMs, form), ...event })),
+  };
+}
+
+function countedDocument(
+  { readings, bad, episodes, overRatingMinutes, peakA, peakThermalPercent }: CountedResult,
+  form: TimeForm,
+): object {
+  return {
+    readings,
+    bad,
+    episodes: episodes.map(({ startMs, endMs, element, phase, peakA, deepestLevelPercent, minutes }) => ({
+      start: showTime(startMs, form),
+      end: endMs === null ? null : showTime(endMs, form),
+      element,
+      phase,
+      peakA,
+      deepestLevelPercent,
+      minutes,
+    })),
+    overRatingMinutes,
+    peakA,
+    peakThermalPercent,
+  };
 }
 
 export function replayText(result: ReplayResult): string {
   const { events, eventsLeftOut, feeders, form } = result;
   const lines = [loopText(result), '', ...(events.length === 0 ? ['no event'] : eventTable(events, form))];
   if (eventsLeftOut > 0) lines.push(`and ${eventsLeftOut} more events`);
-  lines.push('', ...feeders.flatMap((feeder) => summary(feeder, form)));
+  lines.push('', ...feeders.flatMap((feeder) => summary(feeder.feederId, summaryRows(feeder, form))));
+  const { transformer } = result;
+  if (transformer !== null) lines.push(...summary(transformerName(transformer), countedRows(transformer, form)));
   for (const [name, rows] of result.unknown) lines.push(`feeder ${name} is not in the configuration: ${rows} rows`);
   lines.push(...result.notes.map((note) => `note: ${note}`));
   if (result.asItRan !== null) lines.push(...comparedText(result.asItRan, form));
@@ -113,14 +117,28 @@ function timeText(atMs: number, form: TimeForm): string {
   return typeof time === 'number' ? `${time.toFixed(3)} s` : time;
 }
 
-function summary(feeder: FeederResult, form: TimeForm): string[] {
-  if (feeder.readings === 0) return [`${feeder.feederId}: no reading in the trace`, ''];
-  return [feeder.feederId, ...summaryRows(feeder, form).map(([name, value]) => `  ${name.padEnd(14)} ${value}`), ''];
+type SummaryRow = [name: string, value: string];
+
+function summary(name: string, rows: readonly SummaryRow[]): string[] {
+  if (rows.length === 0) return [`${name}: no reading in the trace`, ''];
+  return [name, ...rows.map(([what, value]) => `  ${what.padEnd(14)} ${value}`), ''];
 }
 
-/** What a feeder's summary says, by name. */
-export function summaryRows(feeder: FeederResult, form: TimeForm): [name: string, value: string][] {
-  const { readings, episodes, firstMs, lastMs, peakThermalPercent } = feeder;
+export function transformerName({ isSum }: TransformerResult): string {
+  return isSum ? 'transformer, the sum of its feeders' : 'transformer, by its own meter';
+}
+
+/** What a feeder's summary says, by name; empty where it has no reading. */
+export function summaryRows(feeder: FeederResult, form: TimeForm): SummaryRow[] {
+  const rows = countedRows(feeder, form);
+  const limits = feeder.episodes.filter(({ deepestLevelPercent }) => deepestLevelPercent !== null).length;
+  return rows.flatMap((row) => (row[0] === 'over rating' ? [['customers', customers(feeder, limits)], row] : [row]));
+}
+
+/** The same but for the customers, as it is for a transformer. */
+export function countedRows(result: CountedResult, form: TimeForm): SummaryRow[] {
+  const { readings, episodes, firstMs, lastMs, peakThermalPercent } = result;
+  if (readings === 0) return [];
   const span = `${timeText(firstMs ?? 0, form).trim()} to ${timeText(lastMs ?? 0, form).trim()}`;
   const levels = episodes.flatMap(({ deepestLevelPercent }) => deepestLevelPercent ?? []);
   const open = episodes.some(({ endMs }) => endMs === null) ? ', the last of them not over' : '';
@@ -128,11 +146,10 @@ export function summaryRows(feeder: FeederResult, form: TimeForm): [name: string
     ['readings', `${readings.toLocaleString('en')} in ${lengthText((lastMs ?? 0) - (firstMs ?? 0))}: ${span}`],
     ['episodes', `${episodes.length}, ${minutes(sum(episodes.map((episode) => episode.minutes)))}${open}`],
     ['deepest level', levels.length === 0 ? 'none asked' : `${Math.min(...levels)} %`],
-    ['customers', customers(feeder, levels.length)],
-    ['over rating', minutes(feeder.overRatingMinutes)],
-    ['peak', peak(feeder, form)],
-    ...(peakThermalPercent === null ? [] : [['peak thermal', `${peakThermalPercent} %`] as [string, string]]),
-    ['data', `${counted(feeder.bad, 'bad reading')}, ${feeder.wrongSigns} of the wrong sign, ${gaps(feeder)}`],
+    ['over rating', minutes(result.overRatingMinutes)],
+    ['peak', peak(result, form)],
+    ...(peakThermalPercent === null ? [] : [['peak thermal', `${peakThermalPercent} %`] as SummaryRow]),
+    ['data', `${counted(result.bad, 'bad reading')}, ${result.wrongSigns} of the wrong sign, ${gaps(result)}`],
   ];
 }
 
@@ -164,11 +181,11 @@ function minutes(value: number): string {
   return `${value.toFixed(1)} min`;
 }
 
-function peak({ peakA, peakPhase, peakAtMs }: FeederResult, form: TimeForm): string {
+function peak({ peakA, peakPhase, peakAtMs }: CountedResult, form: TimeForm): string {
   return peakA === null ? 'none' : `${peakA.toFixed(1)} A on ${peakPhase} at ${timeText(peakAtMs ?? 0, form).trim()}`;
 }
 
-function gaps({ gaps, gapMinutes, gapS }: FeederResult): string {
+function gaps({ gaps, gapMinutes, gapS }: CountedResult): string {
   const rule = `a gap is more than ${gapS} s`;
   return gaps === 0 ? `no gap (${rule})` : `${counted(gaps, 'gap')} of ${minutes(gapMinutes)} in all (${rule})`;
 }

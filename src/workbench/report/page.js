@@ -141,18 +141,21 @@ function levels(plot, feeder, marked) {
   const { ctx, bbox } = plot;
   ctx.save();
   ctx.font = `${11 * devicePixelRatio}px system-ui`;
-  ctx.textAlign = 'left';
-  for (const { name, valueA } of feeder.lines) {
+  for (const { name, valueA, isOther } of feeder.lines) {
     const y = plot.valToPos(valueA, 'A', true);
     if (!(y >= bbox.top && y <= bbox.top + bbox.height)) continue;
-    ctx.strokeStyle = ctx.fillStyle = colour(name === 'dropout' ? 'faint' : 'limit');
+    ctx.strokeStyle = ctx.fillStyle = colour(isOther ? 'other' : name === 'dropout' ? 'faint' : 'limit');
     ctx.lineWidth = devicePixelRatio;
-    ctx.setLineDash(name === 'rating' || name === 'emergency' ? [] : [6 * devicePixelRatio, 4 * devicePixelRatio]);
+    const dash = isOther ? [2, 3] : name === 'rating' || name === 'emergency' ? [] : [6, 4];
+    ctx.setLineDash(dash.map((length) => length * devicePixelRatio));
     ctx.beginPath();
     ctx.moveTo(bbox.left, y);
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
-    ctx.fillText(`${name} ${valueA} A`, bbox.left + 6 * devicePixelRatio, y - 4 * devicePixelRatio);
+    // Those of the other settings are told at the other end, where they hide nothing.
+    ctx.textAlign = isOther ? 'right' : 'left';
+    const x = isOther ? bbox.left + bbox.width - 6 * devicePixelRatio : bbox.left + 6 * devicePixelRatio;
+    ctx.fillText(`${name} ${valueA} A`, x, y - 4 * devicePixelRatio);
   }
   if (marked !== null) {
     const x = plot.valToPos(marked, 'x', true);
@@ -227,7 +230,7 @@ function axes(label) {
   ];
 }
 
-/** The charts of one feeder, with one time axis. */
+/** The charts of one feeder, or of the transformer, with one time axis. */
 class FeederChart {
   constructor(section, feeder, points) {
     Object.assign(this, { section, feeder, points, marked: null, plots: [] });
@@ -318,7 +321,7 @@ class FeederChart {
       series: [{ label: form === 'utc' ? 'UTC' : 'time', value: (_plot, time) => shownTime(time) }, ...series],
       axes: axes(label),
       cursor: {
-        sync: { key: `feeder-${this.feeder.feederId}` },
+        sync: { key: `chart-${this.feeder.id}` },
         drag: { x: true, y: false, setScale: false },
         bind: { dblclick: () => () => this.show(...this.full) },
       },

@@ -1,14 +1,13 @@
 // The report of a replay: one HTML file that needs nothing else, to open offline, zoom, print and sign. The charts are
 // drawn by uPlot, which is inlined, from data that the page carries.
 import type { Configuration } from '../../configuration.ts';
-import { timesOf } from '../check/check.ts';
+import { timesOf, timesTitle } from '../check/check.ts';
 import { settingsSheet } from '../check/sheet.ts';
-import { type Compared, changesOf, differences, totalsOf } from '../replay/compare.ts';
+import { type Compared, changesOf, sideBySide } from '../replay/compare.ts';
 import { loopText } from '../replay/replay.ts';
-import type { FeederResult, ReplayEvent, ReplayResult } from '../replay/results.ts';
-import { summaryRows } from '../replay/show-results.ts';
+import type { ReplayEvent, ReplayResult } from '../replay/results.ts';
 import { showTime } from '../trace/sink.ts';
-import { packSeries } from './columns.ts';
+import { type Charted, chartData, chartedOf } from './charted.ts';
 import { escaped } from './html.ts';
 import { pageHtml, tableHtml } from './html-page.ts';
 
@@ -25,21 +24,24 @@ export interface ReportInput {
 
 export function reportHtml({ configuration, traces, result, other }: ReportInput): string {
   const { id, name } = configuration.settings.substation;
-  const seen = result.feeders.filter(({ readings }) => readings > 0);
+  const charted = chartedOf(result);
   const names = traces.map((trace) => trace.split('/').at(-1) ?? trace).join(', ');
   return pageHtml({
     title: `Replay of ${id}${name === undefined ? '' : `, ${name}`}`,
     intro: `<p>Settings hash <code>${configuration.hash}</code>. ${escaped(names)}: ${result.readings.toLocaleString('en')} readings.</p>
 <p class="notice"><strong>${escaped(loopText(result))}.</strong> Not protection: the fuse stays the backstop.</p>`,
     main: [
-      ...seen.map((feeder, index) => feederSection(feeder, index, result)),
+      ...charted.map((one, index) => chartSection(one, index, result)),
       ...(other === undefined ? [] : [comparison({ configuration, result }, other)]),
-      eventsTable(result),
+      eventsTable(result, charted),
       notes(result),
       sheet(configuration),
     ].join('\n'),
     hasCharts: true,
-    data: { form: result.form, feeders: seen.map((feeder) => chartOf(feeder, configuration, result)) },
+    data: {
+      form: result.form,
+      feeders: charted.map((one) => chartData(one, configuration, other?.configuration, result)),
+    },
     script: 'page.js',
   });
 }
@@ -52,43 +54,23 @@ function comparison(first: Compared, second: Compared): string {
     from,
     to,
   ]);
-  const feeders = first.result.feeders
-    .filter(({ readings }) => readings > 0)
-    .map(({ feederId }) => {
-      const of = ({ result }: Compared) => totalsOf(result.feeders.filter((feeder) => feeder.feederId === feederId));
-      const rows = differences(of(first), of(second));
-      return `<h3>Feeder ${escaped(feederId)}</h3>${tableHtml(['', 'A', 'B', 'B - A'], rows, 'compared')}`;
-    });
+  const results = sideBySide(first, second).map(
+    ([name, rows]) => `<h3>${escaped(name)}</h3>${tableHtml(['', 'A', 'B', 'B - A'], rows, 'compared')}`,
+  );
   const set =
     changes.length === 0
       ? '<p>Nothing is set otherwise.</p>'
       : tableHtml(['', 'setting', 'A', 'B'], changes, 'changes');
   return `<section class="comparison"><h2>Compared with other settings</h2>
-<p>A: <code>${first.configuration.hash}</code>, the charts above. B: ${escaped(second.configuration.file)}, <code>${second.configuration.hash}</code>.</p>${set}${feeders.join('')}</section>`;
+<p>A: <code>${first.configuration.hash}</code>, the charts above. B: ${escaped(second.configuration.file)}, <code>${second.configuration.hash}</code>, drawn there where its levels differ.</p>${set}${results.join('')}</section>`;
 }
 
-/** What the page draws of a feeder. */
-function chartOf({ feederId, episodes, lastMs }: FeederResult, configuration: Configuration, result: ReplayResult) {
-  const feeder = configuration.settings.feeders.find(({ id }) => id === feederId);
-  const [group] = feeder?.settings ?? [];
-  return {
-    feederId,
-    lines: [
-      { name: 'rating', valueA: group?.ratingA },
-      { name: 'pickup', valueA: group?.atRisk.pickupA },
-      { name: 'dropout', valueA: group?.atRisk.dropoutA },
-      ...(group?.emergency === undefined ? [] : [{ name: 'emergency', valueA: group.emergency.pickupA }]),
-    ],
-    episodes: episodes.map(({ startMs, endMs }) => [startMs, endMs ?? lastMs]),
-    ...packSeries(result.series.get(feederId)?.points() ?? []),
-  };
-}
-
-function feederSection(feeder: FeederResult, index: number, result: ReplayResult): string {
-  const { feederId, episodes } = feeder;
-  const rows = summaryRows(feeder, result.form).map(
-    ([name, value]) => `<tr><th>${name}</th><td>${escaped(value)}</td></tr>`,
-  );
+function chartSection(
+  { id, title, result: { episodes }, summary }: Charted,
+  index: number,
+  result: ReplayResult,
+): string {
+  const rows = summary.map(([name, value]) => `<tr><th>${name}</th><td>${escaped(value)}</td></tr>`);
   const time = (atMs: number | null) =>
     atMs === null ? 'after the trace' : escaped(String(showTime(atMs, result.form)));
   const list = episodes
@@ -102,12 +84,12 @@ function feederSection(feeder: FeederResult, index: number, result: ReplayResult
       ? '<p>No episode.</p>'
       : `<table class="episodes"><thead><tr><th>start</th><th>end</th><th>element</th><th>phase</th><th>peak</th><th>deepest level</th><th>minutes</th></tr></thead><tbody>${list.join('')}</tbody></table>`;
   return `<section class="feeder" data-feeder="${index}">
-<h2>Feeder ${escaped(feederId)}</h2>
-<p class="tools no-print" role="toolbar" aria-label="Time axis of ${escaped(feederId)}">
+<h2>${escaped(title)}</h2>
+<p class="tools no-print" role="toolbar" aria-label="Time axis of ${escaped(id)}">
 <button type="button" data-do="all">All</button><button type="button" data-do="in">Zoom in</button><button type="button" data-do="out">Zoom out</button><button type="button" data-do="earlier">Earlier</button><button type="button" data-do="later">Later</button>
 <span>Drag to zoom, wheel to zoom, shift-drag to pan, double-click for all.</span></p>
-<div class="chart currents" role="img" aria-label="Currents of feeder ${escaped(feederId)} per phase with rating, pickup and dropout"></div>
-<div class="chart level" role="img" aria-label="Requested level and thermal state of feeder ${escaped(feederId)}"></div>
+<div class="chart currents" role="img" aria-label="Currents of ${escaped(title)} per phase with rating, pickup and dropout"></div>
+<div class="chart level" role="img" aria-label="Requested level and thermal state of ${escaped(title)}"></div>
 <canvas class="quality" height="14" role="img" aria-label="Quality of the readings: gaps and bad values"></canvas>
 <p class="key"><span class="swatch good"></span> good <span class="swatch bad"></span> bad value <span class="swatch gap"></span> gap <span class="swatch episode"></span> episode</p>
 <table class="summary"><tbody>${rows.join('')}</tbody></table>
@@ -116,8 +98,8 @@ ${table}
 </section>`;
 }
 
-function eventsTable({ events, feeders, form }: ReplayResult): string {
-  const seen = feeders.filter(({ readings }) => readings > 0).map(({ feederId }) => feederId);
+function eventsTable({ events, form }: ReplayResult, charted: readonly Charted[]): string {
+  const seen = charted.map(({ id }) => id);
   const rows = events.slice(0, EVENTS_SHOWN).map((event) => eventRow(event, seen.indexOf(event.feederId), form));
   const more =
     events.length > EVENTS_SHOWN ? `<p>The first ${EVENTS_SHOWN} of ${events.length}; --json has all.</p>` : '';
@@ -156,8 +138,8 @@ function sheet(configuration: Configuration): string {
   );
   const seconds = (value: number | null) => (value === null ? 'never' : `${value} s`);
   const times = timesOf(configuration).map(
-    ([feederId, all]) =>
-      `<h3>operating times of feeder ${escaped(feederId)}</h3><table><thead><tr><th>× rating</th><th>current</th><th>atRisk</th><th>emergency</th><th>inverse</th><th>thermal, cold</th><th>thermal, after 0.8</th></tr></thead><tbody>${all.map((time) => `<tr><td>${time.multiple}</td><td>${time.currentA} A</td>${[time.atRiskS, time.emergencyS, time.inverseS, time.thermalColdS, time.thermalPreloadedS].map((value) => `<td>${seconds(value)}</td>`).join('')}</tr>`).join('')}</tbody></table>`,
+    ([id, all]) =>
+      `<h3>${escaped(timesTitle(id))}</h3><table><thead><tr><th>× rating</th><th>current</th><th>atRisk</th><th>emergency</th><th>inverse</th><th>thermal, cold</th><th>thermal, after 0.8</th></tr></thead><tbody>${all.map((time) => `<tr><td>${time.multiple}</td><td>${time.currentA} A</td>${[time.atRiskS, time.emergencyS, time.inverseS, time.thermalColdS, time.thermalPreloadedS].map((value) => `<td>${seconds(value)}</td>`).join('')}</tr>`).join('')}</tbody></table>`,
   );
   return `<section class="sheet"><h2>Settings sheet</h2><p>Hash <code>${configuration.hash}</code></p>${sections.join('')}${times.join('')}<p class="sign">set by ______________________ checked by ______________________ date ____________</p></section>`;
 }

@@ -5,16 +5,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { type AlarmChange, judgeReading, newQualityMemory } from '../../../src/acquisition/quality-judge.ts';
-import { qualityRules } from '../../../src/acquisition/quality-rules.ts';
 import type { Given } from '../../../src/acquisition/source-reading.ts';
-import { type Configuration, readConfiguration } from '../../../src/configuration.ts';
-import { Controller } from '../../../src/controller.ts';
-import { Historian } from '../../../src/historian.ts';
+import type { Configuration } from '../../../src/configuration.ts';
 import { disturbances } from '../../../src/journal/history-reader.ts';
-import { Journal } from '../../../src/journal/journal.ts';
 import { readEvents } from '../../../src/journal/reader.ts';
-import { silentLog } from '../../../src/log.ts';
 import type { Curtailment, Event } from '../../../src/messages.ts';
 import { exportVerb } from '../../../src/workbench/export/export-verb.ts';
 import { readPlayedTrace } from '../../../src/workbench/played-trace.ts';
@@ -22,13 +16,10 @@ import { replay } from '../../../src/workbench/replay/replay.ts';
 import type { ReplayResult } from '../../../src/workbench/replay/results.ts';
 import { replayText } from '../../../src/workbench/replay/show-results.ts';
 import { readMapping } from '../../../src/workbench/trace/mapping.ts';
-import { showProblem } from '../../../src/yaml-file.ts';
-import { handClock } from '../../simulators/hand-clock.ts';
 import { MqttBroker } from '../../simulators/mqtt-broker.ts';
+import { goodConfiguration, ROOT, siteClock, startSite, until } from '../live-site.ts';
 
 const RECORDED = join(import.meta.dirname, '../../../../shared/data/feeders/fluke435_lv_3ph_1min.csv');
-const START_MS = Date.parse('2026-01-15T17:00:00.000Z');
-const ROOT = 'headroom/v1/SUB-1';
 const HIGHEST_A = 430;
 
 const scratch = mkdtempSync(join(tmpdir(), 'headroom-as-it-ran-'));
@@ -58,6 +49,33 @@ feeders:
         curtailment: { responseTimeS: 20, refreshS: 40, leaseS: 120 }
 `;
 
+/** Two feeders on one transformer, which is over with both where neither is alone. */
+const SUBSTATION = (url: string) => `substation: { id: SUB-1 }
+uplink: { brokers: [{ url: "${url}" }], allowInsecure: true, historyMessagesPerS: 0 }
+sources:
+  - { id: meter, type: modbus-tcp, host: 127.0.0.1, profile: eastron-sdm630, pollMs: 1000, staleAfterMs: 2500 }
+feeders:
+${['F1', 'F2']
+  .map(
+    (id) => `  - id: ${id}
+    currents: { source: meter }
+    targetGroup: { id: TG-${id}, version: 1 }
+    controllableA: { L1: 120, L2: 120, L3: 120 }
+    settings:
+      - name: winter
+        ratingA: 500
+        atRisk: { pickupA: 490, dropoutA: 470, delayS: 5, resetDelayS: 7 }
+        curtailment: { responseTimeS: 20, refreshS: 40, leaseS: 120 }
+`,
+  )
+  .join('')}transformer:
+  ratingKva: 500
+  voltageV: 433
+  feeders: [F1, F2]
+  atRisk: { pickupA: 520, dropoutA: 480, delayS: 5, resetDelayS: 7 }
+journal: { path: ./substation }
+`;
+
 /** Amperes of the recorded feeder, one row a second, its highest being HIGHEST_A. */
 async function recordedAmperes(): Promise<[number, number, number][]> {
   const file = join(scratch, 'fluke.yaml');
@@ -76,84 +94,6 @@ async function recordedAmperes(): Promise<[number, number, number][]> {
 }
 
 type Site = Awaited<ReturnType<typeof startSite>>;
-
-async function startSite(configuration: Configuration, clock: ReturnType<typeof siteClock>, broker: MqttBroker) {
-  const folder = configuration.settings.journal.path;
-  const journal = new Journal(folder);
-  const requests: Curtailment[] = [];
-  const historian: Historian = new Historian({
-    folder,
-    bounds: { days: 30, feeders: 1, maxBytes: 1e8 },
-    clock,
-    log: silentLog,
-    isQuiet: () => controller.isQuiet,
-    controlNow: (feederId) => controller.controlNow(feederId),
-    isFeederQuiet: (feederId) => ['normal', 'blind'].includes(controller.stateOf(feederId)),
-    trouble: (reason) => {
-      if (reason !== null) throw new Error(reason);
-    },
-  });
-  const before = broker.publishes(`${ROOT}/status`).length;
-  const controller = new Controller({
-    configuration,
-    journal,
-    clock,
-    random: () => 0.5,
-    log: silentLog,
-    observer: {
-      reading: (reading) => historian.reading(reading),
-      input: (feederId, input) => historian.input(feederId, input),
-      event: (event) => historian.event(event),
-      request: (message) => void requests.push(message),
-    },
-  });
-  const [feeder] = configuration.settings.feeders;
-  if (feeder === undefined) throw new Error('no feeder');
-  const memory = newQualityMemory();
-  const rules = qualityRules(feeder, undefined, 2_500);
-  await until(() => broker.publishes(`${ROOT}/status`).length > before);
-  return {
-    requests,
-    /** A second passes, and the meter gives this. */
-    async second([L1, L2, L3]: readonly [Given, Given, Given]) {
-      clock.advance(1000);
-      const atMs = clock.monotonicMs();
-      const changes: AlarmChange[] = [];
-      const given = { feederId: 'F1', sourceId: 'meter', atMs, L1, L2, L3, N: 'unavailable' } as const;
-      const judged = judgeReading(memory, rules, given, clock.wallMs(), changes);
-      for (const change of changes) controller.measurementAlarm({ feederId: 'F1', sourceId: 'meter', ...change });
-      controller.readings([judged]);
-      await turns();
-    },
-    async stop() {
-      let stopped = false;
-      const done = controller.stop().then(() => {
-        stopped = true;
-      });
-      while (!stopped) {
-        await new Promise((resolve) => setTimeout(resolve, 2));
-        clock.advance(100);
-      }
-      await done;
-      historian.close();
-      journal.close();
-    },
-  };
-}
-
-function siteClock() {
-  const inner = handClock(1_000_000);
-  const clock = { ...inner, offsetMs: START_MS - 1_000_000, wallMs: () => inner.monotonicMs() + clock.offsetMs };
-  return clock;
-}
-
-async function turns(): Promise<void> {
-  for (let turn = 0; turn < 4; turn++) await new Promise((resolve) => setImmediate(resolve));
-}
-
-async function until(check: () => boolean): Promise<void> {
-  while (!check()) await new Promise((resolve) => setTimeout(resolve, 2));
-}
 
 let commands = 0;
 function command(clock: { wallMs(): number }, action: string, more: object = {}) {
@@ -196,7 +136,7 @@ async function live(configuration: Configuration, broker: MqttBroker): Promise<v
   };
   for (const [second, row] of rows.entries()) {
     const given = meter[second];
-    await site.second(given === undefined ? row : [given, given, row[2]]);
+    await site.second({ F1: given === undefined ? row : [given, given, row[2]] });
     if (second === 300) {
       await site.stop();
       clock.advance(3_000);
@@ -231,8 +171,7 @@ describe.skipIf(!existsSync(RECORDED))('an export (skipped where shared/data/fee
     const broker = await MqttBroker.start();
     const file = join(scratch, 'site.yaml');
     writeFileSync(file, `${CONFIGURATION(broker.url)}journal: { path: ./journal }\n`);
-    const { configuration, problems } = readConfiguration(file);
-    if (configuration === null) throw new Error(problems.map(showProblem).join('\n'));
+    const configuration = goodConfiguration(file);
     await live(configuration, broker).finally(() => broker.close());
 
     const folder = join(scratch, 'journal');
@@ -289,11 +228,33 @@ describe.skipIf(!existsSync(RECORDED))('an export (skipped where shared/data/fee
     // With other settings it is an open loop, and says so.
     const other = join(scratch, 'other.yaml');
     writeFileSync(other, readFileSync(file, 'utf8').replace('pickupA: 345', 'pickupA: 340'));
-    const changed = readConfiguration(other).configuration;
-    if (changed === null) throw new Error('other.yaml has errors');
-    const open = await replay({ configuration: changed, traces: [join(scratch, 'export.csv')] });
+    const open = await replay({ configuration: goodConfiguration(other), traces: [join(scratch, 'export.csv')] });
     expect(open.asItRan).toBeNull();
     expect(open.notes.join()).toContain('other settings');
     expect(replayText(open)).toContain('open loop');
   }, 120_000);
+
+  test('of a feeder that a transformer asks of comes to the same events too', async () => {
+    const broker = await MqttBroker.start();
+    const file = join(scratch, 'transformer.yaml');
+    writeFileSync(file, SUBSTATION(broker.url));
+    const configuration = goodConfiguration(file);
+    const rows = (await recordedAmperes()).slice(0, 400);
+    const clock = siteClock();
+    const site = await startSite(configuration, clock, broker);
+    for (const [L1, L2, L3] of rows) await site.second({ F1: [L1, L2, L3], F2: [L3, L1, L2] });
+    await site.stop();
+    await broker.close();
+
+    const folder = configuration.settings.journal.path;
+    for (const feederId of ['F1', 'F2']) {
+      const records = disturbances(folder).filter((record) => record.feederId === feederId);
+      expect(records.length).toBeGreaterThan(0);
+      const out = join(scratch, `of-${feederId}.csv`);
+      expect(exportVerb(folder, { record: `${records[0]?.id}-${records.at(-1)?.id}`, out })).toBe(0);
+      const result = await replay({ configuration, traces: [out] });
+      expect(result.asItRan).toMatchObject({ difference: null });
+      expect(result.events.some(({ type, element }) => type === 'limit' && element === 'transformer')).toBe(true);
+    }
+  }, 60_000);
 });
