@@ -7,11 +7,21 @@ import type { EventBook } from './event-book.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Keeper } from './keeper.ts';
 import type { Log } from './log.ts';
-import { type Ack, ackSchema, type Curtailment } from './messages.ts';
+import { type Ack, ackSchema, type Curtailment, type Event } from './messages.ts';
 import type { StandingAlarms } from './standing-alarms.ts';
 import type { WatchedFeeder } from './watched-feeder.ts';
 
 type AckAlarm = 'noAck' | 'rejected' | 'failed' | 'notApplied';
+const ACK_ALARMS: ReadonlySet<string | undefined> = new Set<AckAlarm>(['noAck', 'rejected', 'failed', 'notApplied']);
+
+interface StandingAlarm {
+  readonly alarm: AckAlarm;
+  /** The request that it is about. */
+  readonly requestId: string;
+}
+
+/** A restart looks so far back for what was told, which takes some milliseconds; what is older is told again. */
+const EVENTS_LOOKED_AT = 5_000;
 
 export interface AcknowledgementsInput {
   readonly feeders: ReadonlyMap<string, WatchedFeeder>;
@@ -29,28 +39,33 @@ export class Acknowledgements {
   readonly #input: AcknowledgementsInput;
   readonly #watch = new AckWatch();
   /** What is wrong with a feeder's acknowledgements, until a better one comes. */
-  readonly #standing = new Map<string, AckAlarm>();
+  readonly #standing = new Map<string, StandingAlarm>();
 
   constructor(input: AcknowledgementsInput) {
     this.#input = input;
   }
 
-  /** What was heard of the requests that stand, as if it were heard again; nothing of it is told again. */
+  /**
+   * What was told before a restart stands, and is not told again; what was heard and never told of, because the program
+   * ended in between, is told now.
+   */
   resume(journal: Journal): void {
+    for (const body of journal.alarmsOfLate(EVENTS_LOOKED_AT)) {
+      const { type, feederId, alarm, requestId } = JSON.parse(body) as Event;
+      if (feederId === null || requestId === undefined || !ACK_ALARMS.has(alarm)) continue;
+      this.#stands(feederId, type === 'alarm' ? { alarm: alarm as AckAlarm, requestId } : null);
+    }
     for (const [feederId, { latest }] of this.#input.feeders) {
       if (latest === null) continue;
-      for (const body of journal.acksOf(latest.message.requestId)) {
-        const ack = ackSchema.parse(JSON.parse(body));
-        if (this.#watch.judge(feederId, latest.message, ack) !== 'good') continue;
-        const { status } = ack;
-        this.#stands(feederId, status === 'rejected' || status === 'failed' ? status : null);
-      }
+      const acks = journal.acksOf(latest.message.requestId).map((body) => ackSchema.parse(JSON.parse(body)));
+      const last = acks.findLast((ack) => this.#watch.judge(feederId, latest.message, ack) === 'good');
+      if (last !== undefined) this.#judged(feederId, last);
     }
   }
 
   take(ack: Ack, feederId: string): void {
     const { feeders, keeper, book, clock, log, changed, taken } = this.#input;
-    const { requestId, sequence, status, reason } = ack;
+    const { requestId, sequence, status } = ack;
     const body = JSON.stringify(ack);
     const outcome = keeper.keep((journal) =>
       journal.keepAck({ feederId, requestId, sequence, status, body }, clock.wallMs()),
@@ -63,7 +78,7 @@ export class Acknowledgements {
     if (verdict === 'contradicts') {
       book.add(feederId, 'alarm', `${status} after an end`, { alarm: 'contradictoryAck', requestId });
       changed();
-    } else if (verdict !== 'late') this.#judged(feederId, status, requestId, reason ?? 'no reason given');
+    } else if (verdict !== 'late') this.#judged(feederId, ack);
     if (
       verdict !== 'contradicts' &&
       verdict !== 'over' &&
@@ -99,26 +114,32 @@ export class Acknowledgements {
   }
 
   /** A bad one raises an alarm, a better one ends it; that something was taken on does not mean that it was done. */
-  #judged(feederId: string, status: Ack['status'], requestId: string, reason: string): void {
+  #judged(feederId: string, { status, requestId, reason }: Ack): void {
     const standing = this.#standing.get(feederId);
-    if (status === 'rejected' || status === 'failed') return this.#raise(feederId, status, reason, { requestId });
-    if (standing === undefined || (standing === 'notApplied' && status === 'dispatched')) return;
+    if (status === 'rejected' || status === 'failed')
+      return this.#raise(feederId, status, reason ?? 'no reason given', { requestId });
+    if (standing === undefined) return;
+    const isOfSame = standing.requestId === requestId;
+    if (standing.alarm === 'notApplied' && isOfSame && (status === 'accepted' || status === 'dispatched')) return;
     const { book, changed } = this.#input;
     this.#stands(feederId, null);
-    book.add(feederId, 'alarmEnd', `acknowledged as ${status}`, { alarm: standing, requestId });
+    book.add(feederId, 'alarmEnd', `acknowledged as ${status}`, { alarm: standing.alarm, requestId });
     changed();
   }
 
+  /** Once for a request, over restarts too. */
   #raise(feederId: string, alarm: AckAlarm, reason: string, about: { requestId: string; episodeId?: string }): void {
+    const standing = this.#standing.get(feederId);
+    if (standing?.alarm === alarm && standing.requestId === about.requestId) return;
     const { book, changed } = this.#input;
-    this.#stands(feederId, alarm);
+    this.#stands(feederId, { alarm, requestId: about.requestId });
     book.add(feederId, 'alarm', reason, { alarm, ...about });
     changed();
   }
 
-  #stands(feederId: string, alarm: AckAlarm | null): void {
-    if (alarm === null) this.#standing.delete(feederId);
-    else this.#standing.set(feederId, alarm);
-    this.#input.alarms.set('acks', feederId, alarm === null ? null : `${feederId}/${alarm}`);
+  #stands(feederId: string, standing: StandingAlarm | null): void {
+    if (standing === null) this.#standing.delete(feederId);
+    else this.#standing.set(feederId, standing);
+    this.#input.alarms.set('acks', feederId, standing === null ? null : `${feederId}/${standing.alarm}`);
   }
 }

@@ -65,7 +65,7 @@ export interface ControllerFigures {
   readonly alarms: readonly string[];
   readonly insecure: boolean;
   readonly uplink: Pick<Uplink, 'isUp' | 'certificateEnds'>;
-  readonly journal: Pick<Keeper, 'failure' | 'eventsWaiting'>;
+  readonly journal: Pick<Keeper, 'failure' | 'eventsWaiting' | 'walBytes'>;
 }
 
 export interface ControllerInput {
@@ -324,7 +324,7 @@ export class Controller {
       alarms: standingAlarms(this.#status),
       insecure: this.#status.insecure,
       uplink: { isUp, certificateEnds },
-      journal: { failure: this.#keeper.failure, eventsWaiting: this.#keeper.eventsWaiting },
+      journal: this.#keeper,
     };
   }
 

@@ -46,6 +46,10 @@ export class Keeper {
     return this.#journal.lastEvent - this.#eventsSentTo;
   }
 
+  get walBytes(): number {
+    return this.#journal.walBytes;
+  }
+
   get eventsSentTo(): number {
     return this.#eventsSentTo;
   }

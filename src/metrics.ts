@@ -142,6 +142,12 @@ function pageOf({ clock, settingsHash, controller, watchdog, tally }: MetricsInp
   gauge('journal_events_waiting', 'Events that no broker has taken yet.', [], () =>
     one(controller().journal.eventsWaiting),
   );
+  gauge(
+    'journal_wal_bytes',
+    'Length of the write-ahead log of the journal; a reader that holds on makes it grow.',
+    [],
+    () => one(controller().journal.walBytes),
+  );
   gauge('resident_memory_bytes', 'Resident memory of the program.', [], () => one(process.memoryUsage.rss()));
   counter('cpu_seconds', 'Processor time of the program.', [], () => {
     const { user, system } = process.cpuUsage();

@@ -585,6 +585,66 @@ describe('acknowledgements', () => {
     expect(second.events.filter(({ alarm }) => alarm === 'rejected')).toEqual([]);
   });
 
+  test('none, or none that it was done: told once, and standing after a restart without being told again', async () => {
+    const curtailment = { ackTimeoutS: 20, responseTimeS: 100, leaseS: 7200, refreshS: 3600, maxEpisodeS: 14_400 };
+    const given = { feeders: [{ id: 'F1' }, { id: 'F2' }], curtailment };
+    const first = await Site.start(given);
+    await first.overload();
+    await until(() => first.said('F1').length === 1 && first.said('F2').length === 1);
+    const [limit] = first.said('F1');
+    if (limit === undefined) return expect.fail();
+    first.broker.publish(ackTopic, ackOf(limit, { status: 'accepted' }));
+    await until(() => first.acks.length === 1);
+    const told = () => [first.events, second?.events ?? []].flat().filter(({ alarm }) => alarm !== undefined);
+    let second: Site | null = null;
+    const of = (site: Site) =>
+      site
+        .statuses()
+        .at(-1)
+        ?.health?.alarms.filter((name) => /\/(noAck|notApplied)$/.test(name));
+    // A turn of the broker after each repeat, which counts from when it was taken.
+    for (let repeat = 1; repeat <= 4; repeat++) {
+      await first.live(330, 30);
+      await until(() => first.said('F2').length >= Math.min(4, repeat + 1));
+    }
+    await until(() => of(first)?.length === 2);
+    await first.die();
+    const clock = siteClock(first.clock.monotonicMs() + 1_000);
+    second = await Site.start({ ...given, broker: first.broker, folder: first.folder, clock });
+    expect(of(second)?.toSorted()).toEqual(['F1/notApplied', 'F2/noAck']);
+    for (let repeat = 1; repeat <= 4; repeat++) {
+      await second.live(330, 30);
+      await settled();
+    }
+    expect(told().map(({ type, feederId, alarm }) => [type, feederId, alarm])).toEqual(
+      expect.arrayContaining([
+        ['alarm', 'F1', 'notApplied'],
+        ['alarm', 'F2', 'noAck'],
+      ]),
+    );
+    expect(told()).toHaveLength(2);
+    second.broker.publish(ackTopic, ackOf(limit, { status: 'applied' }));
+    await until(() => second?.events.some(({ type, feederId }) => type === 'alarmEnd' && feederId === 'F1'));
+  });
+
+  test('heard, and not told of before the program ended: told at the start', async () => {
+    const first = await Site.start();
+    await first.overload();
+    const [limit] = await first.saidCount(1);
+    if (limit === undefined) return expect.fail();
+    await first.die();
+    // As a kill between the acknowledgement and the alarm leaves it.
+    const journal = new Journal(first.folder);
+    const { requestId, sequence } = limit;
+    const body = JSON.stringify(ackOf(limit, { status: 'rejected' }));
+    journal.keepAck({ feederId: 'F1', requestId, sequence, status: 'rejected', body }, START_MS);
+    journal.close();
+    const clock = siteClock(first.clock.monotonicMs() + 1_000);
+    const second = await Site.start({ broker: first.broker, folder: first.folder, clock });
+    await until(() => second.events.some(({ type, alarm }) => type === 'alarm' && alarm === 'rejected'));
+    expect(second.statuses().at(-1)?.health?.alarms).toContain('F1/rejected');
+  });
+
   test('one of an unknown request, and one on the wrong feeder, change nothing', async () => {
     const site = await Site.start({ feeders: [{ id: 'F1' }, { id: 'F2' }] });
     await site.overload();

@@ -101,6 +101,7 @@ describe('metrics', { timeout: 30_000 }, () => {
     expect(figures.get('headroom_reading_age_seconds{feeder="F1"}')).toBeLessThan(60);
     // On a busy machine some are missed.
     expect(figures.get('headroom_missed_scans_total')).toBeGreaterThanOrEqual(0);
+    expect(figures.get('headroom_journal_wal_bytes')).toBeGreaterThan(4e6);
     expect(figures.get('headroom_resident_memory_bytes')).toBeGreaterThan(30e6);
 
     broker.cut();

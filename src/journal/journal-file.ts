@@ -128,6 +128,11 @@ function idOf(path: string): string {
   return stats === undefined ? '' : `${stats.dev}:${stats.ino}`;
 }
 
+/** Length of the WAL; 0 where there is none. */
+export function walBytes(folder: string): number {
+  return statSync(join(folder, `${JOURNAL_FILE}-wal`), { throwIfNoEntry: false })?.size ?? 0;
+}
+
 /** Renames the damaged file with its WAL; gives the name that it has now. */
 export function setAside(folder: string): string {
   const nameOf = (number: number) => `${JOURNAL_FILE}.damaged-${number}`;

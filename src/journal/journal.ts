@@ -3,7 +3,7 @@
 // on stable storage when it returns, whole or not at all; what it returned from may be said. A batch with a request is
 // first kept as one row (ahead.ts), which is quicker, and brought into the tables before anything else is done.
 import { CleanUp } from './clean-up.ts';
-import type { JournalFile } from './journal-file.ts';
+import { type JournalFile, walBytes } from './journal-file.ts';
 import { Place } from './place.ts';
 import type { Batch, JournalNews, ReceivedAck, Stamp, StoredEvent, StoredRequest, StoredState } from './records.ts';
 import { readSeal, type Seal, writeSeal } from './seal.ts';
@@ -223,6 +223,12 @@ export class Journal {
     return this.#file.statements.acksOf.all(requestId) as string[];
   }
 
+  /** Of the newest `count` events those that an alarm began or ended with, oldest first. */
+  alarmsOfLate(count: number): string[] {
+    this.#bringIn();
+    return this.#file.statements.alarmsAfter.all(this.lastEvent - count) as string[];
+  }
+
   /** The answer that a command has had; null for one that was never taken. */
   answerTo(commandId: string): string | null {
     this.#bringIn();
@@ -258,6 +264,11 @@ export class Journal {
   keepHeat(body: string): void {
     this.#bringIn();
     this.#file.statements.setHeat.run(body);
+  }
+
+  /** Of the WAL on the disk, which only a reader that holds on makes longer than it was made. */
+  get walBytes(): number {
+    return this.isDurable ? walBytes(this.#folder) : 0;
   }
 
   /** The WAL is getting longer than it was made, beyond which commits are slower. */

@@ -63,6 +63,9 @@ export function prepare(db: Database.Database) {
       `SELECT sequence, feeder_id, body FROM event WHERE sequence > ? AND body <> '' ORDER BY sequence LIMIT ?`,
     ),
     eventHash: db.prepare('SELECT sequence, hash FROM event WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1'),
+    alarmsAfter: db
+      .prepare(`SELECT body FROM event WHERE sequence > ? AND body LIKE '%"type":"alarm%' ORDER BY sequence`)
+      .pluck(),
     dropEvents: db.prepare('DELETE FROM event WHERE sequence <= ?'),
     countEvents: db.prepare('SELECT count(*) FROM event'),
     unsentAlarms: db.prepare(

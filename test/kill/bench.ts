@@ -12,6 +12,8 @@ const RECORDED = join(import.meta.dirname, '../../../shared/data/feeders/nged_lv
 /** Ten minutes of the trace take 60 ms: half a day with its overloads lasts four seconds. */
 const SPEED = 10_000;
 
+const CALM_SCALE = 0.3;
+
 export const SUBSTATION = 'KILL-1';
 
 /** One feeder's times, which the kills are aimed by. */
@@ -77,8 +79,15 @@ export async function playTrace(folder: string, random: Random) {
   const trace = recorded
     ? [RECORDED, '--mapping', recordedMapping(folder), '--from', '2022-12-12T08:00:00', '--to', '2022-12-12T20:00:00']
     : [syntheticTrace(folder, random)];
-  const meter = await startMeter(...trace, '--speed', String(SPEED), '--loop');
-  return { what, port: meter.port, stop: () => endProcess(meter.process) };
+  const play = (...more: string[]) => startMeter(...trace, '--speed', String(SPEED), '--loop', ...more);
+  let meter = await play();
+  const { port } = meter;
+  /** The same with so little that no element is picked up. */
+  const calm = async () => {
+    await endProcess(meter.process);
+    meter = await play('--port', String(port), '--scale', String(CALM_SCALE));
+  };
+  return { what, port, calm, stop: () => endProcess(meter.process) };
 }
 
 /** How the recorded file becomes amperes of its heaviest feeder. */
@@ -168,6 +177,8 @@ export class HeadEnd {
   /** Requests whose acknowledgement the broker has. */
   readonly acked = new Set<string>();
   answers = true;
+  /** Answers that the broker does not have yet. */
+  onTheirWay = 0;
   readonly #client: MqttClient;
 
   private constructor(client: MqttClient, random: Random) {
@@ -175,11 +186,13 @@ export class HeadEnd {
     client.on('message', (topic, payload) => {
       if (!this.answers || !random.chance(0.6)) return;
       const { requestId, sequence } = JSON.parse(payload.toString()) as Curtailment;
+      this.onTheirWay += 1;
       setTimeout(
         () => {
           const at = new Date().toISOString();
           const ack = { schema: 'headroom/v1/curtailment/ack', requestId, sequence, status: 'accepted', at };
           client.publish(`${topic}/ack`, JSON.stringify(ack), { qos: 1 }, (error) => {
+            this.onTheirWay -= 1;
             if (!error) this.acked.add(requestId);
           });
         },

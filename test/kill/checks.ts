@@ -57,14 +57,18 @@ export function readJournal(folder: string): JournalContent {
   }
 }
 
-/** From the broker to the witness, on one machine that is busy. */
+/** From the controller's clock to the witness, on one machine. */
 const TRANSIT_MS = 100;
 
 const short = ({ sequence, action, feederId, episodeId, requestId }: Curtailment) =>
   `${feederId} ${action} sequence ${sequence} request ${requestId} episode ${episodeId}`;
 
-/** Everything that was said as curtailment, by itself. */
-export function judgeCurtailments(seen: readonly Seen[], { requests }: JournalContent): string[] {
+/** Everything that was said as curtailment, by itself; `starvedMs` is how long it waited for a processor on its way. */
+export function judgeCurtailments(
+  seen: readonly Seen[],
+  { requests }: JournalContent,
+  starvedMs: (fromMs: number, toMs: number) => number = () => 0,
+): string[] {
   const breaches: string[] = [];
   const byRequest = new Map<string, string>();
   const bySequence = new Map<number, string>();
@@ -97,9 +101,10 @@ export function judgeCurtailments(seen: readonly Seen[], { requests }: JournalCo
     );
     if (!limited.has(episodeId) && !(action === 'release' && unsure))
       breaches.push(`an episode without its limit: ${short(message)}`);
-    const lastMs = Date.parse(message.validUntil) + TRANSIT_MS;
-    if (one.atMs > lastMs)
-      breaches.push(`${short(message)} seen ${one.atMs - lastMs + TRANSIT_MS} ms after its validUntil`);
+    const validMs = Date.parse(message.validUntil);
+    const lateMs = one.atMs - validMs;
+    if (lateMs > TRANSIT_MS + (lateMs > TRANSIT_MS ? starvedMs(validMs, one.atMs) : 0))
+      breaches.push(`${short(message)} seen ${lateMs} ms after its validUntil`);
   }
   return breaches;
 }
@@ -135,8 +140,11 @@ export function judgeRequests(seen: readonly Seen[], { requests, events }: Journ
   return breaches;
 }
 
-/** One request after another of each feeder: an episode goes on while its limit stands, and only then. */
-export function judgeEpisodes({ requests }: JournalContent): string[] {
+/**
+ * One request after another of each feeder: an episode goes on while its limit stands, and only then. What is refreshed
+ * is decided at the time of its reading, a lease before the new end; on a busy machine it is issued a little later.
+ */
+export function judgeEpisodes({ requests }: JournalContent, leaseMs = 0): string[] {
   const breaches: string[] = [];
   const before = new Map<string, Curtailment>();
   const newestOffered = new Map<string, string>();
@@ -145,7 +153,8 @@ export function judgeEpisodes({ requests }: JournalContent): string[] {
     before.set(message.feederId, message);
     if (last !== undefined) {
       const same = last.episodeId === message.episodeId;
-      const standing = last.action !== 'release' && Date.parse(message.issuedAt) < Date.parse(last.end);
+      const decidedMs = Math.min(Date.parse(message.issuedAt), Date.parse(message.end) - leaseMs);
+      const standing = last.action !== 'release' && decidedMs < Date.parse(last.end);
       if (standing && !same) breaches.push(`a standing episode got another id: ${short(last)}, then ${short(message)}`);
       // A release that was due before the end, and could only be said after it, is the one thing that may follow.
       const late = withheld !== null || (message.action === 'release' && last.action !== 'release');

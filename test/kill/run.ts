@@ -28,10 +28,13 @@ import {
   writeConfiguration,
 } from './bench.ts';
 import { judgeCurtailments, judgeEpisodes, judgeEvents, judgeRequests, readJournal } from './checks.ts';
+import { Patience, Starvation } from './starvation.ts';
 
-/** No run is longer than this, whatever its kill waits for. */
+/** No run is longer than this once it is online, whatever its kill waits for. */
 const LONGEST_RUN_MS = 3_000;
-const FINISH_MS = 120_000;
+/** Of nothing new, in which nobody had to wait for a processor: then what is missing will not come. */
+const PATIENCE_MS = 20_000;
+const STOP_MS = 2_000;
 const SHOWN_BREACHES = 20;
 
 interface Bench {
@@ -39,6 +42,7 @@ interface Bench {
   readonly configuration: string;
   readonly setup: Setup;
   readonly witness: Witness;
+  readonly starvation: Starvation;
   readonly random: Random;
   readonly counts: { [what: string]: number };
   readonly breaches: string[];
@@ -48,6 +52,8 @@ interface Bench {
 interface Aim {
   readonly around: 'any moment' | 'start' | 'request seen' | 'limit due' | 'refresh due';
   readonly latestMs: number;
+  /** Or from its first message on. */
+  readonly isFromStart: boolean;
   due(seen: Seen): number | null;
 }
 
@@ -56,13 +62,13 @@ function drawAim({ random, setup }: Bench): Aim {
   // Around the millisecond in which a request is decided, kept and said.
   const nearMs = random.chance(0.5) ? random.between(-2, 5) : random.between(0, 2);
   const never = () => null;
-  if (draw < 0.2) return { around: 'any moment', latestMs: random.between(50, 2_500), due: never };
-  if (draw < 0.3) return { around: 'start', latestMs: random.between(200, 700), due: never };
+  if (draw < 0.2) return { around: 'any moment', latestMs: random.between(50, 2_500), isFromStart: true, due: never };
+  if (draw < 0.3) return { around: 'start', latestMs: random.between(200, 700), isFromStart: true, due: never };
   if (draw < 0.6) {
     let left = random.whole(1, 3);
     const afterMs = random.between(0, 5);
     const due = (seen: Seen) => (seen.topic.endsWith('/curtailment') && --left === 0 ? seen.atMs + afterMs : null);
-    return { around: 'request seen', latestMs: LONGEST_RUN_MS, due };
+    return { around: 'request seen', latestMs: LONGEST_RUN_MS, isFromStart: false, due };
   }
   if (draw < 0.85) {
     const due = (seen: Seen) => {
@@ -73,7 +79,7 @@ function drawAim({ random, setup }: Bench): Aim {
       const dueMs = Date.parse(at) + delayS * 1000;
       return dueMs > seen.atMs ? dueMs + nearMs : null;
     };
-    return { around: 'limit due', latestMs: LONGEST_RUN_MS, due };
+    return { around: 'limit due', latestMs: LONGEST_RUN_MS, isFromStart: false, due };
   }
   const due = (seen: Seen) => {
     if (!seen.topic.endsWith('/curtailment')) return null;
@@ -81,44 +87,66 @@ function drawAim({ random, setup }: Bench): Aim {
     const dueMs = Date.parse(issuedAt) + (setup.times[feederId]?.refreshS ?? 0) * 1000;
     return action !== 'release' && dueMs > seen.atMs ? dueMs + nearMs : null;
   };
-  return { around: 'refresh due', latestMs: LONGEST_RUN_MS, due };
+  return { around: 'refresh due', latestMs: LONGEST_RUN_MS, isFromStart: false, due };
 }
 
 /** Wall time with fractions: timers count whole milliseconds, too coarse for what is aimed at. */
 const exactMs = () => performance.timeOrigin + performance.now();
 
-/** Resolves at the moment that the aim asks for. */
-function moment(aim: Aim, witness: Witness): Promise<void> {
+/** Not the last will of one that was killed. */
+function isOnlineSaid({ topic, payload }: Seen): boolean {
+  return topic.endsWith('/status') && JSON.parse(payload).state === 'online';
+}
+
+/**
+ * Resolves at the moment that the aim asks for. What waits for a message has its time from the moment at which the
+ * controller is online, however long a start takes on a busy machine; false where it never is.
+ */
+function moment(aim: Aim, witness: Witness, patience: Patience): Promise<boolean> {
   return new Promise((resolve) => {
-    let timer = setTimeout(() => done(), aim.latestMs);
+    let timer: NodeJS.Timeout | null = null;
+    let isOnline = false;
     let aimed = false;
-    const done = () => {
+    const done = (isHit: boolean) => {
+      if (timer !== null) clearTimeout(timer);
+      clearInterval(watch);
       unlisten();
-      resolve();
+      resolve(isHit);
     };
+    const arm = () => {
+      timer = setTimeout(() => done(true), aim.latestMs);
+    };
+    const watch = setInterval(() => !isOnline && timer === null && patience.isOver('') && done(false), 250);
     const unlisten = witness.listen((seen) => {
+      if (!isOnline && isOnlineSaid(seen)) {
+        isOnline = true;
+        if (timer === null) arm();
+      }
       const dueMs = aimed ? null : aim.due(seen);
       if (dueMs === null) return;
       aimed = true;
-      clearTimeout(timer);
+      if (timer !== null) clearTimeout(timer);
       timer = setTimeout(
         () => {
           while (exactMs() < dueMs);
-          done();
+          done(true);
         },
         Math.max(0, dueMs - exactMs() - 2),
       );
     });
+    if (aim.isFromStart) arm();
   });
 }
 
 /** One start, one kill, and what the journal had by then. */
 async function killOnce(bench: Bench, isLong: boolean): Promise<void> {
-  const { folder, configuration, setup, witness, random, counts, breaches } = bench;
+  const { folder, configuration, setup, witness, starvation, random, counts, breaches } = bench;
   const aim = drawAim(bench);
   const child = startController(folder, configuration);
+  starvation.watch(child.pid);
   const ended = once(child, 'exit') as Promise<[number | null, string | null]>;
-  await Promise.race([moment(aim, witness), ended]);
+  const isHit = await Promise.race([moment(aim, witness, new Patience(starvation, PATIENCE_MS)), ended]);
+  if (isHit === false) breaches.push(`the controller was not online in ${PATIENCE_MS / 1000} s: see controller.log`);
   if (child.exitCode !== null)
     breaches.push(`the controller ended by itself with ${child.exitCode}: see controller.log`);
   child.kill('SIGKILL');
@@ -142,41 +170,41 @@ async function killOnce(bench: Bench, isLong: boolean): Promise<void> {
   else if (random.chance(isBetween ? 0.7 : 0.3)) await sleep(random.between(0, isBetween ? 2_500 : 1_000));
 }
 
-/** The last start is left to release what stands and to say all that there is; then it is stopped in order. */
+/**
+ * The last start is left to release what stands and to say all that there is, with little flowing, so that nothing new
+ * is asked for; then it is stopped in order.
+ */
 async function finish(bench: Bench, headEnd: HeadEnd, broker: string): Promise<void> {
-  const { folder, configuration, witness, breaches } = bench;
+  const { folder, configuration, witness, starvation, breaches } = bench;
   const journal = join(folder, 'journal');
   const child: ChildProcess = startController(folder, configuration);
-  const untilMs = Date.now() + FINISH_MS;
+  starvation.watch(child.pid);
   const startedMs = Date.now();
+  const isUp = () => witness.seen.some((seen) => seen.atMs > startedMs && isOnlineSaid(seen));
+  const patience = new Patience(starvation, PATIENCE_MS);
   for (;;) {
-    await sleep(20);
+    await sleep(100);
     if (child.exitCode !== null) {
       breaches.push(`the last start ended by itself with ${child.exitCode}: see controller.log`);
       return;
     }
-    // On a busy machine it takes its time until it is up, and takes a signal.
-    const isUp = witness.seen.some(({ atMs, topic }) => topic.endsWith('/status') && atMs > startedMs);
-    if (Date.now() - startedMs < 2_000 || (!isUp && Date.now() < untilMs)) continue;
     const { standing, events, acked } = readJournal(journal);
-    // No more answers from here on, so that none is on its way when the end comes.
-    if (standing.length === 0 && headEnd.answers) {
-      headEnd.answers = false;
-      await sleep(200);
-      continue;
-    }
-    const isAllSaid = witness.events().some((one) => eventOf(one).sequence === events.at(-1)?.sequence);
-    if (standing.length === 0 && isAllSaid && [...headEnd.acked].every((requestId) => acked.has(requestId))) break;
-    if (Date.now() > untilMs) {
-      breaches.push(`the last start did not finish in ${FINISH_MS / 1000} s: standing ${standing.join() || 'none'}`);
-      break;
-    }
+    const unsaid = (events.at(-1)?.sequence ?? 0) - (witness.events().map(eventOf).at(-1)?.sequence ?? 0);
+    const unkept = [...headEnd.acked].filter((requestId) => !acked.has(requestId));
+    // No more answers once nothing stands, so that none is on its way when the end comes.
+    if (standing.length === 0) headEnd.answers = false;
+    const isRest = standing.length === 0 && unsaid === 0 && unkept.length === 0 && headEnd.onTheirWay === 0;
+    if (isRest && isUp()) break;
+    const left = `standing ${standing.join() || 'none'}, ${unsaid} events to be said, ${unkept.length} answers to be kept`;
+    if (!patience.isOver(`${left} ${witness.seen.length} ${events.length}`)) continue;
+    breaches.push(`the last start has come to a halt: ${left}${isUp() ? '' : ', and it never was online'}`);
+    break;
   }
   const stoppingMs = Date.now();
   await endProcess(child);
   if (child.exitCode !== 0) breaches.push(`SIGTERM ended it with ${child.exitCode ?? child.signalCode}, expected 0`);
-  if (Date.now() - stoppingMs > 2_000)
-    breaches.push(`SIGTERM took ${Date.now() - stoppingMs} ms, expected 2 s at most`);
+  const stopMs = Date.now() - stoppingMs - starvation.waitedMs(stoppingMs, Date.now());
+  if (stopMs > STOP_MS) breaches.push(`SIGTERM took ${Math.round(stopMs)} ms, expected ${STOP_MS} ms at most`);
   await sleep(300);
   const retained = await retainedNow(broker);
   const status = retained.get(`headroom/v1/${SUBSTATION}/status`);
@@ -191,12 +219,12 @@ async function finish(bench: Bench, headEnd: HeadEnd, broker: string): Promise<v
 }
 
 async function judge(bench: Bench, headEnd: HeadEnd): Promise<void> {
-  const { folder, witness, counts, breaches } = bench;
+  const { folder, witness, starvation, counts, breaches } = bench;
   const journal = readJournal(join(folder, 'journal'));
   breaches.push(
-    ...judgeCurtailments(witness.curtailments(), journal),
+    ...judgeCurtailments(witness.curtailments(), journal, (fromMs, toMs) => starvation.waitedMs(fromMs, toMs)),
     ...judgeRequests(witness.curtailments(), journal),
-    ...judgeEpisodes(journal),
+    ...judgeEpisodes(journal, bench.setup.leaseS * 1000),
     ...judgeEvents(witness.events(), journal),
   );
   for (const requestId of headEnd.acked) {
@@ -250,10 +278,11 @@ async function main(): Promise<number> {
   const broker = await Mosquitto.start({ persistence: true });
   const meter = await playTrace(folder, random);
   const witness = await Witness.connect(broker.url);
+  const starvation = new Starvation(broker.pid);
   const headEnd = await HeadEnd.connect(broker.url, seeded(seed + 1));
   const setup = drawSetup(random);
   const configuration = writeConfiguration(folder, setup, broker.url, meter.port);
-  const bench: Bench = { folder, configuration, setup, witness, random, counts: {}, breaches: [] };
+  const bench: Bench = { folder, configuration, setup, witness, starvation, random, counts: {}, breaches: [] };
   say(`${meter.what}; seed ${seed}, lease ${setup.leaseS} s, ${JSON.stringify(setup.times)}`);
   const startedMs = Date.now();
   try {
@@ -264,9 +293,11 @@ async function main(): Promise<number> {
           `${String(run).padStart(4)} runs, ${Math.round((Date.now() - startedMs) / 1000)} s: ${listed(bench.counts)}`,
         );
     }
+    await meter.calm();
     await finish(bench, headEnd, broker.url);
     await judge(bench, headEnd);
   } finally {
+    starvation.end();
     await meter.stop();
     await Promise.all([witness.close(), headEnd.close()]);
     await broker.remove();

@@ -1,5 +1,5 @@
-// `npm run test:pitfalls [-- ROW…]`: shows for every known pitfall of the libraries below (rows.ts, mqtt-rows.ts) that its test bites:
-// in a copy of the program the handling is taken away, and that very test must fail. Prints a line per row; exit code 1
+// `npm run test:pitfalls [-- ROW…]`: shows for every known pitfall of the libraries below (rows.ts, mqtt-rows.ts, storage-rows.ts)
+// that its test bites: in a copy of the program the handling is taken away, and that very test must fail. Prints a line per row; exit code 1
 // where one passed all the same.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MQTT_ROWS } from './mqtt-rows.ts';
 import { ROWS, type Row } from './rows.ts';
+import { STORAGE_ROWS } from './storage-rows.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const COPIED = [
@@ -33,7 +34,9 @@ let survived = 0;
 try {
   for (const name of COPIED) cpSync(join(ROOT, name), join(copy, name), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
-  for (const row of [...ROWS, ...MQTT_ROWS].filter((one) => wanted.length === 0 || wanted.includes(one.row))) {
+  for (const row of [...ROWS, ...MQTT_ROWS, ...STORAGE_ROWS].filter(
+    (one) => wanted.length === 0 || wanted.includes(one.row),
+  )) {
     const failed = failsWithout(row);
     if (!failed) survived += 1;
     console.log(

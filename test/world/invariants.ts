@@ -98,8 +98,10 @@ export class Invariants {
   }
 
   /** The link is up: what stands is to be said before any event. */
-  connected({ wallMs, nowMs }: Moment): void {
+  connected({ wallMs, nowMs, isUndurable }: Moment): void {
     this.#owed = new Map();
+    // What was decided last is in memory alone: the disk does not say what stands.
+    if (isUndurable) return;
     for (const row of this.#sql().newest.all() as NewestRow[]) {
       const request = JSON.parse(row.body) as Curtailment;
       const leftMs = Date.parse(request.end) - Date.parse(request.issuedAt);

@@ -56,7 +56,7 @@ export interface Plan {
 
 /** One world in four is long, on a large site where a fault is rare; in the others one comes upon the other. */
 const CALM = { share: 4, feeders: 24, faultsPerDay: 0.5, hours: 1 };
-const ROUGH = { faultsPerDay: [90, 200], hours: 0.06 };
+const ROUGH = { faultsPerDay: [110, 220], hours: 0.06 };
 /** Above this many feeders no poll is as quick as 5 s: it would be all that such a world does. */
 const QUICK_POLL_FEEDERS = 2;
 
