@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { definiteTime, inverse, thermal } from './element-settings.ts';
 import { backup, ctRatio, currents, quality } from './input-settings.ts';
-import { amperes, count, id, percent, seconds } from './setting-units.ts';
+import { amperes, count, id, seconds, wholePercent } from './setting-units.ts';
 
 /** Elements of the neutral, off unless given. */
 const neutral = z.strictObject({
@@ -13,7 +13,7 @@ const neutral = z.strictObject({
 const curtailment = z
   .strictObject({
     mode: z.enum(['proportional', 'onOff']).default('proportional'),
-    floorPercent: percent.default(0).describe('lowest permitted level that a request may carry'),
+    floorPercent: wholePercent.default(0).describe('lowest permitted level that a request may carry'),
     leaseS: seconds.positive().default(1800).describe('how long a limit lasts unless it is refreshed'),
     refreshS: seconds.positive().default(600).describe('how often a limit that is still needed is refreshed'),
     responseTimeS: seconds
@@ -24,7 +24,7 @@ const curtailment = z
       .positive()
       .default(14_400)
       .describe('after this the limit is released and the alarm `reinforce` raised'),
-    releaseStepPercent: percent.positive().default(25),
+    releaseStepPercent: wholePercent.min(1).default(25).describe('a proportional limit is released in steps of this'),
     minOnS: seconds.default(0).describe('a limit lasts at least this long'),
     minOffS: seconds.default(0).describe('no new limit sooner than this after a release'),
     endSpreadS: seconds.default(600).describe('the head end spreads the ends of its devices over this time'),
@@ -61,7 +61,7 @@ const caps = z
   .strictObject({
     operationsPerDay: count.default(0).describe('new limits in 24 h; 0: no cap'),
     requestsPerHour: count.default(60).describe('limits and refreshes in an hour; 0: no cap'),
-    deepestLevelPercent: percent.default(0),
+    deepestLevelPercent: wholePercent.default(0).describe('no request permits less than this'),
     longestLeaseS: seconds.positive().default(7200),
   })
   .prefault({});

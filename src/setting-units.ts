@@ -9,5 +9,6 @@ export const id = z
   .describe(idForm);
 export const amperes = z.number().positive().max(100_000);
 export const seconds = z.number().min(0).max(10_000_000);
-export const percent = z.number().min(0).max(100);
+/** Levels are whole percents: 7.13 and 7.16 of DUIS know no others. */
+export const wholePercent = z.int().min(0).max(100);
 export const count = z.int().min(0).max(1_000_000);

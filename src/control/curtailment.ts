@@ -8,7 +8,7 @@
 import { PHASES, type Phase } from '../feeder.ts';
 import { resetElement } from './definite-time.ts';
 import { eachElement, isAsked, isBlocked, isUrgent, restsOnUnseen } from './elements.ts';
-import { isClosedLoop, isInVain, JUDGED_MAX, judgeDueMs, judgeEffects, reachSource } from './reach.ts';
+import { isClosedLoop, isInVain, JUDGED_MAX, judgeDueMs, judgeEffects } from './reach.ts';
 import { deliveredA, returnA } from './relief.ts';
 import { alarm, endAlarm, limitedPhases, sayLimit, sayRelease } from './requests.ts';
 import { hasDeadPhase } from './supervision.ts';
@@ -24,8 +24,10 @@ import {
   wantOf,
   worstOf,
 } from './wants.ts';
+import { whyDeeper, whyShallower } from './why.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
+const DELAYED = ['atRisk', 'emergency', 'inverse'] as const;
 
 /** Takes every step of the limit that is due at `nowMs`. */
 export function stepLimit(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
@@ -106,30 +108,6 @@ function deepen(state: FeederState, settings: ControlSettings, nowMs: number, ou
   countLevel(state, nowMs);
   sayLimit(state, settings, 'limit', nowMs, whyDeeper(state, settings, trigger, wants), out);
   endAlarm(state, 'lapsed', nowMs, out);
-}
-
-/** What operated, and where the level rests on more than the settings. */
-function whyDeeper(
-  state: FeederState,
-  settings: ControlSettings,
-  { element, phase }: Trigger,
-  wants: readonly Want[],
-): string {
-  if (element === 'transformer') return whyTransformer(state, wants);
-  const known = wants.map(({ phase: name }) => `${name} ${reachSource(state[name], settings, name)}`);
-  const beyond = known.filter((text) => !/ (set|null)$/.test(text));
-  return `${element} on ${phase}${beyond.length === 0 ? '' : `; controllableA of ${beyond.join(', ')}`}`;
-}
-
-/** What the transformer measured against which of its settings, and this feeder's share of the relief. */
-function whyTransformer(state: FeederState, wants: readonly Want[]): string {
-  const texts = wants.map(({ phase: name }) => {
-    const { transformerCause: cause, transformerShareA } = state[name];
-    if (cause === null) return `${name} by itself`;
-    const { element, currentA, pickupA } = cause;
-    return `${element} at ${currentA.toFixed(1)} A, pickup ${pickupA.toFixed(1)} A, share ${transformerShareA.toFixed(1)} A on ${name}`;
-  });
-  return `transformer ${texts.join('; ')}`;
 }
 
 function setLevels(state: FeederState, settings: ControlSettings, wants: readonly Want[], nowMs: number): void {
@@ -258,7 +236,7 @@ function releaseDueMs(state: FeederState, settings: ControlSettings): number {
 /** Room on every limited phase for what the step brings back: it lands under dropout, or it would be asked for again. */
 function hasHeadroom(state: FeederState, settings: ControlSettings): boolean {
   if (!isClosedLoop(settings)) return true;
-  const underA = isBlocked(state, 'atRisk') ? (settings.emergency?.dropoutA ?? NEVER) : settings.atRisk.dropoutA;
+  const underA = landsUnderA(state, settings);
   for (const name of PHASES) {
     const phase = state[name];
     if (phase.levelPercent === 100) continue;
@@ -269,11 +247,22 @@ function hasHeadroom(state: FeederState, settings: ControlSettings): boolean {
   return true;
 }
 
+/** The lowest dropout of the elements that could ask again. The thermal one has let go only where that is far. */
+function landsUnderA(state: FeederState, settings: ControlSettings): number {
+  let underA = NEVER;
+  for (const element of DELAYED) {
+    if (!isBlocked(state, element)) underA = Math.min(underA, settings[element]?.dropoutA ?? NEVER);
+  }
+  return underA;
+}
+
 /** One step of release; the last one ends the episode. */
 function releaseStep(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
   const { episode } = state;
   if (episode === null) return;
-  const reason = episode.endedBy ?? 'headroom for what comes back';
+  const reason =
+    episode.endedBy ??
+    whyShallower(state, settings, landsUnderA(state, settings), (phase) => nextLevel(settings, phase));
   const limited = limitedPhases(state);
   for (const name of limited) {
     const phase = state[name];
@@ -374,7 +363,8 @@ function freePhase(phase: PhaseState, atMs: number): void {
  * When phases whose limit moved nothing, judged twice, are released: not sooner than the response time after any
  * deeper level, which is no time to change one's mind.
  */
-function noEffectDueMs({ episode, ...state }: FeederState, settings: ControlSettings): number {
+function noEffectDueMs(state: FeederState, settings: ControlSettings): number {
+  const { episode } = state;
   if (episode === null || !PHASES.some((name) => isWithoutEffect(state[name], settings, name))) return NEVER;
   return episode.deepenedMs + settings.curtailment.responseTimeS * 1000;
 }

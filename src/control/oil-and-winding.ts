@@ -113,9 +113,13 @@ export function hotSpotCrossingMs(
   const [oilMs, windingMs] = [oilTauMs(oil), windingTauMs(oil)];
   const oilEnd = oilSteadyPercent(oil, ratingA, currentA);
   const windingEnd = windingSteadyPercent(oil, ratingA, currentA);
+  const isUnder = heatPercent + windingPercent < targetPercent;
+  // Each part stays between where it is and where it ends: mostly that is enough to know.
+  const extreme = isUnder ? Math.max : Math.min;
+  const furthest = extreme(heatPercent, oilEnd) + extreme(windingPercent, windingEnd);
+  if (furthest < targetPercent === isUnder) return NEVER;
   const at = (ms: number) =>
     approached(heatPercent, oilEnd, ms, oilMs) + approached(windingPercent, windingEnd, ms, windingMs) - targetPercent;
-  const isUnder = at(0) < 0;
   const isPast = (ms: number) => at(ms) >= 0 === isUnder;
   // Where the parts go opposite ways their sum turns once; before and after it goes one way.
   const turnMs = turningMs(heatPercent - oilEnd, oilMs, windingPercent - windingEnd, windingMs);

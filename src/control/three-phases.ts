@@ -1,7 +1,9 @@
 // What is said of three conductors that are watched together, be they a feeder's or a transformer's: that none of them is
 // seen, that they are hot, and that their heat is partly assumed. And how far their time has got: whatever falls due is
 // used up by being run, and should it not be, timers wait rather than spin.
+import { PHASES } from '../feeder.ts';
 import { alarm, endAlarm } from './requests.ts';
+import { heatPercent } from './thermal.ts';
 import type { Action, ThermalSettings, ThreePhases } from './types.ts';
 
 /** Blind is no usable reading on any phase: an alarm at once, and no new limit, because no element can pick up. */
@@ -25,15 +27,21 @@ export function judgeHeat(
 ): void {
   if (thermal === undefined && !state.heatAssumed && state.alarms.length === 0) return;
   const { L1, L2, L3 } = state;
-  const alarmPercent = thermal?.alarmPercent ?? null;
-  if (alarmPercent !== null && (L1.thermal.alarmed || L2.thermal.alarmed || L3.thermal.alarmed))
-    alarm(state, 'thermalAlarm', `at or above alarmPercent ${alarmPercent}`, nowMs, out);
-  else endAlarm(state, 'thermalAlarm', nowMs, out);
+  const isHot = L1.thermal.alarmed || L2.thermal.alarmed || L3.thermal.alarmed;
+  if (!isHot || typeof thermal?.alarmPercent !== 'number') endAlarm(state, 'thermalAlarm', nowMs, out);
+  else if (!state.alarms.includes('thermalAlarm'))
+    alarm(state, 'thermalAlarm', hotText(state, thermal, nowMs), nowMs, out);
   const assumed = thermal !== undefined && nowMs < heatDoubtMs(state);
   if (assumed === state.heatAssumed) return;
   state.heatAssumed = assumed;
   const reason = assumed ? 'the heat is partly assumed, at its worst credible value' : 'what was assumed has faded';
   out.push({ kind: 'event', type: assumed ? 'alarm' : 'alarmEnd', atMs: nowMs, alarm: 'thermalAssumed', reason });
+}
+
+function hotText(state: ThreePhases, thermal: ThermalSettings, nowMs: number): string {
+  const hot = PHASES.filter((name) => state[name].thermal.alarmed);
+  const texts = hot.map((name) => `${name} ${heatPercent(state[name].thermal, thermal, nowMs).toFixed(1)} %`);
+  return `heat ${texts.join(', ')}, at or above alarmPercent ${thermal.alarmPercent}`;
 }
 
 /** Until when the heat of any of them rests on an assumption. */

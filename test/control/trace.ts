@@ -92,7 +92,7 @@ export const DEFAULTS = {
   powerSign: 'unknown',
   /** `no` is a feeder without a target group. */
   mayRequest: 'yes',
-  /** What else requests are shown with: `end`, `relief`, or `nothing`. */
+  /** What else requests are shown with: `end`, `relief`, `why`, or `nothing`. */
   show: 'nothing',
 };
 export type SettingName = keyof typeof DEFAULTS;
@@ -459,8 +459,9 @@ function wordsOf(action: Action, show: string): { verb: string; what: string } {
     return action.action === 'release' ? ` ${name}` : ` ${name} ${action.levelPercent[name]}%${relief}`;
   });
   const end = show === 'end' && action.action !== 'release' ? ` until ${seconds(action.endMs)}` : '';
+  const why = show === 'why' ? ` (${action.reason})` : '';
   const verb = action.mode === 'test' ? `test ${action.action}` : action.action;
-  return { verb, what: (action.action === 'refresh' ? '' : levels.join('')) + end };
+  return { verb, what: (action.action === 'refresh' ? '' : levels.join('')) + end + why };
 }
 
 function seconds(atMs: number): number {
