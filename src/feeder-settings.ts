@@ -36,7 +36,7 @@ const curtailment = z
           .describe(
             'deactivate: the switch cuts the charger off; signal: it tells it to drop to its preset; skip: none',
           ),
-        atOrBelowPercent: percent.lt(100).default(0).describe('permitted level from which down it is done'),
+        atOrBelowPercent: wholePercent.lt(100).default(0).describe('permitted level from which down it is done'),
       })
       .prefault({})
       .describe('what is to be done to devices that know only on and off (HCALCS)'),
