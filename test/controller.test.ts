@@ -104,6 +104,7 @@ function settingsOf(broker: MqttBroker, given: Given) {
           },
           ...given.group,
         },
+        ...(given.moreGroups ?? []),
       ],
     })),
     ...(transformer !== undefined && { transformer }),
@@ -120,6 +121,8 @@ interface Given {
   readonly backup?: boolean;
   /** More of the settings group of every feeder. */
   readonly group?: object;
+  /** Behind it, of every feeder. */
+  readonly moreGroups?: readonly object[];
   readonly transformer?: object;
   /** Not waited for the link. */
   readonly offline?: boolean;
@@ -1236,6 +1239,42 @@ describe('one box can only do so much harm: with a control that knows no caps', 
   });
 });
 
+// ---- the link
+
+describe('an alarm of the link', () => {
+  const linkEvents = ({ events }: Site) =>
+    events.flatMap(({ type, alarm, feederId }) => (alarm === 'notAuthorised' ? [`${feederId} ${type}`] : []));
+
+  test('is an event and stands in status while a topic is refused, and ends in both', async () => {
+    const site = await Site.start();
+    site.broker.reasonCode = ({ topic }) => (topic.endsWith('/curtailment') ? 0x87 : 0);
+    await site.overload();
+    await until(() => site.statuses().at(-1)?.health?.alarms.includes('uplink/notAuthorised'));
+    expect(site.statuses().at(-1)).toMatchObject({ reason: 'changed', health: { state: 'degraded' } });
+    const [alarm] = site.saidEvents().filter((event) => event.alarm === 'notAuthorised');
+    expect(alarm).toMatchObject({ type: 'alarm', feederId: null });
+    expect(alarm?.reason).toMatch(/refuses headroom\/v1\/SUB-1\/feeder\/F1\/curtailment: not authorised/);
+    site.broker.reasonCode = () => 0;
+    await site.live(400, 6);
+    await until(() => site.statuses().at(-1)?.health?.alarms.includes('uplink/notAuthorised') === false);
+    expect(linkEvents(site)).toEqual(['null alarm', 'null alarmEnd']);
+    expect(site.said().at(-1)?.action).toBe('limit');
+  });
+
+  test('while no broker lets us in is told when one does', async () => {
+    const broker = await startBroker();
+    broker.refusals.push(0x87, 0x87);
+    const site = await Site.start({ broker, offline: true });
+    await until(() => linkEvents(site).length === 1);
+    expect(site.controller.figures().alarms).toContain('uplink/notAuthorised');
+    await site.reconnect(() =>
+      site.saidEvents().some(({ type, alarm }) => type === 'alarmEnd' && alarm === 'notAuthorised'),
+    );
+    expect(linkEvents(site)).toEqual(['null alarm', 'null alarmEnd']);
+    expect(site.saidEvents().find(({ alarm }) => alarm === 'notAuthorised')?.type).toBe('alarm');
+  });
+});
+
 // ---- commands
 
 describe('a command of the head end', () => {
@@ -1358,6 +1397,37 @@ describe('a command of the head end', () => {
   ])('%s where there is nothing of the kind is rejected', async (action, reason) => {
     const site = await Site.start();
     expect(await order(site, { action })).toMatchObject({ status: 'rejected', reason: expect.stringMatching(reason) });
+  });
+
+  test('puts a settings group in force that is marked for it, until its end, and status says so', async () => {
+    const summer = {
+      name: 'summer',
+      byCommand: true,
+      ratingA: 300,
+      atRisk: { pickupA: 250, dropoutA: 220, delayS: DELAY_S, resetDelayS: 5 },
+      curtailment: { mode: 'onOff', leaseS: LEASE_S, refreshS: REFRESH_S, responseTimeS: 0, ackTimeoutS: 100_000 },
+    };
+    const site = await Site.start({ moreGroups: [summer] });
+    const inForce = () => site.statuses().at(-1)?.feeders?.[0];
+    await site.overload(300);
+    await site.saidCount(0);
+    expect(await order(site, { action: 'settingsGroup', group: 'autumn' })).toMatchObject({
+      status: 'rejected',
+      reason: 'no settings group autumn that a command may put in force',
+    });
+    const endsAt = new Date(site.clock.wallMs() + 600_000).toISOString();
+    expect(await order(site, { action: 'settingsGroup', group: 'summer', until: endsAt })).toMatchObject({
+      status: 'accepted',
+    });
+    await until(() => inForce()?.settingsGroup === 'summer');
+    expect(inForce()).toMatchObject({ groupByCommand: true, groupUntil: endsAt });
+    await site.overload(300);
+    const [limit] = await site.saidCount(1);
+    expect(limit).toMatchObject({ action: 'limit', settings: { group: 'summer' }, trigger: { pickupA: 250 } });
+    await site.live(100, 600);
+    await until(() => inForce()?.settingsGroup === 'winter');
+    expect(inForce()).toMatchObject({ groupByCommand: false, groupUntil: null });
+    expect(site.events.filter(({ type }) => type === 'settings')).toHaveLength(2);
   });
 
   test('says everything again', async () => {

@@ -9,7 +9,7 @@ import { BrokerList } from './broker-list.ts';
 import { type CertificateEnd, CertificateEnds } from './certificate-ends.ts';
 import { type Credentials, endsOf, fingerprintOf, readCredentials } from './credentials.ts';
 import { type Probe, probe } from './probe.ts';
-import { alarmOf, type LinkAlarm, reasonOf, TAKEN_OVER, wantsOlder } from './refusals.ts';
+import { alarmOf, type LinkAlarm, reasonOf, TAKEN_OVER, wantsOlder, wordsOf } from './refusals.ts';
 
 interface LinkEvents {
   up(): void;
@@ -235,7 +235,7 @@ export class Link {
       this.#noteBrokerCertificate(client);
       this.#subscribe(client);
     });
-    client.on('error', (error) => this.#lost(client, error.message, (error as { code?: number | string }).code));
+    client.on('error', (error) => this.#lost(client, wordsOf(error), (error as { code?: number | string }).code));
     client.on('disconnect', ({ reasonCode = 0 }) =>
       this.#lost(client, `disconnected by the broker: ${reasonOf(reasonCode)}`, reasonCode),
     );

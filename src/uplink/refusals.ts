@@ -53,10 +53,18 @@ const OLDER_WANTED = [1, 132];
 const NOT_AUTHORISED = [4, 5, 134, 135, 138, 140];
 export const TAKEN_OVER = 142;
 /** Of OpenSSL, of Node, and the alerts that a broker sends when it is our certificate that it does not like. */
-const TLS_CODE = /^(ERR_TLS|ERR_SSL|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|HOSTNAME_MISMATCH|INVALID_CA)/;
+const TLS_CODE = /^(EPROTO|ERR_TLS|ERR_SSL|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|HOSTNAME_MISMATCH|INVALID_CA)/;
 
 export function reasonOf(code: number): string {
   return `${WORDS[code] ?? 'refused'} (reason code ${code})`;
+}
+
+/** What OpenSSL found wrong stands between places of its own source. */
+const OPENSSL = /:error:[\dA-F]+:[^:]*:[^:]*:([^:\n]+)/;
+
+/** What an error of the socket says, in one line. */
+export function wordsOf({ message }: Error): string {
+  return OPENSSL.exec(message)?.[1] ?? message;
 }
 
 /** The broker does not know this version of MQTT. */

@@ -1,6 +1,6 @@
 // Which broker, in which version, and when again: failover, the way back, a session that another takes over, a broker
 // that does not want us, and the limits that a broker announces.
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Link, type Publication } from '../../src/uplink/link.ts';
 import { uplink as uplinkSchema } from '../../src/uplink-settings.ts';
 import { handClock } from '../simulators/hand-clock.ts';
@@ -120,6 +120,30 @@ test.each<[string, (broker: MqttBroker) => unknown]>([
   const { link, live } = linked([{ url: first.url }, { url: second.url }]);
   await live(() => link.isUp);
   expect(link.broker).toBe(second.url);
+});
+
+test('where the preferred broker takes the connection and never answers the next one serves, in ten seconds', async () => {
+  const [first, second] = [await startBroker(), await startBroker()];
+  first.blackHole = true;
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+  try {
+    const { link, clock, words } = linked([{ url: first.url }, { url: second.url }]);
+    const pass = async (ms: number) => {
+      for (let passedMs = 0; passedMs < ms; passedMs += 100) {
+        clock.advance(100);
+        await vi.advanceTimersByTimeAsync(100);
+        for (let turns = 0; turns < 8; turns++) await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    await pass(9_900);
+    expect(words).toEqual([]);
+    await pass(1_000);
+    for (let turns = 0; turns < 2_000 && !link.isUp; turns++) await new Promise((resolve) => setImmediate(resolve));
+    expect(words).toEqual([`down: ${first.url}: connack timeout`, 'up']);
+    expect(link.broker).toBe(second.url);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('the preferred broker is gone back to once it can be reached, with one session at a time', async () => {

@@ -283,6 +283,27 @@ describe('Q6: silence', () => {
   });
 });
 
+test('CONNECT of MQTT 5 asks for a session of a week, 16 messages at once and packets of 64 KiB, byte for byte', async () => {
+  const bytes: Buffer[] = [];
+  const server = createServer((socket) => void socket.on('data', (chunk) => bytes.push(chunk)));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closeAfter({ close: async () => void server.close() });
+  const { port } = server.address() as { port: number };
+  await linked({ brokers: [{ url: `mqtt://127.0.0.1:${port}` }] });
+  await until(() => bytes.length > 0);
+  const packet = Buffer.concat(bytes);
+  expect(packet[0]).toBe(0x10);
+  // Behind the remaining length, which one or two bytes hold.
+  const body = packet.subarray((packet[1] ?? 0) < 0x80 ? 2 : 3);
+  expect(body.subarray(0, 7).toString('hex')).toBe(`0004${Buffer.from('MQTT').toString('hex')}05`);
+  // Flags: will retained at QoS 1, and no clean start. Keep-alive 20 s.
+  expect(body.subarray(7, 10).toString('hex')).toBe('2c0014');
+  const properties = body.subarray(11, 11 + (body[10] ?? 0)).toString('hex');
+  // Session Expiry Interval 604,800 s, Receive Maximum 16, Maximum Packet Size 65,536: in whatever order.
+  for (const property of ['1100093a80', '210010', '2700010000']) expect(properties).toContain(property);
+  expect(properties).toHaveLength(2 * (5 + 3 + 5));
+});
+
 describe('Q11: every connect', () => {
   test('is a new client: the will, the password and the certificates are read anew', async () => {
     const { broker, clock, link } = await linked();
@@ -350,6 +371,33 @@ describe('Q10: keep-alive', () => {
     });
     expect(downs).toHaveLength(2);
     expect(downs[1]).toContain('Keepalive timeout');
+  });
+
+  test('and the next of the list serves, though the first still takes connections', async () => {
+    const [first, second] = [await startBroker(), await startBroker()];
+    const made = await linked({ broker: first, brokers: [{ url: first.url }, { url: second.url }] });
+    await until(() => made.link.isUp);
+    expect(made.link.broker).toBe(first.url);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+    try {
+      first.cut();
+      while (made.link.isUp) await new Promise((resolve) => setImmediate(resolve));
+      made.clock.advance(10_000);
+      while (!made.link.isUp) await new Promise((resolve) => setImmediate(resolve));
+      first.blackHole = true;
+      await pass(31);
+      expect(made.link.isUp).toBe(false);
+      // The first again, which says nothing to the CONNECT; then the second.
+      for (let seconds = 0; seconds < 60 && !made.link.isUp; seconds++) {
+        made.clock.advance(1_000);
+        await pass(1);
+      }
+    } finally {
+      vi.useRealTimers();
+    }
+    await until(() => made.link.isUp);
+    expect(made.link.broker).toBe(second.url);
+    expect(made.downs.at(-1)).toContain('Keepalive timeout');
   });
 
   test('one that answers is never given up: quiet for ten minutes, then with messages at awkward times', async () => {

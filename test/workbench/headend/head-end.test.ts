@@ -1,6 +1,7 @@
 // The reference head end on a real broker: what it answers to each request, what it sends to its devices, and what is
 // left of it after a restart. The delays of the chain are short, and only the order of things is looked at.
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mqtt, { type MqttClient } from 'mqtt';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -10,6 +11,8 @@ import type { ServiceRequest } from '../../../src/workbench/headend/duis.ts';
 import { newDevice } from '../../../src/workbench/headend/fleet.ts';
 import { type HeadEnd, type HeadEndOptions, openHeadEnd, workerOf } from '../../../src/workbench/headend/head-end.ts';
 import { NO_RULES, type Rules } from '../../../src/workbench/headend/rules.ts';
+import { endProcess, startVerb } from '../../end-to-end/headroom.ts';
+import { handClock } from '../../simulators/hand-clock.ts';
 import { Mosquitto, mosquittoOrSkip } from '../../simulators/mosquitto.ts';
 import { releaseOf, requestAt } from './requests.ts';
 
@@ -87,6 +90,49 @@ describe.skipIf(!mosquittoOrSkip())('the reference head end', () => {
       ['7.16', 60],
       ['7.16', 60],
     ]);
+  });
+
+  test('applied comes when the last device has had its random delay, and not before', async () => {
+    const clock = handClock(Date.now());
+    const draws = [0.5, 0.5, 0.5, 0.5, 0.25, 0.75];
+    await open({ clock, roundTripS: 2, effectDelayS: 600, random: () => draws.shift() ?? 0.5 });
+    const message = requestAt(clock.wallMs(), ++sequence, { feederId: `F${sequence}` });
+    await say(message);
+    await until('accepted', 'dispatched');
+    // The round trip of 2 s, then a quarter and three quarters of 600 s.
+    clock.advance(2_000 + 449_999);
+    await say(message);
+    await until('accepted', 'dispatched', 'dispatched');
+    expect(acks[2]?.devices).toMatchObject({ targeted: 2 });
+    clock.advance(1);
+    await until('accepted', 'dispatched', 'dispatched', 'applied');
+    expect(acks[3]?.devices).toEqual({ targeted: 2, acknowledged: 2, failed: 0 });
+  });
+
+  test('the verb: its options reach the chain, and SIGHUP reads the rules again', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'headroom-verb-'));
+    const rules = join(folder, 'rules.json');
+    writeFileSync(rules, '{}');
+    const args = ['headend', '--broker', broker.url, '--rules', rules, '--dcc-delay', '0', '--devices', '2'];
+    // Nobody waits for devices that take a year.
+    const child = startVerb([...args, '--hcalcs', '0', '--effect-delay', '31536000']);
+    try {
+      const message = limit();
+      await say(message);
+      await vi.waitFor(() => expect(statuses()).toContain('dispatched'), 20_000);
+      const { substationId, feederId } = message;
+      writeFileSync(rules, JSON.stringify({ overridden: [{ substationId, feederId, reason: 'works' }] }));
+      child.kill('SIGHUP');
+      await until('accepted', 'dispatched', 'overridden');
+      expect(acks[2]).toMatchObject({ requestId: message.requestId, reason: 'works' });
+      writeFileSync(rules, '{');
+      child.kill('SIGHUP');
+      await say(limit({ feederId }));
+      await until('accepted', 'dispatched', 'overridden', 'overridden');
+    } finally {
+      await endProcess(child);
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   test('a repeat is answered with the latest acknowledgement and not dispatched again', async () => {
