@@ -1,5 +1,5 @@
 // What requests have cost the customers behind each feeder, from the journal: episodes and minutes of the rolling year
-// against the budget, and, for suppliers, the energy that was held back and came back in each half hour. Minutes are
+// against the budget, for each target group that the feeder has asked (in back-feed they are others), and, for suppliers, the energy that was held back and came back in each half hour. Minutes are
 // the integral of (1 − level/100) over time at the lowest level of the phases, from the first `dispatched` of the head
 // end, else from `start`: an upper bound for any one customer. Only live requests that a broker was given count.
 import { isoTime } from '../clock.ts';
@@ -42,7 +42,7 @@ interface EpisodeImpact {
 
 interface FeederImpact {
   readonly feederId: string;
-  /** The group asked last; null where nothing was ever asked. */
+  /** One of those that the feeder has asked; null where nothing was ever asked. */
   readonly targetGroup: string | null;
   readonly episodes: number;
   readonly minutes: number;
@@ -80,7 +80,9 @@ export function impactOf(requests: readonly SentRequest[], terms: readonly Impac
       nowMs,
     );
     const counted = episodes.filter(({ endMs }) => endMs > fromMs);
-    feeders.push(feederImpact(term, counted, nowMs));
+    const byGroup = Map.groupBy(counted, ({ first }) => first.targetGroup.id);
+    if (byGroup.size === 0) feeders.push(feederImpact(term, null, [], nowMs));
+    for (const [group, of] of byGroup) feeders.push(feederImpact(term, group, of, nowMs));
     rows.push(...settlementOf(term, counted, nowMs));
   }
   return { from: isoTime(fromMs), to: isoTime(nowMs), feeders, settlement: { assumed: { voltageV: VOLTAGE_V }, rows } };
@@ -140,6 +142,7 @@ function episodeOf(requests: readonly SentRequest[], nowMs: number): SentEpisode
 
 function feederImpact(
   { feederId, budget }: ImpactTerms,
+  targetGroup: string | null,
   episodes: readonly SentEpisode[],
   nowMs: number,
 ): FeederImpact {
@@ -147,13 +150,18 @@ function feederImpact(
   const minutes = history.reduce((sum, episode) => sum + episode.minutes, 0);
   return {
     feederId,
-    targetGroup: episodes.at(-1)?.first.targetGroup.id ?? null,
+    targetGroup,
     episodes: history.length,
     minutes: rounded(minutes),
     budget,
-    withinBudget: history.length <= budget.episodesPerYear && minutes <= budget.minutesPerYear,
+    withinBudget: isWithin(history.length, budget.episodesPerYear) && isWithin(minutes, budget.minutesPerYear),
     history,
   };
+}
+
+/** 0 is no budget. */
+function isWithin(used: number, most: number): boolean {
+  return most === 0 || used <= most;
 }
 
 function episodeImpact(episode: SentEpisode, nowMs: number): EpisodeImpact {
@@ -180,18 +188,18 @@ function episodeImpact(episode: SentEpisode, nowMs: number): EpisodeImpact {
  * back with the steps of the release, at the rate at which it was held at most, until all of it is back.
  */
 function settlementOf(term: ImpactTerms, episodes: readonly SentEpisode[], nowMs: number): SettlementRow[] {
-  const halfHours = new Map<number, { group: string; heldA: number; returnedA: number }>();
+  const halfHours = new Map<string, { fromMs: number; group: string; heldA: number; returnedA: number }>();
   const add = (atMs: number, group: string, key: 'heldA' | 'returnedA', currentA: number) => {
-    const halfHour = Math.floor(atMs / HALF_HOUR_MS) * HALF_HOUR_MS;
-    const row = halfHours.get(halfHour) ?? { group, heldA: 0, returnedA: 0 };
+    const fromMs = Math.floor(atMs / HALF_HOUR_MS) * HALF_HOUR_MS;
+    const row = halfHours.get(`${fromMs} ${group}`) ?? { fromMs, group, heldA: 0, returnedA: 0 };
     row[key] += currentA;
-    halfHours.set(halfHour, row);
+    halfHours.set(`${fromMs} ${group}`, row);
   };
   for (const episode of episodes) sumEpisode(term, episode, nowMs, add);
   const kwh = (sumA: number) => rounded((sumA * VOLTAGE_V * STEP_MS) / 3.6e9, 3);
-  return [...halfHours]
-    .sort(([a], [b]) => a - b)
-    .map(([fromMs, { group, heldA, returnedA }]) => ({
+  return [...halfHours.values()]
+    .sort((a, b) => a.fromMs - b.fromMs)
+    .map(({ fromMs, group, heldA, returnedA }) => ({
       feederId: term.feederId,
       targetGroup: group,
       from: isoTime(fromMs),
@@ -237,7 +245,7 @@ export function showImpact(impact: Impact, settlement: boolean, json: boolean): 
 function feederLines({ from, to, feeders }: Impact): string[] {
   const lines = [`limits in force from ${from} to ${to}, an upper bound for any one customer`];
   for (const { feederId, targetGroup, episodes, minutes, budget, withinBudget, history } of feeders) {
-    const use = `${episodes} of ${budget.episodesPerYear} episodes, ${minutes} of ${budget.minutesPerYear} minutes`;
+    const use = `${usedOf(episodes, budget.episodesPerYear)} episodes, ${usedOf(minutes, budget.minutesPerYear)} minutes`;
     lines.push(
       `${feederId} ${targetGroup ?? '-'}: ${use}${withinBudget ? '' : '  OVER BUDGET: reinforce this feeder'}`,
     );
@@ -247,6 +255,10 @@ function feederLines({ from, to, feeders }: Impact): string[] {
     }
   }
   return lines;
+}
+
+function usedOf(used: number, most: number): string {
+  return most === 0 ? `${used}` : `${used} of ${most}`;
 }
 
 function settlementLines({ settlement: { assumed, rows } }: Impact): string[] {

@@ -16,6 +16,7 @@ interface Sent {
   readonly lastsMin?: number;
   readonly episode?: number;
   readonly mode?: Curtailment['mode'];
+  readonly target?: string;
   /** Minutes after the start at which the head end said `dispatched`. */
   readonly dispatchedMin?: number;
 }
@@ -23,12 +24,12 @@ interface Sent {
 /** `atMin` counts from two hours before now. */
 function sent({ atMin, action = 'limit', level = 50, reductionA = 60, ...more }: Sent): SentRequest {
   const startMs = NOW_MS - 120 * MINUTE_MS + atMin * MINUTE_MS;
-  const { lastsMin = 30, episode = 1, mode = 'live', dispatchedMin } = more;
+  const { lastsMin = 30, episode = 1, mode = 'live', target = 'TG', dispatchedMin } = more;
   const message = {
     requestId: `r${atMin}`,
     episodeId: `e${episode}`,
     feederId: 'F1',
-    targetGroup: { id: 'TG', version: 1 },
+    targetGroup: { id: target, version: 1 },
     action,
     mode,
     levelPercent: action === 'release' ? 100 : level,
@@ -75,6 +76,28 @@ describe("customers' minutes", () => {
     expect(feederOf([sent({ atMin: 0, mode: 'test' })])).toMatchObject({ episodes: 0, minutes: 0 });
     const five = [1, 2, 3, 4, 5].map((episode) => sent({ atMin: episode * 10, episode, lastsMin: 2 }));
     expect(feederOf(five)).toMatchObject({ episodes: 5, minutes: 5, withinBudget: false });
+  });
+
+  test('are told of each target group by itself: in back-feed others are asked', () => {
+    const mixed = [
+      sent({ atMin: 0, level: 0, lastsMin: 10 }),
+      sent({ atMin: 15, level: 0, lastsMin: 5, episode: 2, target: 'TG-NEXT' }),
+    ];
+    const { feeders, settlement } = impactOf(mixed, [terms], NOW_MS);
+    expect(feeders.map(({ targetGroup, episodes, minutes }) => [targetGroup, episodes, minutes])).toEqual([
+      ['TG', 1, 10],
+      ['TG-NEXT', 1, 5],
+    ]);
+    const [first, second] = settlement.rows.filter(({ from }) => from === '2027-01-20T10:00:00.000Z');
+    expect([first?.targetGroup, second?.targetGroup]).toEqual(['TG', 'TG-NEXT']);
+    expect(second?.heldBackKwh).toBeGreaterThan(0);
+  });
+
+  test('are within a budget of 0, which is none', () => {
+    const free = { ...terms, budget: { episodesPerYear: 0, minutesPerYear: 0 } };
+    const impact = impactOf([sent({ atMin: 0 })], [free], NOW_MS);
+    expect(impact.feeders).toMatchObject([{ episodes: 1, withinBudget: true }]);
+    expect(showImpact(impact, false, false)).toContain('F1 TG: 1 episodes, 15 minutes\n');
   });
 
   test('are of the rolling year', () => {
