@@ -8,6 +8,7 @@ import type { UplinkSettings } from '../uplink-settings.ts';
 import { BrokerList } from './broker-list.ts';
 import { type CertificateEnd, CertificateEnds } from './certificate-ends.ts';
 import { type Credentials, endsOf, fingerprintOf, readCredentials } from './credentials.ts';
+import { CONNECT_TIMEOUT_MS, connectOptions, type Publication, propertiesOf } from './packets.ts';
 import { type Probe, probe } from './probe.ts';
 import { alarmOf, type LinkAlarm, reasonOf, TAKEN_OVER, wantsOlder, wordsOf } from './refusals.ts';
 
@@ -38,18 +39,7 @@ export interface LinkInput {
   readonly events: LinkEvents;
 }
 
-export interface Publication {
-  readonly topic: string;
-  readonly payload: string;
-  readonly retain: boolean;
-  /** Seconds after which a broker of MQTT 5 forgets it. */
-  readonly expiryS?: number;
-  readonly responseTopic?: string;
-  readonly correlationId?: string;
-}
-
 const HUNG_UP = 'the connection closed';
-const CONNECT_TIMEOUT_MS = 10_000;
 /** Waits are drawn between nothing and these, so that ten thousand substations do not come back in the same second. */
 const RECONNECT_LONGEST_MS = 60_000;
 const RECONNECT_LONGEST_URGENT_MS = 5_000;
@@ -62,10 +52,6 @@ const STABLE_MS = 60_000;
 const PUBACK_TIMEOUT_MS = 15_000;
 /** Even where the broker allows more: what is in flight is what has to be said again. */
 const IN_FLIGHT_MAX = 16;
-export const SESSION_EXPIRY_S = 7 * 24 * 3600;
-/** A link that comes back within this was never offline to others. */
-const WILL_DELAY_S = 30;
-export const PACKET_BYTES_MAX = 65_536;
 /** What topic, properties and header of a packet come to at most, beside its payload. */
 const PROPERTIES_BYTES = 512;
 /** Another client has this substation's id: to come back at once would only take the session back and forth. */
@@ -102,6 +88,7 @@ export class Link {
   #inFlight = 0;
   #inFlightMax = IN_FLIGHT_MAX;
   #packetBytesMax = Number.POSITIVE_INFINITY;
+  /** Of the files that the present connection was begun with. */
   #fingerprint = '';
   readonly #ends = new CertificateEnds();
   #returnAfterMs = RETURN_AFTER_MS;
@@ -219,11 +206,16 @@ export class Link {
     if (this.#closed) return;
     const credentials = this.#readFiles();
     if (typeof credentials === 'string') return this.#retry(credentials, true);
-    this.#believe(credentials);
+    this.#fingerprint = fingerprintOf(credentials);
+    this.#warnOfEnds();
     this.#inFlight = 0;
     this.#answered = false;
     const { connect = mqtt.connect } = this.#input;
-    const client = connect(this.#brokers.url, this.#options(credentials));
+    const { settings, clientId, will } = this.#input;
+    const { url, version } = this.#brokers;
+    const said = { topic: will.topic, payload: will.payload() };
+    const given = { url, version, clientId, keepAliveS: settings.keepAliveS, will: said };
+    const client = connect(url, connectOptions(given, credentials));
     this.#client = client;
     client.on('connect', (packet) => {
       if (client !== this.#client) return;
@@ -349,7 +341,9 @@ export class Link {
   /** The alarm says what is wrong with them, and so does the answer. */
   #readFiles(): Credentials | string {
     try {
-      const credentials = readCredentials(this.#input.settings);
+      const { settings } = this.#input;
+      const credentials = readCredentials(settings);
+      this.#ends.ofFiles(endsOf(settings, credentials));
       this.#raise('credentials', null);
       return credentials;
     } catch (error) {
@@ -364,17 +358,10 @@ export class Link {
     this.#after(LOOK_EVERY_MS, () => {
       this.#lookLater();
       const credentials = this.#readFiles();
-      if (typeof credentials === 'string') return this.#warnOfEnds();
-      const before = this.#fingerprint;
-      this.#believe(credentials);
-      if (before !== this.#fingerprint && this.#up) this.#leave('the files of tls or user have changed');
+      this.#warnOfEnds();
+      if (typeof credentials === 'string' || !this.#up) return;
+      if (fingerprintOf(credentials) !== this.#fingerprint) this.#leave('the files of tls or user have changed');
     });
-  }
-
-  #believe(credentials: Credentials): void {
-    this.#fingerprint = fingerprintOf(credentials);
-    this.#ends.ofFiles(endsOf(this.#input.settings, credentials));
-    this.#warnOfEnds();
   }
 
   #noteBrokerCertificate(client: MqttClient): void {
@@ -398,6 +385,7 @@ export class Link {
     if (preferred.length === 0) this.#returnAfterMs = RETURN_AFTER_MS;
     if (preferred.length === 0 || look === null) return;
     this.#after(this.#returnAfterMs * (1 + this.#input.random()), async () => {
+      if (client !== this.#client || !this.#up) return;
       const url = await this.#firstReached(preferred, look);
       if (client !== this.#client || !this.#up) return;
       if (url === null) return this.#returnLater(client);
@@ -472,52 +460,4 @@ export class Link {
     this.#timers.add(timer);
     return timer;
   }
-
-  #options({ username, password, ...tls }: Credentials): IClientOptions {
-    const { settings, clientId, will } = this.#input;
-    const five = this.#brokers.version === 5;
-    return {
-      protocolVersion: this.#brokers.version,
-      clientId,
-      clean: false,
-      keepalive: settings.keepAliveS,
-      reconnectPeriod: 0,
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      queueQoSZero: false,
-      resubscribe: false,
-      // It would be a buffer for each of 65,536 numbers: 14 MB for what two bytes cost to write (measured).
-      writeCache: false,
-      will: {
-        topic: will.topic,
-        payload: Buffer.from(will.payload()),
-        qos: 1,
-        retain: true,
-        ...(five && { properties: { willDelayInterval: WILL_DELAY_S } }),
-      },
-      ...(username !== undefined && password !== undefined && { username, password }),
-      // MQTT.js takes a certificate for a wish to speak TLS, whatever the address says.
-      ...(this.#brokers.url.startsWith('mqtts://') && tls),
-      rejectUnauthorized: true,
-      ...{ minVersion: 'TLSv1.2' },
-      ...(five && {
-        autoAssignTopicAlias: true,
-        properties: {
-          sessionExpiryInterval: SESSION_EXPIRY_S,
-          receiveMaximum: 16,
-          maximumPacketSize: PACKET_BYTES_MAX,
-        },
-      }),
-    };
-  }
-}
-
-/** MQTT 5 repeats in its properties what the payload says. */
-function propertiesOf({ expiryS, responseTopic, correlationId }: Publication) {
-  return {
-    contentType: 'application/json',
-    payloadFormatIndicator: true,
-    ...(expiryS !== undefined && { messageExpiryInterval: expiryS }),
-    ...(responseTopic !== undefined && { responseTopic }),
-    ...(correlationId !== undefined && { correlationData: Buffer.from(correlationId) }),
-  };
 }

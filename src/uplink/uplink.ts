@@ -18,7 +18,8 @@ import type { Telemetry } from '../telemetry-message.ts';
 import type { UplinkSettings } from '../uplink-settings.ts';
 import type { CertificateEnd } from './certificate-ends.ts';
 import { Delivery, type OutgoingRequest, Pace } from './delivery.ts';
-import { type Connect, Link, type Publication } from './link.ts';
+import { type Connect, Link } from './link.ts';
+import type { Publication } from './packets.ts';
 import type { LinkAlarm } from './refusals.ts';
 
 export interface OutgoingEvent {

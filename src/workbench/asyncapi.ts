@@ -2,7 +2,7 @@
 // full, so that the one file is enough.
 import { stringify } from 'yaml';
 import { z } from 'zod';
-import { PACKET_BYTES_MAX, SESSION_EXPIRY_S } from '../uplink/link.ts';
+import { PACKET_BYTES_MAX, SESSION_EXPIRY_S } from '../uplink/packets.ts';
 import { CHANNELS, type Channel, type ContractMessage, MESSAGES } from './contract.ts';
 
 /** What the correlation data of MQTT 5 repeats. */

@@ -116,7 +116,7 @@ export const MQTT_ROWS: readonly Row[] = [
     pitfall: 'keep-alive: a broker that is gone is not noticed',
     handling: 'a keep-alive of 20 s; its loss is a lost link',
     test: [LINK_TEST, 'a broker that falls silent with nothing on its way is given up'],
-    without: { file: LINK, from: 'keepalive: settings.keepAliveS,', to: 'keepalive: 0,' },
+    without: { file: 'src/uplink/packets.ts', from: 'keepalive: keepAliveS,', to: 'keepalive: 0,' },
   },
   {
     row: 'Q11',
@@ -125,7 +125,7 @@ export const MQTT_ROWS: readonly Row[] = [
     test: ['uplink/tls.test.ts', 'are used anew when they have changed, with one session at a time'],
     without: {
       file: LINK,
-      from: "if (before !== this.#fingerprint && this.#up) this.#leave('the files of tls or user have changed');",
+      from: "if (fingerprintOf(credentials) !== this.#fingerprint) this.#leave('the files of tls or user have changed');",
       to: '',
     },
   },

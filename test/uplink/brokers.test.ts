@@ -1,7 +1,8 @@
 // Which broker, in which version, and when again: failover, the way back, a session that another takes over, a broker
 // that does not want us, and the limits that a broker announces.
 import { expect, test, vi } from 'vitest';
-import { Link, type Publication } from '../../src/uplink/link.ts';
+import { Link } from '../../src/uplink/link.ts';
+import type { Publication } from '../../src/uplink/packets.ts';
 import { uplink as uplinkSchema } from '../../src/uplink-settings.ts';
 import { handClock } from '../simulators/hand-clock.ts';
 import type { MqttBroker } from '../simulators/mqtt-broker.ts';

@@ -1,8 +1,12 @@
 // The connection itself: refused, cut, swallowed, renewed with jitter, and ended in time.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import mqtt from 'mqtt';
 import { describe, expect, test, vi } from 'vitest';
 import type { Clock, Timer } from '../../src/clock.ts';
-import { Link, type LinkInput } from '../../src/uplink/link.ts';
+import { type Connect, Link, type LinkInput } from '../../src/uplink/link.ts';
 import { type HandClock, handClock } from '../simulators/hand-clock.ts';
 import type { MqttBroker } from '../simulators/mqtt-broker.ts';
 import { closeAfter, START_MS, settled, startBroker, until } from './site.ts';
@@ -37,8 +41,10 @@ function countingClock(): HandClock & { running(): number } {
 interface Options {
   readonly brokers?: { url: string; protocol?: 'auto' | 'mqtt5' | 'mqtt311' }[];
   readonly broker?: MqttBroker;
+  readonly user?: { name: string; passwordFile: string };
   readonly random?: () => number;
   readonly urgent?: () => boolean;
+  readonly connect?: Connect;
   readonly clock?: HandClock;
   readonly onMessage?: (done: () => void) => void;
 }
@@ -59,6 +65,7 @@ async function linked(options: Options = {}) {
       telemetryS: 600,
       telemetryChangePercent: 20,
       commandsPerMinute: 12,
+      ...(options.user && { user: options.user }),
     },
     clientId: 'headroom-SUB-1',
     will: { topic: 'status', payload: () => 'gone' },
@@ -66,6 +73,7 @@ async function linked(options: Options = {}) {
     clock: clock as Clock,
     random: options.random ?? (() => 0.5),
     urgent: options.urgent ?? (() => false),
+    connect: options.connect,
     events: {
       up() {
         ups += 1;
@@ -318,6 +326,56 @@ describe('Q11: every connect', () => {
       ['headroom-SUB-1', false],
     ]);
     expect(messageIds()).toHaveLength(2);
+  });
+
+  test('has the password as its file holds it, and a new one is used within a minute', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'headroom-password-'));
+    closeAfter({ close: async () => rmSync(folder, { recursive: true, force: true }) });
+    const passwordFile = join(folder, 'password');
+    writeFileSync(passwordFile, 'one\n');
+    const { broker, clock, link, downs } = await linked({ user: { name: 'SUB-1', passwordFile } });
+    await until(() => link.isUp);
+    clock.advance(60_000);
+    expect(link.isUp).toBe(true);
+    writeFileSync(passwordFile, 'another\n');
+    clock.advance(60_000);
+    expect(downs).toEqual(['the files of tls or user have changed']);
+    for (let n = 0; n < 200 && !link.isUp; n++) {
+      clock.advance(10);
+      await new Promise((resolve) => setTimeout(resolve, 4));
+    }
+    await until(() => link.isUp);
+    const shown = broker.connects.map(({ username, password }) => `${username} ${password}`);
+    expect(shown).toEqual(['SUB-1 one', 'SUB-1 another']);
+  });
+
+  test('that was begun with files of before notices those of after once it stands', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'headroom-password-'));
+    closeAfter({ close: async () => rmSync(folder, { recursive: true, force: true }) });
+    const passwordFile = join(folder, 'password');
+    writeFileSync(passwordFile, 'one\n');
+    let meanwhile = () => {};
+    const connect: Connect = (url, options) => {
+      const client = mqtt.connect(url, options);
+      meanwhile();
+      return client;
+    };
+    const { broker, clock, link, downs } = await linked({ user: { name: 'SUB-1', passwordFile }, connect });
+    await until(() => link.isUp);
+    clock.advance(45_000);
+    broker.cut();
+    await until(() => !link.isUp);
+    meanwhile = () => writeFileSync(passwordFile, 'another\n');
+    // The wait is 10 s; the files are looked at 5 s later, when the answer to the CONNECT is still to come.
+    clock.advance(16_000);
+    await until(() => link.isUp);
+    clock.advance(60_000);
+    expect(downs.at(-1)).toBe('the files of tls or user have changed');
+    for (let n = 0; n < 200 && !link.isUp; n++) {
+      clock.advance(10);
+      await new Promise((resolve) => setTimeout(resolve, 4));
+    }
+    expect(broker.connects.map(({ password }) => String(password))).toEqual(['one', 'one', 'another']);
   });
 
   test('tries the next broker of the list after a failure, and the first again once a link was up', async () => {

@@ -62,7 +62,6 @@ interface Given {
   /** Null: none of ours; with `publicly` no authority of ours either. */
   readonly pair?: Pair | null;
   readonly publicly?: boolean;
-  readonly user?: { name: string; passwordFile: string };
   readonly insecure?: boolean;
   readonly random?: () => number;
 }
@@ -76,7 +75,6 @@ function linked(given: Given = {}): Made {
   const settings = uplinkSchema.parse({
     brokers: (given.urls ?? [broker.url]).map((url) => ({ url })),
     ...(given.publicly !== true && { tls: pair === null ? { caFile: files.caFile } : files }),
-    ...(given.user && { user: given.user }),
     allowInsecure: given.insecure ?? false,
   });
   const link = new Link({
@@ -409,7 +407,7 @@ describe.skipIf(!canRun)('the files', { timeout: 20_000 }, () => {
     await live(clock, () => link.isUp && link.broker === first.url, 10);
   });
 
-  test.each<[string, (tls: Made['tls'], passwordFile: string) => void]>([
+  test.each<[string, (tls: Made['tls']) => void]>([
     [
       // The same key pair once more, in another form of PEM.
       'the key',
@@ -419,15 +417,12 @@ describe.skipIf(!canRun)('the files', { timeout: 20_000 }, () => {
       },
     ],
     ['the authority', ({ caFile }) => appendFileSync(caFile, readFileSync(other.ca))],
-    ['the password', (_tls, passwordFile) => writeFileSync(passwordFile, 'another\n')],
   ])('of which %s alone has changed are used at once', async (_name, change) => {
-    const passwordFile = join(folder, 'password');
-    writeFileSync(passwordFile, 'one\n');
     const ca = join(folder, 'own-ca.pem');
     copyFileSync(authority.ca, ca);
-    const { link, clock, words, tls } = linked({ ca, user: { name: 'SUB-1', passwordFile } });
+    const { link, clock, words, tls } = linked({ ca });
     await until(() => link.isUp, 8_000);
-    change(tls, passwordFile);
+    change(tls);
     clock.advance(60_000);
     expect(words).toEqual(['up', 'down: the files of tls or user have changed']);
     await live(clock, () => link.isUp, 10);
