@@ -196,8 +196,11 @@ function addExportVerb(program: Command, set: Set): void {
     .description('what a controller saw: disturbance records and history, as native CSV or COMTRADE 2013')
     .argument('<path>', 'configuration file or journal folder')
     .option('--record <numbers>', 'a disturbance record, or several in a row, as 3-5; else the history by the minute')
-    .option('--feeder <id>', 'whose history')
-    .option('--out <file>', '.csv, .cfg (with .dat and .hdr) or .cff; without it a list of what there is')
+    .option('--feeder <ids>', 'whose: one, several as F1,F2, or all')
+    .option(
+      '--out <file>',
+      '.csv (several feeders too), .cfg (with .dat and .hdr) or .cff; without it a list of what there is',
+    )
     .option('--format <name>', 'of COMTRADE data: ASCII, BINARY, BINARY32 or FLOAT32', 'ASCII')
     .option('--json', 'the list as one JSON document')
     .action((path: string, options: ExportOptions) =>

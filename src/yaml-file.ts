@@ -45,7 +45,9 @@ export interface YamlFile<T> {
 export function showProblem(problem: Problem): string {
   const place = problem.line > 0 ? `${problem.file}:${problem.line}:${problem.column}` : problem.file;
   const value = problem.value ?? 'missing';
-  return `${place}: ${problem.path === '' ? value : `${problem.path} is ${value}`}, expected ${problem.expected}`;
+  const line = `${place}: ${problem.path === '' ? value : `${problem.path} is ${value}`}, expected ${problem.expected}`;
+  // What a file has in it may be anything, and a terminal obeys some of it.
+  return line.replace(/[\p{Cc}\p{Cf}\uFFFD]/gu, '·');
 }
 
 /** Reads and judges `file`; a file that cannot be read is one problem, never an exception. */

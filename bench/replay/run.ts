@@ -7,6 +7,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { EMERGENCY, noiseA, oneFeeder, THERMAL } from '../one-feeder.ts';
 
 const { values } = parseArgs({
   options: {
@@ -16,39 +17,22 @@ const { values } = parseArgs({
   },
 });
 const YEAR_S = 365 * 86_400;
-const CONFIGURATION = `substation: { id: SUB-1 }
-uplink: { brokers: [{ url: "mqtts://headend.example:8883" }] }
-sources:
-  - { id: meter-1, type: modbus-tcp, host: 127.0.0.1, profile: eastron-sdm630 }
-feeders:
-  - id: F1
-    currents: { source: meter-1 }
-    targetGroup: { id: TG-F1, version: 1 }
-    controllableA: { L1: 96, L2: 128, L3: 96 }
-    settings:
-      - name: bench
-        ratingA: 385
-        atRisk: { pickupA: 345, dropoutA: 310, delayS: 30, resetDelayS: 60 }
-        emergency: { pickupA: 420, dropoutA: 345, delayS: 2, resetDelayS: 60 }
-`;
 const HYSTERESIS =
   'NR > 1 { a = $3; if ($4 > a) a = $4; if ($5 > a) a = $5; if (on) { if (a < 310) on = 0 } else if (a >= 345) { on = 1; n++ } } END { print NR - 1, n + 0 }';
 
 const folder = mkdtempSync(join(tmpdir(), 'headroom-bench-'));
 process.on('exit', () => rmSync(folder, { recursive: true }));
 const config = join(folder, 'bench.yaml');
-writeFileSync(config, CONFIGURATION);
+writeFileSync(config, oneFeeder([EMERGENCY]));
+const hot = join(folder, 'thermal.yaml');
+writeFileSync(hot, oneFeeder([EMERGENCY, THERMAL]));
 
 /** A year of evenings: the load of a day, noise on it, and an hour over the pickup every tenth day. */
 function writeTrace(rows: number): string {
   const file = join(folder, `trace-${rows}.csv`);
   const handle = openSync(file, 'w');
   let text = 'time,feeder,L1_A,L2_A,L3_A\n';
-  let noise = 1;
-  const next = () => {
-    noise = (Math.imul(noise, 1_103_515_245) + 12_345) & 0x7fffffff;
-    return (noise % 1000) / 100;
-  };
+  const next = noiseA(10);
   const startMs = Date.UTC(2025, 0, 1);
   for (let second = 0; second < rows; second++) {
     const day = Math.floor(second / 86_400);
@@ -74,9 +58,11 @@ interface Once {
   readonly residentMB?: number;
 }
 
-function replayOnce(trace: string): Once {
+function replayOnce(trace: string, settings = config): Once {
   const once = join(import.meta.dirname, 'once.ts');
-  return JSON.parse(execFileSync('taskset', ['-c', '0', process.execPath, once, config, trace], { encoding: 'utf8' }));
+  return JSON.parse(
+    execFileSync('taskset', ['-c', '0', process.execPath, once, settings, trace], { encoding: 'utf8' }),
+  );
 }
 
 function mawkOnce(trace: string): Once {
@@ -95,17 +81,23 @@ const middle = (all: Once[]) => all.sort((a, b) => a.cpuS - b.cpuS)[Math.floor(a
 
 const trace = writeTrace(Number(values.rows));
 const ours: Once[] = [];
+const heated: Once[] = [];
 const theirs: Once[] = [];
 for (let round = 1; round <= Number(values.rounds); round++) {
   const replayed = replayOnce(trace);
+  const thermal = replayOnce(trace, hot);
   const mawk = mawkOnce(trace);
-  console.log(`round ${round}: replay ${millions(replayed)}; mawk ${millions(mawk)}`);
+  console.log(
+    `round ${round}: replay ${millions(replayed)}; with thermal ${millions(thermal)}; mawk ${millions(mawk)}`,
+  );
   ours.push(replayed);
+  heated.push(thermal);
   theirs.push(mawk);
 }
 const [replayed, mawk] = [middle(ours), middle(theirs)];
 console.log(`middle round, ${replayed.readings} three-phase readings, one core:`);
 console.log(`  replay                 ${millions(replayed)}, ${replayed.residentMB?.toFixed(0)} MB resident`);
+console.log(`  with thermal           ${millions(middle(heated))}`);
 console.log(`  mawk, one hysteresis   ${millions(mawk)}`);
 console.log(`  ratio by the CPU       ${(mawk.cpuS / replayed.cpuS).toFixed(2)}`);
 if (values.year) {

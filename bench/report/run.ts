@@ -8,25 +8,10 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 import { replayVerb } from '../../src/workbench/replay/replay-verb.ts';
+import { noiseA, oneFeeder, THERMAL } from '../one-feeder.ts';
 
 const { values } = parseArgs({ options: { steps: { type: 'string', default: '60' }, shots: { type: 'string' } } });
 const MINUTES = 365 * 1440;
-const CONFIGURATION = `substation: { id: SUB-1, name: A year of minutes }
-uplink: { brokers: [{ url: "mqtts://headend.example:8883" }] }
-sources:
-  - { id: meter-1, type: modbus-tcp, host: 127.0.0.1, profile: eastron-sdm630 }
-feeders:
-  - id: F1
-    currents: { source: meter-1 }
-    targetGroup: { id: TG-F1, version: 1 }
-    controllableA: { L1: 96, L2: 128, L3: 96 }
-    settings:
-      - name: bench
-        ratingA: 385
-        atRisk: { pickupA: 345, dropoutA: 310, delayS: 30, resetDelayS: 60 }
-        thermal: { ratingA: 385, timeConstantMin: 60, leadTimeMin: 15, resetPercent: 95 }
-`;
-
 const folder = mkdtempSync(join(tmpdir(), 'headroom-bench-report-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const [config, trace, report] = ['bench.yaml', 'year.csv', 'year.html'].map((name) => join(folder, name)) as [
@@ -34,17 +19,13 @@ const [config, trace, report] = ['bench.yaml', 'year.csv', 'year.html'].map((nam
   string,
   string,
 ];
-writeFileSync(config, CONFIGURATION);
+writeFileSync(config, oneFeeder([THERMAL]));
 
 /** Load by day and season, noise on it, and evenings over the pickup in winter. */
 function year(): string {
   const startMs = Date.UTC(2025, 0, 1);
   const rows = ['time,feeder,L1_A,L2_A,L3_A'];
-  let noise = 1;
-  const next = () => {
-    noise = (Math.imul(noise, 1_103_515_245) + 12_345) & 0x7fffffff;
-    return (noise % 1000) / 25;
-  };
+  const next = noiseA(40);
   for (let minute = 0; minute < MINUTES; minute++) {
     const day = minute / 1440;
     const hour = (minute / 60) % 24;

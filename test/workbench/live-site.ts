@@ -23,6 +23,24 @@ export const ROOT = 'headroom/v1/SUB-1';
 /** What the meter of a feeder, or of the transformer, gives for the three phases. */
 export type Amperes = readonly [Given, Given, Given];
 
+/** Feeders on one meter, all with the same settings groups; `more` is what stands beside them. */
+export function siteText(url: string, feeders: readonly string[], groups: string, more: string): string {
+  const each = feeders.map(
+    (id) => `  - id: ${id}
+    currents: { source: meter }
+    targetGroup: { id: TG-${id}, version: 1 }
+    controllableA: { L1: 90, L2: 120, L3: 90 }
+    settings:
+${groups}`,
+  );
+  return `substation: { id: SUB-1 }
+uplink: { brokers: [{ url: "${url}" }], allowInsecure: true, historyMessagesPerS: 0 }
+sources:
+  - { id: meter, type: modbus-tcp, host: 127.0.0.1, profile: eastron-sdm630, pollMs: 1000, staleAfterMs: 3000 }
+feeders:
+${each.join('')}${more}`;
+}
+
 export function goodConfiguration(file: string): Configuration {
   const { configuration, problems } = readConfiguration(file);
   if (configuration === null) throw new Error(problems.map(showProblem).join('\n'));

@@ -14,23 +14,19 @@ const LABELS_APART_MS = 2;
 /** Joined alarms and slow storage come later than what they tell of. */
 const KEPT_LATER_MS = 900_000;
 
-/** Null where a record does not know what it began from, or there is none; a line says why. */
-export function exportInputs(folder: string, series: RecordedSeries): InputsFile | string {
-  const { feederId, parts } = series;
+/** Of one feeder or several; or a line that says why a record carries none. */
+export function exportInputs(folder: string, series: readonly RecordedSeries[]): InputsFile | string {
+  const parts = series.flatMap(({ feederId, parts }) => parts.map((part) => ({ feederId, part })));
   const [first] = parts;
   if (first === undefined) return 'minutes carry no inputs: a replay of them is open loop';
-  const hash = first.start?.control.settingsHash;
-  if (hash === undefined || parts.some(({ start }) => start === null))
+  const hash = first.part.start?.control.settingsHash;
+  if (hash === undefined || parts.some(({ part }) => part.start === null))
     return 'the record does not know what it began from: a replay of it is open loop';
-  if (parts.some(({ start }) => start?.control.settingsHash !== hash))
+  if (parts.some(({ part }) => part.start?.control.settingsHash !== hash))
     return 'the settings changed between the records: export them one by one to carry their inputs';
-  const records = parts.map((part) => recordOf(folder, feederId, part));
-  return {
-    format: 'headroom/inputs/1',
-    substationId: records[0]?.events[0]?.substationId ?? '',
-    settingsHash: hash,
-    records,
-  };
+  const records = parts.map(({ feederId, part }) => recordOf(folder, feederId, part));
+  const substationId = records.flatMap(({ events }) => events)[0]?.substationId ?? '';
+  return { format: 'headroom/inputs/1', substationId, settingsHash: hash, records };
 }
 
 function eventsOf(folder: string, feederId: string, { rows, inputs }: RecordedPart): Event[] {

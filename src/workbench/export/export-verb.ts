@@ -15,6 +15,7 @@ import { minuteSeries, type RecordedSeries, recordedSeries } from './recorded-se
 export interface ExportOptions {
   /** Number of a disturbance record, or of the first and the last of several, as 3-5; without it the minutes. */
   readonly record?: string | undefined;
+  /** One, several with commas between, or `all`; needed where the history knows several. */
   readonly feeder?: string | undefined;
   /** .csv, .cfg (with .dat and .hdr beside it) or .cff; without it a list of what there is. */
   readonly out?: string | undefined;
@@ -35,21 +36,27 @@ export function exportVerb(folder: string, options: ExportOptions): number {
   const numbers = record === undefined ? null : /^(\d+)(?:-(\d+))?$/.exec(record);
   if (record !== undefined && numbers === null)
     return tell(`--record is "${record}", expected a number that export lists, or two as 3-5`, 2);
+  const { feeder } = options;
   const series =
     numbers === null
-      ? minuteSeries(folder, options.feeder)
-      : recordedSeries(folder, Number(numbers[1]), Number(numbers[2] ?? numbers[1]));
+      ? minuteSeries(folder, feeder)
+      : recordedSeries(folder, Number(numbers[1]), Number(numbers[2] ?? numbers[1]), feeder);
   if (typeof series === 'string') return tell(series, 1);
-  if (out.endsWith('.csv')) writeFileSync(out, nativeCsv(series));
-  else writeComtrade(out, comtradeRecord(series, readSubstation(folder) ?? 'Headroom'), dataFormat);
+  const [first] = series;
+  if (first === undefined) return tell('no feeder has anything', 1);
+  const isCsv = out.endsWith('.csv');
+  if (!isCsv && series.length > 1)
+    return tell(`--out is "${out}", expected a name that ends in .csv: a COMTRADE record is of one feeder`, 2);
+  if (isCsv) writeFileSync(out, nativeCsv(series));
+  else writeComtrade(out, comtradeRecord(first, readSubstation(folder) ?? 'Headroom'), dataFormat);
   const inputs = exportInputs(folder, series);
-  const lines = [`${out}: ${series.rows.length} readings of ${series.feederId}, ${series.title}`];
+  const lines = series.map(({ rows, feederId, title }) => `${out}: ${rows.length} readings of ${feederId}, ${title}`);
   if (typeof inputs === 'string') lines.push(inputs);
   else {
     writeFileSync(inputsName(out), `${JSON.stringify(inputs, null, 1)}\n`);
     const events = inputs.records.reduce((count, record) => count + record.events.length, 0);
     lines.push(`${inputsName(out)}: ${events} events, and all that they came of`);
-    if (dataFormat === 'BINARY' && !out.endsWith('.csv'))
+    if (dataFormat === 'BINARY' && !isCsv)
       lines.push('BINARY has steps of more than a milliampere: a replay may decide otherwise at a threshold');
   }
   process.stdout.write(`${lines.join('\n')}\n`);
@@ -71,9 +78,14 @@ function list(folder: string, json: boolean): number {
   return 0;
 }
 
-function nativeCsv({ feederId, rows }: RecordedSeries): string {
+/** Long form, in the order of time. */
+function nativeCsv(series: readonly RecordedSeries[]): string {
   const cell = (value: number) => (Number.isNaN(value) ? '' : String(value));
-  const lines = rows.map(({ atMs, amperes }) => [preciseTime(atMs), feederId, ...amperes.map(cell)].join(','));
+  const rows = series.flatMap(({ feederId, rows }) => rows.map((row) => ({ feederId, ...row })));
+  rows.sort((a, b) => a.atMs - b.atMs);
+  const lines = rows.map(({ feederId, atMs, amperes }) =>
+    [preciseTime(atMs), feederId, ...amperes.map(cell)].join(','),
+  );
   return `time,feeder,L1_A,L2_A,L3_A,N_A\n${lines.join('\n')}\n`;
 }
 

@@ -41,36 +41,62 @@ export interface RecordedSeries {
   readonly parts: readonly RecordedPart[];
 }
 
-/** The records from number `from` to `to`, of the feeder of the first; or in one line why there is nothing. */
-export function recordedSeries(folder: string, from: number, to: number): RecordedSeries | string {
+/** Which feeders are meant: as the command line names them, one, several with commas between, or `all`. */
+export type Whose = string | undefined;
+
+/**
+ * The records from number `from` to `to`, one series a feeder: of the feeder of the first unless others are named; or in
+ * one line why there is nothing.
+ */
+export function recordedSeries(folder: string, from: number, to: number, whose: Whose): RecordedSeries[] | string {
   const all = disturbances(folder);
   const first = all.find(({ id }) => id === from);
   if (first === undefined) return `record ${from} is not there, expected one that export lists`;
   if (to !== from && !all.some(({ id }) => id === to))
     return `record ${to} is not there, expected one that export lists`;
-  const { feederId, trigger, triggerMs } = first;
-  const found = all.filter((one) => one.feederId === feederId && one.id >= from && one.id <= to);
-  const parts = found.map((one) => partOf(folder, one));
-  // The next record may begin with what the one before it ends with: it knows as much, and more.
-  const whole = parts.map((part, index) => upTo(part, parts[index + 1]?.rows[0]?.atMs ?? Number.POSITIVE_INFINITY));
-  const rows = whole.flatMap((part) => part.rows);
-  if (rows.length === 0) return `record ${from} has no reading`;
-  const title = found.length === 1 ? trigger : `${trigger} to ${found.at(-1)?.trigger}`;
-  return { feederId, title, triggerMs, rows, parts: whole.filter((part) => part.rows.length > 0) };
+  const meant = all.filter(({ id }) => id >= from && id <= to);
+  const feeders = named(whose ?? first.feederId, [...new Set(meant.map(({ feederId }) => feederId))]);
+  if (typeof feeders === 'string') return feeders;
+  const series: RecordedSeries[] = [];
+  for (const feederId of feeders) {
+    const found = meant.filter((one) => one.feederId === feederId);
+    const parts = found.map((one) => partOf(folder, one));
+    // The next record may begin with what the one before it ends with: it knows as much, and more.
+    const whole = parts.map((part, index) => upTo(part, parts[index + 1]?.rows[0]?.atMs ?? Number.POSITIVE_INFINITY));
+    const rows = whole.flatMap((part) => part.rows);
+    const [begin, end] = [found[0], found.at(-1)];
+    if (rows.length === 0 || begin === undefined) return `record ${begin?.id ?? from} has no reading`;
+    const title = found.length === 1 ? begin.trigger : `${begin.trigger} to ${end?.trigger}`;
+    const { triggerMs } = begin;
+    series.push({ feederId, title, triggerMs, rows, parts: whole.filter((part) => part.rows.length > 0) });
+  }
+  return series;
 }
 
-/** The highest of each minute; or in one line why there is nothing. */
-export function minuteSeries(folder: string, feeder: string | undefined): RecordedSeries | string {
-  const feeders = historyFeeders(folder);
-  const feederId = feeder ?? (feeders.length === 1 ? feeders[0] : undefined);
-  if (feederId === undefined || !feeders.includes(feederId))
-    return `feeder is ${feeder ?? 'not named'}, expected --feeder with one of ${feeders.join(', ')}`;
-  const rows = [...historySpans(folder, { feederId })].map((span) => ({
-    atMs: span.startMs,
-    amperes: CONDUCTORS.map((name) => ampere(span[name].maxA)),
-  }));
-  if (rows.length === 0) return `feeder ${feederId} has no minute yet`;
-  return { feederId, title: 'highest of each minute', triggerMs: rows[0]?.atMs ?? 0, rows, parts: [] };
+/** The highest of each minute, one series a feeder; or in one line why there is nothing. */
+export function minuteSeries(folder: string, whose: Whose): RecordedSeries[] | string {
+  const known = historyFeeders(folder);
+  const feeders = named(whose ?? (known.length === 1 ? known[0] : undefined), known);
+  if (typeof feeders === 'string') return feeders;
+  const series: RecordedSeries[] = [];
+  for (const feederId of feeders) {
+    const rows = [...historySpans(folder, { feederId })].map((span) => ({
+      atMs: span.startMs,
+      amperes: CONDUCTORS.map((name) => ampere(span[name].maxA)),
+    }));
+    if (rows.length === 0) return `feeder ${feederId} has no minute yet`;
+    series.push({ feederId, title: 'highest of each minute', triggerMs: rows[0]?.atMs ?? 0, rows, parts: [] });
+  }
+  return series;
+}
+
+/** The feeders that are meant, in the order in which they are known; or in one line which is none. */
+function named(whose: Whose, known: readonly string[]): readonly string[] | string {
+  if (whose === 'all' && known.length > 0) return known;
+  const ids = whose?.split(',').map((id) => id.trim()) ?? [];
+  const wrong = ids.find((id) => !known.includes(id));
+  if (ids.length > 0 && wrong === undefined) return known.filter((id) => ids.includes(id));
+  return `feeder is ${wrong ?? 'not named'}, expected --feeder with one or more of ${known.join(',')}, or all`;
 }
 
 function partOf(folder: string, { id, trigger, triggerMs }: Disturbance): RecordedPart {

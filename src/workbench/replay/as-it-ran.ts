@@ -55,8 +55,20 @@ export function outsideEvents(all: readonly InputsFile[]): ReplayEvent[] {
   return [...told.values()];
 }
 
+/** Feeder by feeder: what several decide at one instant is told in one order or another. */
 export function compareWithLive(inputs: InputsFile, replayed: readonly ReplayEvent[]): AsItRan {
+  const feeders = [...new Set(inputs.records.map(({ feederId }) => feederId))];
   const live = liveEvents(inputs).filter(({ event }) => isOfControl(event));
+  const differences = feeders.map((feederId) =>
+    firstDifference(
+      live.filter(({ event }) => event.feederId === feederId),
+      replayed.filter((event) => event.feederId === feederId),
+    ),
+  );
+  return { liveEvents: live.length, difference: differences.find((difference) => difference !== null) ?? null };
+}
+
+function firstDifference(live: readonly LiveEvent[], replayed: readonly ReplayEvent[]): AsItRan['difference'] {
   // Where alarms were joined, the live run tells of several at once.
   const isJoined = live.some(({ event }) => event.count !== undefined);
   const compared = ({ type }: { type: Event['type'] }) =>
@@ -65,14 +77,19 @@ export function compareWithLive(inputs: InputsFile, replayed: readonly ReplayEve
   const theirs = live.filter(({ event }) => compared(event)).map(({ shown }) => shown);
   for (let index = 0; index < Math.max(ours.length, theirs.length); index++) {
     const [mine, other] = [ours[index] ?? null, theirs[index] ?? null];
-    if (mine === null || other === null || !isSame(mine, other))
-      return { liveEvents: live.length, difference: { live: other, replayed: mine } };
+    if (mine === null || other === null || !isSame(mine, other)) return { live: other, replayed: mine };
   }
-  return { liveEvents: live.length, difference: null };
+  return null;
+}
+
+interface LiveEvent {
+  readonly event: Event;
+  /** As the replay has its own. */
+  readonly shown: ReplayEvent;
 }
 
 /** Each live event, and as the replay has its own; a request that was only told of later happened before. */
-function liveEvents({ records }: InputsFile): { event: Event; shown: ReplayEvent }[] {
+function liveEvents({ records }: InputsFile): LiveEvent[] {
   return records.flatMap(({ feederId, events, inputs }) => {
     const times = timesOnRecord(events, inputs);
     return events.flatMap((event, index) =>

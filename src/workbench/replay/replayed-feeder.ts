@@ -8,7 +8,7 @@ import { wholeMilliamperes } from '../../acquisition/quality.ts';
 import { stepReading, stepTime } from '../../control/feeder-control.ts';
 import { onClockAhead } from '../../control/resume.ts';
 import { heatPercent } from '../../control/thermal.ts';
-import type { ControlReading } from '../../control/types.ts';
+import type { ControlReading, ThermalSettings, ThermalState } from '../../control/types.ts';
 import { takeInput } from '../../control-input.ts';
 import { CONDUCTORS, PHASES } from '../../feeder.ts';
 import type { FeederSettings } from '../../feeder-settings.ts';
@@ -265,11 +265,12 @@ export class ReplayedFeeder {
   /** Between two readings heat only rises or only falls, so its highest is at one of them. */
   #feelHeat({ state: { L1, L2, L3 }, control: { thermal } }: WatchedFeeder, atMs: number): void {
     if (thermal === undefined) return;
-    this.#heatPercent = Math.max(
-      heatPercent(L1.thermal, thermal, atMs),
-      heatPercent(L2.thermal, thermal, atMs),
-      heatPercent(L3.thermal, thermal, atMs),
-    );
+    const [a, b, c] = [
+      heatAt(L1.thermal, thermal, atMs),
+      heatAt(L2.thermal, thermal, atMs),
+      heatAt(L3.thermal, thermal, atMs),
+    ];
+    this.#heatPercent = a > b ? (a > c ? a : c) : b > c ? b : c;
     this.#counts.heat(this.#heatPercent);
   }
 
@@ -278,6 +279,11 @@ export class ReplayedFeeder {
     const levelPercent = Math.min(L1.levelPercent, L2.levelPercent, L3.levelPercent);
     series.add(chartPoint(row, levelPercent, this.#heatPercent));
   }
+}
+
+/** Mostly it is that of this very reading, and needs no exponential. */
+function heatAt(state: ThermalState, settings: ThermalSettings, atMs: number): number {
+  return state.heatMs === atMs ? state.heatPercent + state.windingPercent : heatPercent(state, settings, atMs);
 }
 
 /** The clock counts eighths and control sees milliamperes: what a format has made of them is undone. */

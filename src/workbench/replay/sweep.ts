@@ -1,9 +1,11 @@
 // One setting over a range of values, each over the same traces: `atRisk.pickupA=300:400:10` sets it in every settings
-// group of every feeder. A value that `check` would refuse is told as such and not replayed.
+// group of every feeder, `transformer.atRisk.pickupA=500:700:20` in the transformer. A value that `check` would refuse is told as such and not replayed.
 import type { Configuration } from '../../configuration.ts';
 import type { Say } from '../../judge.ts';
 import { judgeFeeders } from '../../judge-feeders.ts';
+import { judgeTransformer } from '../../judge-transformer.ts';
 import { settingsSchema } from '../../settings.ts';
+import { TRANSFORMER } from '../../transformer-settings.ts';
 import { readYamlFile } from '../../yaml-file.ts';
 import { type Totals, totalsOf } from './compare.ts';
 import { OPEN_LOOP, type ReplayInput, replay } from './replay.ts';
@@ -66,25 +68,30 @@ export function sweepJson(rows: readonly SweepRow[], { path }: Sweep): string {
   return `${JSON.stringify({ openLoop: OPEN_LOOP, key: path.join('.'), rows }, null, 2)}\n`;
 }
 
-/** The configuration with the value in every settings group, judged anew; or why it is refused. */
+/** The configuration with the value in every settings group, or in the transformer, judged anew; or why it is refused. */
 function withSetting(configuration: Configuration, path: readonly string[], value: number): Configuration | string {
   const { given } = readYamlFile(configuration.file, settingsSchema);
-  const changed = structuredClone(given) as { feeders: { settings: Record<string, unknown>[] }[] };
-  for (const { settings } of changed.feeders) for (const group of settings) put(group, path, value);
+  const changed = structuredClone(given) as { feeders: { settings: object[] }[]; transformer?: object };
+  if (path[0] === TRANSFORMER) {
+    if (changed.transformer === undefined) return 'the configuration has no transformer';
+    put(changed.transformer, path.slice(1), value);
+  } else for (const { settings } of changed.feeders) for (const group of settings) put(group, path, value);
   const refused: string[] = [];
   const say: Say = { refuse: (at, expected) => refused.push(`${at.join('.')}, expected ${expected}`), warn: () => {} };
   judgeFeeders(changed, say);
+  judgeTransformer(changed, say);
   const parsed = settingsSchema.safeParse(changed);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     return `${issue?.path.join('.')}: ${issue?.message}`;
   }
   if (refused[0] !== undefined) return refused[0];
-  return { ...configuration, settings: { ...configuration.settings, feeders: parsed.data.feeders } };
+  const { feeders, transformer } = parsed.data;
+  return { ...configuration, settings: { ...configuration.settings, feeders, transformer } };
 }
 
-function put(group: Record<string, unknown>, path: readonly string[], value: number): void {
-  let at = group;
+function put(group: object, path: readonly string[], value: number): void {
+  let at = group as Record<string, unknown>;
   for (const step of path.slice(0, -1)) {
     at[step] ??= {};
     at = at[step] as Record<string, unknown>;

@@ -141,6 +141,7 @@ function levels(plot, feeder, marked) {
   const { ctx, bbox } = plot;
   ctx.save();
   ctx.font = `${11 * devicePixelRatio}px system-ui`;
+  const told = [];
   for (const { name, valueA, isOther } of feeder.lines) {
     const y = plot.valToPos(valueA, 'A', true);
     if (!(y >= bbox.top && y <= bbox.top + bbox.height)) continue;
@@ -152,10 +153,15 @@ function levels(plot, feeder, marked) {
     ctx.moveTo(bbox.left, y);
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
-    // Those of the other settings are told at the other end, where they hide nothing.
+    // Those of the other settings are told at the other end, where they hide nothing; close ones side by side.
+    const text = `${name} ${valueA} A`;
+    const space = 6 * devicePixelRatio;
+    const wide = ctx.measureText(text).width + 2 * space;
+    const close = told.filter((one) => one.isOther === isOther && Math.abs(one.y - y) < 2 * space);
+    const aside = close.reduce((sum, one) => sum + one.wide, space);
     ctx.textAlign = isOther ? 'right' : 'left';
-    const x = isOther ? bbox.left + bbox.width - 6 * devicePixelRatio : bbox.left + 6 * devicePixelRatio;
-    ctx.fillText(`${name} ${valueA} A`, x, y - 4 * devicePixelRatio);
+    ctx.fillText(text, isOther ? bbox.left + bbox.width - aside : bbox.left + aside, y - 4 * devicePixelRatio);
+    told.push({ isOther, y, wide });
   }
   if (marked !== null) {
     const x = plot.valToPos(marked, 'x', true);

@@ -17,7 +17,7 @@ import type { ReplayResult } from '../../../src/workbench/replay/results.ts';
 import { replayText } from '../../../src/workbench/replay/show-results.ts';
 import { readMapping } from '../../../src/workbench/trace/mapping.ts';
 import { MqttBroker } from '../../simulators/mqtt-broker.ts';
-import { goodConfiguration, ROOT, siteClock, startSite, until } from '../live-site.ts';
+import { goodConfiguration, ROOT, siteClock, siteText, startSite, until } from '../live-site.ts';
 
 const RECORDED = join(import.meta.dirname, '../../../../shared/data/feeders/fluke435_lv_3ph_1min.csv');
 const HIGHEST_A = 430;
@@ -25,17 +25,11 @@ const HIGHEST_A = 430;
 const scratch = mkdtempSync(join(tmpdir(), 'headroom-as-it-ran-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-const CONFIGURATION = (url: string) => `substation: { id: SUB-1 }
-uplink: { brokers: [{ url: "${url}" }], allowInsecure: true, historyMessagesPerS: 0 }
-sources:
-  - { id: meter, type: modbus-tcp, host: 127.0.0.1, profile: eastron-sdm630, pollMs: 1000, staleAfterMs: 2500 }
-feeders:
-  - id: F1
-    currents: { source: meter }
-    targetGroup: { id: TG-F1, version: 1 }
-    controllableA: { L1: 120, L2: 120, L3: 120 }
-    settings:
-      - name: winter
+const CONFIGURATION = (url: string) =>
+  siteText(
+    url,
+    ['F1'],
+    `      - name: winter
         ratingA: 385
         atRisk: { pickupA: 345, dropoutA: 320, delayS: 5, resetDelayS: 7 }
         emergency: { pickupA: 425, dropoutA: 345, delayS: 2, resetDelayS: 10 }
@@ -47,34 +41,28 @@ feeders:
         atRisk: { pickupA: 360, dropoutA: 330, delayS: 4, resetDelayS: 6 }
         thermal: { ratingA: 400, timeConstantMin: 10, leadTimeMin: 1, resetPercent: 95 }
         curtailment: { responseTimeS: 20, refreshS: 40, leaseS: 120 }
-`;
+`,
+    'journal: { path: ./journal }\n',
+  );
 
 /** Two feeders on one transformer, which is over with both where neither is alone. */
-const SUBSTATION = (url: string) => `substation: { id: SUB-1 }
-uplink: { brokers: [{ url: "${url}" }], allowInsecure: true, historyMessagesPerS: 0 }
-sources:
-  - { id: meter, type: modbus-tcp, host: 127.0.0.1, profile: eastron-sdm630, pollMs: 1000, staleAfterMs: 2500 }
-feeders:
-${['F1', 'F2']
-  .map(
-    (id) => `  - id: ${id}
-    currents: { source: meter }
-    targetGroup: { id: TG-${id}, version: 1 }
-    controllableA: { L1: 120, L2: 120, L3: 120 }
-    settings:
-      - name: winter
+const SUBSTATION = (url: string) =>
+  siteText(
+    url,
+    ['F1', 'F2'],
+    `      - name: winter
         ratingA: 500
         atRisk: { pickupA: 490, dropoutA: 470, delayS: 5, resetDelayS: 7 }
         curtailment: { responseTimeS: 20, refreshS: 40, leaseS: 120 }
 `,
-  )
-  .join('')}transformer:
+    `transformer:
   ratingKva: 500
   voltageV: 433
   feeders: [F1, F2]
   atRisk: { pickupA: 520, dropoutA: 480, delayS: 5, resetDelayS: 7 }
 journal: { path: ./substation }
-`;
+`,
+  );
 
 /** Amperes of the recorded feeder, one row a second, its highest being HIGHEST_A. */
 async function recordedAmperes(): Promise<[number, number, number][]> {
@@ -170,7 +158,7 @@ describe.skipIf(!existsSync(RECORDED))('an export (skipped where shared/data/fee
   test('replayed comes to the same events as the live run, in every form', async () => {
     const broker = await MqttBroker.start();
     const file = join(scratch, 'site.yaml');
-    writeFileSync(file, `${CONFIGURATION(broker.url)}journal: { path: ./journal }\n`);
+    writeFileSync(file, CONFIGURATION(broker.url));
     const configuration = goodConfiguration(file);
     await live(configuration, broker).finally(() => broker.close());
 
@@ -247,14 +235,26 @@ describe.skipIf(!existsSync(RECORDED))('an export (skipped where shared/data/fee
     await broker.close();
 
     const folder = configuration.settings.journal.path;
-    for (const feederId of ['F1', 'F2']) {
-      const records = disturbances(folder).filter((record) => record.feederId === feederId);
-      expect(records.length).toBeGreaterThan(0);
-      const out = join(scratch, `of-${feederId}.csv`);
-      expect(exportVerb(folder, { record: `${records[0]?.id}-${records.at(-1)?.id}`, out })).toBe(0);
+    const records = disturbances(folder);
+    const record = `${records[0]?.id}-${records.at(-1)?.id}`;
+    for (const feeder of ['F1', 'F2', 'all']) {
+      const out = join(scratch, `of-${feeder}.csv`);
+      expect(exportVerb(folder, { record, feeder, out })).toBe(0);
       const result = await replay({ configuration, traces: [out] });
       expect(result.asItRan).toMatchObject({ difference: null });
-      expect(result.events.some(({ type, element }) => type === 'limit' && element === 'transformer')).toBe(true);
+      const asked = result.events.filter(({ type, element }) => type === 'limit' && element === 'transformer');
+      expect([...new Set(asked.map(({ feederId }) => feederId))].sort()).toEqual(
+        feeder === 'all' ? ['F1', 'F2'] : [feeder],
+      );
     }
+    // Two exports together are as one of both, and what nobody of the two decided is told once.
+    const traces = ['F1', 'F2'].map((feeder) => join(scratch, `of-${feeder}.csv`));
+    const both = await replay({ configuration, traces });
+    const one = await replay({ configuration, traces: [join(scratch, 'of-all.csv')] });
+    expect(both.asItRan).toMatchObject({ difference: null });
+    expect(both.events).toHaveLength(one.events.length);
+    // A record of COMTRADE is of one feeder.
+    expect(exportVerb(folder, { record, feeder: 'all', out: join(scratch, 'all.cff') })).toBe(2);
+    expect(exportVerb(folder, { record, feeder: 'F9', out: join(scratch, 'none.csv') })).toBe(1);
   }, 60_000);
 });

@@ -99,6 +99,12 @@ describe('as pages', () => {
     for (const part of ['Compared with other settings', '<td>345 A</td><td>360 A</td>', '<td>episodes</td><td>1</td>'])
       expect(text).toContain(part);
     expect(text).toContain('open loop');
+    // Only the level that differs is drawn beside its own.
+    const data = /<script id="data" type="application\/json">(.*?)<\/script>/s.exec(text)?.[1] ?? '';
+    const { lines } = JSON.parse(data).feeders[0];
+    expect(lines.filter(({ isOther }: { isOther?: boolean }) => isOther)).toEqual([
+      { name: 'B pickup', valueA: 360, isOther: true },
+    ]);
   });
 
   test('the sweep is a page of its own: three charts and a table, with what was refused', async () => {

@@ -11,9 +11,10 @@ import type { Event } from '../../../src/messages.ts';
 import { MergedRows } from '../../../src/workbench/replay/merged-rows.ts';
 import type { ReplayResult } from '../../../src/workbench/replay/results.ts';
 import { replayJson, replayText } from '../../../src/workbench/replay/show-results.ts';
+import { parseSweep, runSweep } from '../../../src/workbench/replay/sweep.ts';
 import type { Row } from '../../../src/workbench/trace/sink.ts';
 import { MqttBroker } from '../../simulators/mqtt-broker.ts';
-import { type Amperes, goodConfiguration, siteClock, startSite } from '../live-site.ts';
+import { type Amperes, goodConfiguration, siteClock, siteText, startSite } from '../live-site.ts';
 import { type Desk, nativeTrace, openDesk } from './desk.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'headroom-joined-'));
@@ -37,29 +38,19 @@ const BY_SUM = `transformer:
 const BY_METER = BY_SUM.replace('  atRisk', '  currents: { source: meter }\n  atRisk');
 
 /** No loop is closed, so that a live run is one over a recording too. */
-const site = (url: string, name: string, more: string) => `substation: { id: SUB-1 }
-uplink: { brokers: [{ url: "${url}" }], allowInsecure: true, historyMessagesPerS: 0 }
-sources:
-  - { id: meter, type: modbus-tcp, host: 127.0.0.1, profile: eastron-sdm630, pollMs: 1000, staleAfterMs: 3000 }
-feeders:
-${['F1', 'F2']
-  .map(
-    (id) => `  - id: ${id}
-    currents: { source: meter }
-    targetGroup: { id: TG-${id}, version: 1 }
-    controllableA: { L1: 90, L2: 120, L3: 90 }
-    settings:
-      - name: bench
+const site = (url: string, name: string, more: string) =>
+  siteText(
+    url,
+    ['F1', 'F2'],
+    `      - name: bench
         ratingA: 385
         atRisk: { pickupA: 345, dropoutA: 310, delayS: 4.5, resetDelayS: 6.5 }
         curtailment: { responseTimeS: 0, refreshS: 20.3, leaseS: 60 }
         caps: { requestsPerHour: 0 }
         budget: { episodesPerYear: 0, minutesPerYear: 0 }
 `,
-  )
-  .join('')}${more}
-journal: { path: ./${name} }
-`;
+    `${more}\njournal: { path: ./${name} }\n`,
+  );
 
 /** Ten minutes: both feeders rise to where the transformer is over, F1 alone is over for a while, F2 is not seen for one. */
 function amperesAt(second: number): Record<'F1' | 'F2', Amperes> {
@@ -230,6 +221,16 @@ describe('the two ways of stepping', () => {
       expect(feeders).toEqual(first?.feeders);
       expect(transformer).toEqual(first?.transformer);
     }
+  });
+
+  test('a setting of the transformer over a range', async () => {
+    const configuration = desk.configuration(GROUP, ['F1', 'F2'], WIDE.replace('5900', '400'));
+    const traces = twoFeeders('byTurns').map((text, index) => desk.file(`${index}.csv`, text));
+    const sweep = parseSweep('transformer.atRisk.pickupA=390:590:100');
+    if (typeof sweep === 'string') throw new Error(sweep);
+    const [refused, low, high] = await runSweep({ configuration, traces }, sweep);
+    expect(refused?.refused).toBe('transformer.atRisk.dropoutA, expected less than pickupA (390)');
+    expect(low?.totals?.limitedMinutes).toBeGreaterThan(high?.totals?.limitedMinutes ?? Number.NaN);
   });
 
   test('a feeder that the trace has not makes the sum a lower bound, and a meter that it has not is told of', async () => {

@@ -14,10 +14,15 @@ const SHARED = join(import.meta.dirname, '../../../../shared/data');
 const desk = openDesk();
 afterAll(() => desk.close());
 
-async function through(trace: string | string[], mapping?: string, feeders = ['F1']): Promise<ReplayResult> {
+async function through(
+  trace: string | string[],
+  mapping?: string,
+  feeders = ['F1'],
+  more?: string,
+): Promise<ReplayResult> {
   const read = mapping === undefined ? undefined : readMapping(desk.file('mapping.yaml', mapping));
   if (typeof read === 'string') throw new Error(read);
-  return desk.replay(desk.configuration(undefined, feeders), trace, { mapping: read });
+  return desk.replay(desk.configuration(undefined, feeders, more), trace, { mapping: read });
 }
 
 const of = (result: ReplayResult, id = 'F1') => result.feeders.find(({ feederId }) => feederId === id);
@@ -62,6 +67,35 @@ describe.skipIf(!existsSync(SHARED))('recorded feeders (skipped where shared/dat
     }
     // The heaviest phase of the set: 377.7 A at a power factor of 1.
     expect(of(result, 'S724374-2')?.peakA).toBe(377.71);
+  });
+
+  test('a substation: its busbar is the meter of the transformer, and near the sum of its feeders', async () => {
+    const rows = (id: string, feeder: string) =>
+      `  ${id}: { where: { feeder: ${feeder} }, L1: L1_kW, L2: L2_kW, L3: L3_kW }`;
+    const ids = ['F1', 'F2', 'F3', 'F4', 'F5'];
+    const mapping = [
+      'time: { column: timestamp }\nwhere: { substation_id: "724374" }\nunit: kW\nvoltageV: 240\nfeeders:',
+      ...ids.map((id) => rows(id, `"${id.slice(1)}"`)),
+    ];
+    const transformer = `transformer:
+  ratingKva: 1000
+  voltageV: 433
+  feeders: [${ids.join(', ')}]
+  atRisk: { pickupA: 1000, dropoutA: 950, delayS: 1800, resetDelayS: 1800 }
+  thermal: { oil: {} }
+`;
+    const trace = feeders('nged_lv_feeders_10min_kw.csv.gz');
+    const bySum = await through(trace, `${mapping.join('\n')}\n`, ids, transformer);
+    const busbar = [...mapping, rows('transformer', '"busbar"')];
+    const metered = transformer.replace('  atRisk', '  currents: { source: meter-1 }\n  atRisk');
+    const byMeter = await through(trace, `${busbar.join('\n')}\n`, ids, metered);
+    expect(bySum.transformer).toMatchObject({ isSum: true, bad: 0 });
+    expect(byMeter.transformer).toMatchObject({ isSum: false, bad: 0, readings: bySum.transformer?.readings });
+    const [sumA, meterA] = [bySum.transformer?.peakA ?? 0, byMeter.transformer?.peakA ?? 0];
+    expect(Math.abs(sumA - meterA) / meterA).toBeLessThan(0.02);
+    expect(byMeter.transformer?.episodes.length).toBeGreaterThan(0);
+    expect(byMeter.events.some(({ type, element }) => type === 'limit' && element === 'transformer')).toBe(true);
+    expect(byMeter.transformer?.peakThermalPercent).toBeGreaterThan(50);
   });
 
   test.each([
