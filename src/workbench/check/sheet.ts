@@ -53,7 +53,11 @@ export function settingsSheet(configuration: Configuration): SheetSection[] {
     { title: `feeder ${ofFeeder.id}`, rows: rows(ofFeeder, ['feeders', index]) },
     ...settings.map((group, at) => ({
       title: `feeder ${ofFeeder.id}, settings group ${group.name}`,
-      rows: [...rows(group, ['feeders', index, 'settings', at]), ...coolingRow(group.thermal), ...offElements(group)],
+      rows: [
+        ...rows(group, ['feeders', index, 'settings', at]),
+        ...untoldThermal(group.thermal),
+        ...offElements(group),
+      ],
     })),
   ]);
   return [...general, ...ofSources, ...ofFeeders, ...transformerSection(ofTransformer, rows)];
@@ -75,18 +79,25 @@ function transformerSection(
         derivedRow('ratedCurrentA', ratedA, 'A'),
         ...rows(given, ['transformer']),
         ...(thermalRating ? [derivedRow('thermal.ratingA', ratedA, 'A')] : []),
-        ...coolingRow(given.thermal),
+        ...untoldThermal(given.thermal),
         ...off,
       ],
     },
   ];
 }
 
-/** A replica cools as it heats unless it is told otherwise; oil and winding have time constants of their own. */
-function coolingRow(thermal: GivenTransformer['thermal']): SheetRow[] {
-  const { timeConstantMin, coolingTimeConstantMin, oil } = thermal ?? {};
-  if (timeConstantMin === undefined || coolingTimeConstantMin !== undefined || oil !== undefined) return [];
-  return [derivedRow('thermal.coolingTimeConstantMin', String(timeConstantMin), 'min')];
+/**
+ * What the thermal element has without being told: no alarm, and a replica that cools as it heats (oil and winding have
+ * time constants of their own).
+ */
+function untoldThermal(thermal: GivenTransformer['thermal']): SheetRow[] {
+  if (thermal === undefined) return [];
+  const { timeConstantMin, coolingTimeConstantMin, oil, alarmPercent } = thermal;
+  const cools = timeConstantMin !== undefined && coolingTimeConstantMin === undefined && oil === undefined;
+  return [
+    ...(cools ? [derivedRow('thermal.coolingTimeConstantMin', String(timeConstantMin), 'min')] : []),
+    ...(alarmPercent === undefined ? [offRow('thermal.alarmPercent')] : []),
+  ];
 }
 
 function derivedRow(key: string, value: string, unit: string): SheetRow {

@@ -1,10 +1,11 @@
-// Whether a replay of an export came to the events of the live run: those of control, one by one; what came from outside
-// (sources, links, commands and their answers) is told as it was.
+// An export as it ran: what stands beside a trace, and whether its replay came to the events of the live run. Those of
+// control are compared one by one; what came from outside (sources, links, commands and their answers) is told as it was.
 import type { AlarmName } from '../../control/types.ts';
 import { rounded } from '../../feeder.ts';
 import type { Event } from '../../messages.ts';
 import { TRANSFORMER } from '../../transformer-settings.ts';
-import { type InputsFile, timesOnRecord } from '../trace/inputs-file.ts';
+import { type InputsFile, readInputsBeside, timesOnRecord } from '../trace/inputs-file.ts';
+import type { TraceFile } from '../trace/open-trace.ts';
 import type { ReplayEvent } from './results.ts';
 
 export interface AsItRan {
@@ -55,11 +56,21 @@ export function outsideEvents(all: readonly InputsFile[]): ReplayEvent[] {
   return [...told.values()];
 }
 
+/** What stands beside the traces, as far as there is something. */
+export function inputsBeside(traces: readonly TraceFile[]): InputsFile[] {
+  return traces.flatMap((trace) => readInputsBeside(typeof trace === 'string' ? trace : trace.configuration) ?? []);
+}
+
+/** Why an export is not lived through as it ran. */
+export function otherSettings({ settingsHash }: InputsFile): string {
+  return `the export was made with other settings (hash ${settingsHash}): of its inputs the quality and the heat count`;
+}
+
 /** Feeder by feeder: what several decide at one instant is told in one order or another. */
-export function compareWithLive(inputs: InputsFile, replayed: readonly ReplayEvent[]): AsItRan {
-  const feeders = [...new Set(inputs.records.map(({ feederId }) => feederId))];
-  const live = liveEvents(inputs).filter(({ event }) => isOfControl(event));
-  const differences = feeders.map((feederId) =>
+export function compareWithLive(all: readonly InputsFile[], replayed: readonly ReplayEvent[]): AsItRan {
+  const live = all.flatMap(liveEvents).filter(({ event }) => isOfControl(event));
+  const feeders = new Set(all.flatMap(({ records }) => records.map(({ feederId }) => feederId)));
+  const differences = [...feeders].map((feederId) =>
     firstDifference(
       live.filter(({ event }) => event.feederId === feederId),
       replayed.filter((event) => event.feederId === feederId),

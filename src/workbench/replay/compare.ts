@@ -19,6 +19,7 @@ export interface Compared {
   readonly result: ReplayResult;
 }
 
+const LIMITED = 'minutes limited';
 type Difference = [name: string, a: string, b: string, by: string];
 
 /** What counts of a feeder, or of several together. */
@@ -56,20 +57,17 @@ export function compareText(first: Compared, second: Compared): string {
 
 /** Each feeder that the first has readings of, and the transformer where either has one: what counts, side by side. */
 export function sideBySide(first: Compared, second: Compared): [name: string, rows: Difference[]][] {
-  const of = (id: string, { result }: Compared) =>
-    totalsOf(result.feeders.filter(({ feederId, readings }) => feederId === id && readings > 0));
+  const both = (of: (compared: Compared) => readonly CountedResult[]) =>
+    differences(totalsOf(of(first)), totalsOf(of(second)));
   const seen = first.result.feeders.filter(({ readings }) => readings > 0);
-  const transformer = ({ result }: Compared) => totalsOf(result.transformer === null ? [] : [result.transformer]);
-  const hasTransformer = [first, second].some(({ result }) => result.transformer !== null);
-  return [
-    ...seen.map(({ feederId }): [string, Difference[]] => [
-      feederId,
-      differences(of(feederId, first), of(feederId, second)),
-    ]),
-    ...(hasTransformer
-      ? [[TRANSFORMER, differences(transformer(first), transformer(second))] as [string, Difference[]]]
-      : []),
-  ];
+  const feeders = seen.map(({ feederId }): [string, Difference[]] => [
+    feederId,
+    both(({ result }) => result.feeders.filter((feeder) => feeder.feederId === feederId)),
+  ]);
+  if (first.result.transformer === null && second.result.transformer === null) return feeders;
+  const rows = both(({ result: { transformer } }) => (transformer === null ? [] : [transformer]));
+  // Customers are the feeders'.
+  return [...feeders, [TRANSFORMER, rows.filter(([name]) => name !== LIMITED)]];
 }
 
 export function compareJson(first: Compared, second: Compared): string {
@@ -102,7 +100,7 @@ function differences(a: Totals, b: Totals): Difference[] {
   const names: [keyof Totals, string][] = [
     ['episodes', 'episodes'],
     ['minutes', 'minutes of episodes'],
-    ['limitedMinutes', 'minutes limited'],
+    ['limitedMinutes', LIMITED],
     ['overRatingMinutes', 'minutes over rating'],
     ['deepestLevelPercent', 'deepest level %'],
   ];

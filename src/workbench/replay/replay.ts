@@ -6,12 +6,12 @@
 import type { Configuration } from '../../configuration.ts';
 import type { FeederSettings } from '../../feeder-settings.ts';
 import type { Problem } from '../../yaml-file.ts';
-import { type InputsFile, type RecordedRun, readInputsBeside } from '../trace/inputs-file.ts';
+import type { InputsFile, RecordedRun } from '../trace/inputs-file.ts';
 import type { Mapping } from '../trace/mapping.ts';
 import { pairedRecords, readTraceFile } from '../trace/open-trace.ts';
 import { TraceProblem } from '../trace/problem.ts';
 import type { Row, TimeForm, TraceSink } from '../trace/sink.ts';
-import { type AsItRan, compareWithLive, outsideEvents } from './as-it-ran.ts';
+import { compareWithLive, inputsBeside, otherSettings, outsideEvents } from './as-it-ran.ts';
 import { dependOnOneAnother, JoinedFeeders, type RowTaker } from './joined-feeders.ts';
 import { ReplayedFeeder } from './replayed-feeder.ts';
 import type { ReplayEvent, ReplayResult } from './results.ts';
@@ -57,9 +57,12 @@ const UNSEEN_GAP_MS = 60_000;
 
 /** Throws a `TraceProblem` when a trace cannot be read, or holds nothing of the configuration's feeders. */
 export async function replay(input: ReplayInput): Promise<ReplayResult> {
-  const inputs = inputsOf(input.traces);
-  const notes: string[] = [];
-  const asItRan = inputs.length > 0 && inputs.every((file) => isAsItRan(file, input, inputs.length, notes));
+  const traces = pairedRecords(input.traces);
+  const inputs = inputsBeside(traces);
+  const isWhole = inputs.length === traces.length && input.isChanged !== true;
+  const others = inputs.filter(({ settingsHash }) => settingsHash !== input.configuration.hash);
+  const asItRan = inputs.length > 0 && isWhole && others.length === 0;
+  const notes = isWhole ? [...new Set(others.map(otherSettings))] : [];
   // An export has what the transformer and the other feeders said to each among its inputs.
   const isJoined = !asItRan && dependOnOneAnother(input.configuration.settings);
   const survey = isJoined ? new Survey() : null;
@@ -222,9 +225,7 @@ class Run implements TraceSink {
   }
 
   result(): ReplayResult {
-    const asItRan = this.#asItRan
-      ? this.#inputs.map((inputs) => compareWithLive(inputs, this.#events)).reduce(worse)
-      : null;
+    const asItRan = this.#asItRan ? compareWithLive(this.#inputs, this.#events) : null;
     if (this.#asItRan) this.#events.push(...outsideEvents(this.#inputs));
     // Feeders may come one after the other in the file; the sequence of events is one of time.
     this.#events.sort((a, b) => a.atMs - b.atMs);
@@ -276,29 +277,4 @@ class Run implements TraceSink {
     const expected = `a feeder of the configuration (${ids})`;
     return new TraceProblem({ file, line: 2, column: 1, path: 'feeder', value: shown, expected });
   }
-}
-
-function inputsOf(traces: readonly string[]): InputsFile[] {
-  return pairedRecords(traces).flatMap((trace) => {
-    const file = typeof trace === 'string' ? trace : trace.configuration;
-    return readInputsBeside(file) ?? [];
-  });
-}
-
-/** Every trace has its inputs beside it, and they were made with these settings. */
-function isAsItRan(
-  { settingsHash }: InputsFile,
-  { traces, configuration, isChanged }: ReplayInput,
-  inputs: number,
-  notes: string[],
-): boolean {
-  if (isChanged === true || inputs !== pairedRecords(traces).length) return false;
-  if (settingsHash === configuration.hash) return true;
-  const note = `the export was made with other settings (hash ${settingsHash}): of its inputs the quality and the heat count`;
-  if (!notes.includes(note)) notes.push(note);
-  return false;
-}
-
-function worse(a: AsItRan, b: AsItRan): AsItRan {
-  return { liveEvents: a.liveEvents + b.liveEvents, difference: a.difference ?? b.difference };
 }

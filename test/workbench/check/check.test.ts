@@ -195,6 +195,7 @@ describe('the transformer', () => {
         'thermal.timeConstantMin 120 min given',
         'thermal.coolingTimeConstantMin 120 min derived',
         'thermal.leadTimeMin 15 min default',
+        'thermal.alarmPercent off  default',
         'emergency off  default',
       ]),
     );
