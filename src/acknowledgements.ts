@@ -6,7 +6,7 @@ import { takeInput } from './control-input.ts';
 import type { EventBook } from './event-book.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Keeper } from './keeper.ts';
-import type { Log } from './log.ts';
+import type { RationedLog } from './log.ts';
 import { type Ack, ackSchema, type Curtailment, type Event } from './messages.ts';
 import type { StandingAlarms } from './standing-alarms.ts';
 import type { WatchedFeeder } from './watched-feeder.ts';
@@ -29,7 +29,7 @@ export interface AcknowledgementsInput {
   readonly book: EventBook;
   readonly alarms: StandingAlarms;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: RationedLog;
   /** Something is to be kept and said. */
   readonly changed: () => void;
   readonly taken: (ack: Ack) => void;

@@ -22,7 +22,7 @@ import type { Journal } from './journal/journal.ts';
 import type { AnsweredCommand, Batch, JournalNews } from './journal/records.ts';
 import { Keeper } from './keeper.ts';
 import { type Heated, heatToKeep, KEEP_HEAT_EVERY_MS } from './kept-heat.ts';
-import type { Log } from './log.ts';
+import { type Log, type RationedLog, rationed } from './log.ts';
 import type { Ack, Curtailment, Event } from './messages.ts';
 import { rehearse } from './rehearsal.ts';
 import { type MadeRequest, Requests } from './requests.ts';
@@ -99,6 +99,8 @@ export class Controller {
   readonly #clock: Clock;
   readonly #journal: Journal;
   readonly #keeper: Keeper;
+  /** Of what the head end and the broker send. */
+  readonly #outsideLog: RationedLog;
   readonly #feeders = new Map<string, WatchedFeeder>();
   readonly #transformer: WatchedTransformer | null;
   readonly #substation: Substation;
@@ -130,6 +132,7 @@ export class Controller {
     this.#clock = input.clock;
     this.#journal = input.journal;
     this.#keeper = new Keeper(input.journal, input.clock, input.log);
+    this.#outsideLog = rationed(input.log, () => input.clock.monotonicMs());
     const { settings, hash } = input.configuration;
     for (const one of settings.feeders) {
       const feeder = watchedFeeder(one, settings.sources, this.#clock.wallMs(), settings.caps.feedersAtOnce);
@@ -174,7 +177,7 @@ export class Controller {
       book: this.#book,
       alarms: this.#alarms,
       clock: this.#clock,
-      log: input.log,
+      log: this.#outsideLog,
       changed: () => this.#settleSoon(),
       taken: (ack) => input.observer?.ack?.(ack),
     });
@@ -480,7 +483,7 @@ export class Controller {
       noAck: (message) => this.#acknowledgements.missing(message),
       ack: (ack, feederId) => this.#acknowledgements.take(ack, feederId),
       command: (payload, retained) => this.#commands.take(payload, retained),
-      trouble: (topic, reason) => log.warn({ topic, reason }, 'message not taken'),
+      trouble: (topic, reason) => this.#outsideLog.warn({ topic, reason }, 'message not taken'),
       retainedSeen: (message) => this.#retainedSeen(message),
       linkChanged: (up, reason) => {
         if (!up) this.#requests.linkBroke();

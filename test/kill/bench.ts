@@ -13,6 +13,7 @@ const RECORDED = join(import.meta.dirname, '../../../shared/data/feeders/nged_lv
 const SPEED = 10_000;
 
 const CALM_SCALE = 0.3;
+const LAST_TOPIC = 'kill/last';
 
 export const SUBSTATION = 'KILL-1';
 
@@ -217,9 +218,16 @@ export class HeadEnd {
 export async function retainedNow(broker: string): Promise<Map<string, string>> {
   const retained = new Map<string, string>();
   const client = await mqtt.connectAsync(broker, { protocolVersion: 5 });
-  client.on('message', (topic, payload) => retained.set(topic, payload.toString()));
-  await client.subscribeAsync('headroom/v1/#', { qos: 1 });
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  // What is said now comes after all that was retained.
+  const isAll = new Promise<void>((resolve) => {
+    client.on('message', (topic, payload) => {
+      if (topic === LAST_TOPIC) resolve();
+      else retained.set(topic, payload.toString());
+    });
+  });
+  await client.subscribeAsync(['headroom/v1/#', LAST_TOPIC], { qos: 1 });
+  await client.publishAsync(LAST_TOPIC, '', { qos: 1 });
+  await isAll;
   await client.endAsync();
   return retained;
 }

@@ -129,4 +129,11 @@ export const STORAGE_ROWS: readonly Row[] = [
     test: [LOG_TEST, 'every line of a program that is killed right after it is in the file'],
     without: { file: LOG, from: 'sync: true', to: 'sync: false' },
   },
+  {
+    row: 'P2',
+    pitfall: 'a synchronous line holds up the program: a flood of messages is a flood of lines',
+    handling: 'sixty lines a minute of each kind that others can cause',
+    test: [LOG_TEST, 'a flood of messages is no flood of lines'],
+    without: { file: LOG, from: 'LINES_PER_MINUTE = 60;', to: 'LINES_PER_MINUTE = 1e9;' },
+  },
 ];

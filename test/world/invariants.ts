@@ -8,6 +8,7 @@ import type { Batch, StoredEvent } from '../../src/journal/records.ts';
 import { type Ack, type Curtailment, curtailmentSchema, type Event, eventSchema } from '../../src/messages.ts';
 import { Breach } from './breach.ts';
 import type { Message } from './broker.ts';
+import { DROPOUT_A } from './plan.ts';
 
 /** At 80 parts per million in four hours. */
 const DRIFT_MS = 1_200;
@@ -47,6 +48,8 @@ export class Invariants {
   #nextEvent = 1;
   /** In true time: a wall clock that was stepped meanwhile says nothing of how much of a lease is left. */
   readonly #decidedMs = new Map<string, number>();
+  /** Episodes of which a request was decided. */
+  readonly #begun = new Set<string>();
   /** Requests that were said while storage failed. */
   readonly undurable = new Set<string>();
   /** Known to be on the disk since the last start. */
@@ -89,7 +92,20 @@ export class Invariants {
 
   /** Before a commit, of which nobody knows yet whether it will be one. */
   decided({ requests }: Batch, { nowMs }: Moment): void {
-    for (const { requestId } of requests) if (!this.#decidedMs.has(requestId)) this.#decidedMs.set(requestId, nowMs);
+    for (const { requestId, episodeId, body } of requests) {
+      if (!this.#decidedMs.has(requestId)) this.#decidedMs.set(requestId, nowMs);
+      if (!this.#begun.has(episodeId)) this.#isNecessary(JSON.parse(body) as Curtailment);
+      this.#begun.add(episodeId);
+    }
+  }
+
+  /** A last resort: an episode begins on what is measured, of an element that has not dropped out. */
+  #isNecessary({ action, trigger: { element, phase, currentA }, requestId }: Curtailment): void {
+    if (action !== 'limit') throw new Breach(`an episode begins with a ${action}: ${requestId}`);
+    const measuredA = currentA[phase] ?? Number.NEGATIVE_INFINITY;
+    const leastA = element === 'atRisk' || element === 'emergency' ? DROPOUT_A[element] : 0;
+    if (measuredA < leastA)
+      throw new Breach(`not necessary: ${element} on ${phase} at ${measuredA} A, under ${leastA} A: ${requestId}`);
   }
 
   committed(batch: Batch, events: readonly StoredEvent[]): void {

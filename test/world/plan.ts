@@ -56,7 +56,7 @@ export interface Plan {
 
 /** One world in four is long, on a large site where a fault is rare; in the others one comes upon the other. */
 const CALM = { share: 4, feeders: 24, faultsPerDay: 0.5, hours: 1 };
-const ROUGH = { faultsPerDay: [110, 220], hours: 0.06 };
+const ROUGH = { faultsPerDay: [120, 240], hours: 0.06 };
 /** Above this many feeders no poll is as quick as 5 s: it would be all that such a world does. */
 const QUICK_POLL_FEEDERS = 2;
 
@@ -183,12 +183,15 @@ export function settingsOf(plan: Plan): Settings {
 /** In either group it is the same conductor. */
 export const THERMAL = { ratingA: 310, timeConstantMin: 45, leadTimeMin: 10, resetPercent: 95 };
 
+/** Under it the definite-time elements drop out. */
+export const DROPOUT_A = { atRisk: 270, emergency: 300 };
+
 function settingsGroup({ curtailment, isThermal }: Plan, name: string, pickupA: number) {
   return {
     name,
     ratingA: 385,
-    atRisk: { pickupA, dropoutA: 270, delayS: 60, resetDelayS: 120 },
-    emergency: { pickupA: 380, dropoutA: 300, delayS: 10, resetDelayS: 120 },
+    atRisk: { pickupA, dropoutA: DROPOUT_A.atRisk, delayS: 60, resetDelayS: 120 },
+    emergency: { pickupA: 380, dropoutA: DROPOUT_A.emergency, delayS: 10, resetDelayS: 120 },
     ...(isThermal && { thermal: THERMAL }),
     curtailment,
   };

@@ -61,7 +61,7 @@ export class World {
   #isUndurable = false;
   #isCalm = false;
   #trace = '';
-  /** In a stop that was under way. */
+  /** Found where it could not be thrown. */
   #failure: Error | null = null;
 
   constructor(plan: Plan) {
@@ -92,8 +92,8 @@ export class World {
       random: this.#random,
       gate: {
         fate: () => this.#fate(),
-        deciding: (batch) => this.#invariants.decided(batch, this.#moment()),
-        committed: (batch, events) => this.#committed(batch, events),
+        deciding: (batch) => this.#judged(() => this.#invariants.decided(batch, this.#moment())),
+        committed: (batch, events) => this.#judged(() => this.#committed(batch, events)),
         crash: (before) => this.#crashNow(before),
       },
       opened: (folder) => {
@@ -233,6 +233,15 @@ export class World {
     const { monotonicMs } = this.#program;
     for (const { feederId, state } of batch.states)
       this.#heat.kept(feederId, state as FeederState, monotonicMs, this.timeline.nowMs);
+  }
+
+  /** The program would take what is thrown in the midst of a write for a failure of its storage. */
+  #judged(judge: () => void): void {
+    try {
+      judge();
+    } catch (error) {
+      this.#failure ??= error as Error;
+    }
   }
 
   #caughtUp(): void {
