@@ -140,8 +140,7 @@ function stepInstant(
   for (const [index, feeder] of feeders.entries()) {
     const isWithReading = taken.some((one) => one.feeder === feeder);
     const isNews = hear(feeder, words[index], nowMs, isWithReading);
-    const isDue = nextDueMs(feeder.state, feeder.control) <= nowMs;
-    if (!isWithReading && !isNews && !isDue) continue;
+    if (!isWithReading && !isNews && nextDueMs(feeder.state, feeder.control) > nowMs) continue;
     countOthers(all, feeder, nowMs, isWithReading);
     if (!isWithReading && !isNews) feeder.recorded?.({ kind: 'time', atMs: nowMs });
     settle(feeder.state, feeder.control, nowMs, feeder.actions);

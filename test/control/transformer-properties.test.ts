@@ -86,7 +86,13 @@ function run(
   for (const { gapMs, inputs } of rows) {
     between(world, atMs, atMs + gapMs);
     atMs += gapMs;
-    const readingOf = (input: ConductorInput) => ({ atMs, L1: input, L2: input, L3: input, N: input });
+    const readingOf = (input: ConductorInput) => ({
+      atMs,
+      L1: input,
+      L2: { ...input, currentA: input.currentA && input.currentA * 0.8 },
+      L3: { currentA: 100, quality: 'good' as const },
+      N: input,
+    });
     const taken = inputs.flatMap((input, index) => {
       const feeder = world.feeders[index] ?? null;
       if (input === null || (feeder === null && !world.transformer.isMetered)) return [];

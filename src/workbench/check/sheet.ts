@@ -5,6 +5,7 @@ import { feeder } from '../../feeder-settings.ts';
 import { settingsSchema } from '../../settings.ts';
 import { staleAfterMs } from '../../source-settings.ts';
 import { type GivenTransformer, ratedCurrentA } from '../../transformer-settings.ts';
+import { watchdogLimitS } from '../../watchdog-settings.ts';
 import { type Path, readYamlFile } from '../../yaml-file.ts';
 
 interface SheetRow {
@@ -29,6 +30,7 @@ const UNITS: readonly (readonly [RegExp, string])[] = [
   [/K$/, 'K'],
   [/C$/, '°C'],
   [/PerS$/, '1/s'],
+  [/PerMinute$/, '1/min'],
   [/PerHour$/, '1/h'],
   [/PerDay$/, '1/d'],
   [/^minutesPerYear$/, 'min/a'],
@@ -45,12 +47,19 @@ export function settingsSheet(configuration: Configuration): SheetSection[] {
   const { feeders, sources, transformer: ofTransformer, ...rest } = configuration.settings;
   const rows = (value: unknown, path: Path) => leaves(value, path, path.length, given);
   const general = Object.entries(rest).map(([key, value]) => ({ title: key, rows: rows(value, [key]) }));
+  if (rest.watchdog.limitS === undefined) {
+    const limitS = String(watchdogLimitS(configuration.settings));
+    general.find(({ title }) => title === 'watchdog')?.rows.push(derivedRow('limitS', limitS, 's'));
+  }
   const ofSources = sources.map((source, index) => ({
     title: `source ${source.id}`,
     rows: withStaleness(rows(source, ['sources', index]), staleAfterMs(source)),
   }));
   const ofFeeders = feeders.flatMap(({ settings, ...ofFeeder }, index) => [
-    { title: `feeder ${ofFeeder.id}`, rows: rows(ofFeeder, ['feeders', index]) },
+    {
+      title: `feeder ${ofFeeder.id}`,
+      rows: [...rows(ofFeeder, ['feeders', index]), ...absent(feeder.shape, ofFeeder)],
+    },
     ...settings.map((group, at) => ({
       title: `feeder ${ofFeeder.id}, settings group ${group.name}`,
       rows: [
@@ -110,8 +119,16 @@ function offRow(key: string): SheetRow {
 
 /** Elements that the group could have and does not: a sheet to sign says so. */
 function offElements(group: object): SheetRow[] {
-  const elements = Object.keys(feeder.shape.settings.element.shape);
-  return elements.flatMap((key) => (key in group ? [] : [offRow(key)]));
+  return absent(feeder.shape.settings.element.shape, group);
+}
+
+/** What could be there and is not. A group without chargers of its own has those of the feeder. */
+function absent(shape: object, given: object): SheetRow[] {
+  return Object.keys(shape).flatMap((key) => {
+    if (key in given || key === 'settings') return [];
+    const isOfFeeder = key === 'targetGroup' && shape !== feeder.shape;
+    return [isOfFeeder ? derivedRow(key, 'that of the feeder', '') : offRow(key)];
+  });
 }
 
 /** Every leaf under `value`, which stands at `path`; keys are told from `depth` on. */
@@ -129,7 +146,9 @@ function leaves(value: unknown, path: Path, depth: number, given: unknown): Shee
       (text, step) => (typeof step === 'number' ? `${text}[${step}]` : text === '' ? String(step) : `${text}.${step}`),
       '',
     );
-  return [{ key, value: String(value), unit: unitOf(path), source: isGiven(given, path) ? 'given' : 'default' }];
+  return [
+    { key, value: String(value ?? 'off'), unit: unitOf(path), source: isGiven(given, path) ? 'given' : 'default' },
+  ];
 }
 
 /** The last key with a unit counts: amperes per phase are under `controllableA`. */
