@@ -86,6 +86,10 @@ export interface ControllerInput {
 /** A wall clock that has moved against the monotonic one by more than this was stepped. */
 const CLOCK_STEP_MS = 2_000;
 const HOUSEKEEPING_MS = 1_000;
+const REHEARSE_AFTER_MS = 1_000;
+const REHEARSE_EVERY_MS = 20;
+const REHEARSALS = 300;
+const REHEARSALS_AT_ONCE = 10;
 /** Checkpoints wait for a moment without a pickup, in an episode no longer than this after the one before. */
 const QUIET_WITHIN_MS = 60_000;
 const GAP_REASONS = {
@@ -119,6 +123,7 @@ export class Controller {
   #settling = false;
   #timer: Timer | null = null;
   #housekeeping: Timer | null = null;
+  #rehearsal: Timer | null = null;
   #wallOffsetMs: number;
   #stopped = false;
   #saidFailure: string | null = null;
@@ -157,7 +162,6 @@ export class Controller {
       isUp: () => this.#uplink.isUp,
       withhold: (feederId) => this.#uplink.withhold(feederId),
     });
-    if (input.rehearse !== false) this.#rehearse();
     this.#tellOfJournal();
     this.#book.add(null, 'restart', `version ${VERSION}, settings ${hash}`);
     const resumed = resumeFeeders({
@@ -217,6 +221,9 @@ export class Controller {
     this.#housekeep();
     this.#saidStanding = standing(this.#status);
     this.#settle({ states: this.#allStates() });
+    // The start is over by then, and the first readings are there.
+    if (input.rehearse !== false)
+      this.#rehearsal = this.#clock.at(this.#clock.monotonicMs() + REHEARSE_AFTER_MS, () => this.#rehearse());
   }
 
   // ── what happens ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -230,8 +237,7 @@ export class Controller {
       this.#telemetry.take(reading);
     }
     stepReadings(this.#substation, takenReadings(readings, this.#feeders));
-    if (this.#hasDecided) this.#settleSoon();
-    else this.#armTimer();
+    this.#settleSoon();
   }
 
   sourceChanged(sourceId: string, answering: boolean, detail: string): void {
@@ -344,6 +350,7 @@ export class Controller {
     this.#stopped = true;
     this.#timer?.cancel();
     this.#housekeeping?.cancel();
+    this.#rehearsal?.cancel();
     for (const feeder of this.#feeders.values()) feeder.actions.length = 0;
     if (this.#transformer !== null) this.#transformer.actions.length = 0;
     this.#keepStates();
@@ -356,12 +363,6 @@ export class Controller {
   #stepTimers(): void {
     stepTimers(this.#substation, this.#clock.monotonicMs());
     this.#settleSoon();
-  }
-
-  get #hasDecided(): boolean {
-    if (this.#transformer !== null && this.#transformer.actions.length > 0) return true;
-    for (const { actions } of this.#feeders.values()) if (actions.length > 0) return true;
-    return false;
   }
 
   #armTimer(): void {
@@ -612,15 +613,27 @@ export class Controller {
     if (body !== null) this.#keeper.attempt((journal) => journal.keepHeat(body));
   }
 
-  #rehearse(): void {
+  /** A few times now, and on until all is done: no scan waits for long, and none while anything is picked up. */
+  #rehearse(done = 0): void {
     const [feeder] = this.#feeders.values();
-    if (feeder === undefined) return;
-    const { settings, group, control } = feeder;
+    if (this.#stopped || feeder === undefined) return;
+    const isQuiet = this.isQuiet;
+    if (isQuiet && !this.#rehearseOnce(feeder)) return;
+    const next = isQuiet ? done + REHEARSALS_AT_ONCE : done;
+    if (next >= REHEARSALS) return;
+    this.#rehearsal = this.#clock.at(this.#clock.monotonicMs() + REHEARSE_EVERY_MS, () => this.#rehearse(next));
+  }
+
+  /** False where it failed. */
+  #rehearseOnce({ settings, group, control }: WatchedFeeder): boolean {
     const substationId = this.#input.configuration.settings.substation.id;
     try {
-      rehearse({ substationId, feeder: settings, group, control, journal: this.#journal });
+      const input = { substationId, feeder: settings, group, control, journal: this.#journal };
+      rehearse(input, REHEARSALS_AT_ONCE);
+      return true;
     } catch (error) {
       this.#input.log.warn({ error: (error as Error).message }, 'the rehearsal failed');
+      return false;
     }
   }
 

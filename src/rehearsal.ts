@@ -1,6 +1,6 @@
-// Before the first reading, the path of a request is walked a few hundred times on a feeder that does not exist, and
-// the journal's part rolled back: the first real request then runs as fast as the hundredth. Nothing of it is kept,
-// said or numbered.
+// Soon after the start, in the quiet between readings, the path of a request is walked a few hundred times on a feeder
+// that does not exist, and the journal's part rolled back: the first real request then runs as fast as the hundredth.
+// Nothing of it is kept, said or numbered.
 import { newFeederState, stepReading } from './control/feeder-control.ts';
 import type { Action, ControlSettings } from './control/types.ts';
 import type { ConductorReading } from './feeder.ts';
@@ -8,8 +8,6 @@ import { type FeederSettings, type SettingsGroup, targetOf } from './feeder-sett
 import { newId } from './ids.ts';
 import type { Journal } from './journal/journal.ts';
 import { requestMessage } from './request-message.ts';
-
-const TIMES = 300;
 
 export interface RehearsalInput {
   readonly substationId: string;
@@ -19,8 +17,8 @@ export interface RehearsalInput {
   readonly journal: Journal;
 }
 
-/** Takes some tens of milliseconds. Storage that fails is the business of the first real commit. */
-export function rehearse({ substationId, feeder, group, control, journal }: RehearsalInput): void {
+/** Walks it so many times: ten take some milliseconds at first. Storage that fails is the business of the first real commit. */
+export function rehearse({ substationId, feeder, group, control, journal }: RehearsalInput, times: number): void {
   if (targetOf(feeder, group) === null) return;
   const atRisk = { ...control.atRisk, delayS: 0, resetDelayS: 0 };
   const quick: ControlSettings = {
@@ -32,7 +30,7 @@ export function rehearse({ substationId, feeder, group, control, journal }: Rehe
     const conductor: ConductorReading = { currentA, quality: 'good', reason: null };
     return { atMs, L1: conductor, L2: conductor, L3: conductor, N: conductor };
   };
-  for (let time = 0; time < TIMES; time++) {
+  for (let time = 0; time < times; time++) {
     const state = newFeederState();
     const actions: Action[] = [];
     stepReading(state, quick, reading(atRisk.pickupA + 1, 1_000), actions);

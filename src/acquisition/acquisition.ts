@@ -64,15 +64,22 @@ export function openAcquisition(input: AcquisitionInput): Acquisition {
   };
 }
 
-/** The feeders on a source, as preferred or as backup. */
-function bindingsOf(feeders: readonly MeasuredSettings[], sourceId: string): NodeBinding[] {
-  return feeders.flatMap(({ id, currents, backup }) =>
-    [currents, backup].flatMap((input) => (input?.source === sourceId ? [{ feederId: id, input }] : [])),
-  );
+interface Binding extends NodeBinding {
+  readonly frozenMs: number | null;
 }
 
-function registersOf({ feederId, input }: NodeBinding): FeederBinding {
-  return { feederId, circuit: input.circuit, estimatesNeutral: input.neutral === 'estimated' };
+/** The feeders on a source, as preferred or as backup. */
+function bindingsOf(feeders: readonly MeasuredSettings[], sourceId: string): Binding[] {
+  return feeders.flatMap(({ id, currents, backup, quality: { frozenS } }) => {
+    const frozenMs = frozenS === 'off' ? null : frozenS * 1000;
+    return [currents, backup].flatMap((input) =>
+      input?.source === sourceId ? [{ feederId: id, input, frozenMs }] : [],
+    );
+  });
+}
+
+function registersOf({ feederId, input, frozenMs }: Binding): FeederBinding {
+  return { feederId, circuit: input.circuit, estimatesNeutral: input.neutral === 'estimated', frozenMs };
 }
 
 function openModbus(

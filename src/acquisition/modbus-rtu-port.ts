@@ -1,11 +1,20 @@
-// Modbus RTU under modbus-serial: a serial line, or one behind a device server that passes its bytes on over TCP. The
-// library's own RTU ports let one late answer shift every later one by a request, for ever; this one knows what is
-// owed, checks unit, function code, length and CRC before the library sees an answer, and keeps the line quiet after
-// a breach. It writes nothing but reads.
-import { EventEmitter } from 'node:events';
+// Modbus RTU: a serial line, or one behind a device server that passes its bytes on over TCP. Libraries let one late
+// answer shift every later one by a request, for ever; this port knows what is owed, checks unit, function code, length
+// and CRC before a word of an answer is read, and keeps the line quiet after a breach. It writes nothing but reads.
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
-import { type Asked, askedBy, type ModbusPort, type OnFault, type WireRead } from './modbus-port.ts';
+import { crc16 } from './crc16.ts';
+import {
+  answerIn,
+  type ModbusPort,
+  type OnAnswer,
+  type OnFault,
+  type OpenRequest,
+  openRequest,
+  REQUEST_BYTES,
+  type WireRead,
+  writeRequest,
+} from './modbus-port.ts';
 import type { OwedAnswers } from './owed-answers.ts';
 import { judgeFrame } from './rtu-frame.ts';
 
@@ -21,43 +30,40 @@ export interface ByteWire {
 
 /** After something that was no answer the rest of it is waited out: longer than any serial driver holds bytes back. */
 const QUIET_AFTER_BREACH_MS = 50;
+const CRC_BYTES = 2;
+const NOTHING = Buffer.alloc(0);
 
-export class ModbusRtuPort extends EventEmitter implements ModbusPort {
+export class ModbusRtuPort implements ModbusPort {
   readonly #wire: ByteWire;
   readonly #owed: OwedAnswers;
   readonly #clock: Clock;
   readonly #onFault: OnFault;
   #stream: Duplex | null = null;
   #abandonOpening = () => {};
-  #received: Buffer = Buffer.alloc(0);
-  #asked: Asked | null = null;
+  #received: Buffer = NOTHING;
+  #asked: OpenRequest | null = null;
   #lastByteMs = Number.NEGATIVE_INFINITY;
   #isBroken = false;
   #isDestroyed = false;
   #silentRequests = 0;
 
   constructor(wire: ByteWire, owed: OwedAnswers, clock: Clock, onFault: OnFault) {
-    super();
     this.#wire = wire;
     this.#owed = owed;
     this.#clock = clock;
     this.#onFault = onFault;
   }
 
-  get isOpen(): boolean {
-    return this.#stream !== null;
-  }
-
-  open(done: (error?: Error) => void): void {
-    const opened = (stream: Duplex) => {
+  open(opened: () => void): void {
+    const withStream = (stream: Duplex) => {
       if (this.#isDestroyed) return endQuietly(stream);
       this.#stream = stream;
       stream.on('data', (chunk: Buffer) => this.#receive(chunk));
       stream.on('error', (error: NodeJS.ErrnoException) => this.#gone(error.code ?? error.message));
       stream.on('close', () => this.#gone('closed'));
-      done();
+      opened();
     };
-    this.#abandonOpening = this.#wire.open(opened, (detail) => this.#gone(detail));
+    this.#abandonOpening = this.#wire.open(withStream, (detail) => this.#gone(detail));
   }
 
   choose<R extends WireRead>(unitId: number, reads: readonly R[]): R | null {
@@ -68,11 +74,13 @@ export class ModbusRtuPort extends EventEmitter implements ModbusPort {
     return this.#lastByteMs + (this.#isBroken ? QUIET_AFTER_BREACH_MS : this.#wire.gapMs);
   }
 
-  write(frame: Buffer): void {
-    const asked = askedBy(frame);
+  ask(unitId: number, read: WireRead, answered: OnAnswer): void {
     if (this.#asked !== null) throw new Error('a request is still open on this line');
-    this.#asked = asked;
-    this.#received = Buffer.alloc(0);
+    const frame = Buffer.allocUnsafe(REQUEST_BYTES + CRC_BYTES);
+    writeRequest(frame, 0, unitId, read);
+    frame.writeUInt16LE(crc16(frame, REQUEST_BYTES), REQUEST_BYTES);
+    this.#asked = openRequest(unitId, read, answered);
+    this.#received = NOTHING;
     this.#isBroken = false;
     this.#stream?.write(frame);
   }
@@ -87,7 +95,6 @@ export class ModbusRtuPort extends EventEmitter implements ModbusPort {
   destroy(): void {
     this.#isDestroyed = true;
     if (this.#asked !== null) this.#end();
-    this.removeAllListeners();
     if (this.#stream === null) this.#abandonOpening();
     else endQuietly(this.#stream);
     this.#stream = null;
@@ -113,14 +120,14 @@ export class ModbusRtuPort extends EventEmitter implements ModbusPort {
       if (asked !== null && frame.kind === 'exception' && this.#owed.owesAny(asked.unitId, asked.functionCode))
         this.#owed.add(asked);
       this.#asked = null;
-      this.emit('data', body);
+      asked?.answered(answerIn(body, 0));
     }
   }
 
   /** While nothing is asked, bytes that belong to nothing are noise: they only keep the line from being quiet. */
   #breach(detail: string): void {
     this.#isBroken = true;
-    this.#received = Buffer.alloc(0);
+    this.#received = NOTHING;
     if (this.#asked === null) return;
     this.#end();
     this.#onFault('invalidFrame', detail, false);
@@ -129,7 +136,7 @@ export class ModbusRtuPort extends EventEmitter implements ModbusPort {
   #end(): void {
     if (this.#asked !== null) this.#owed.add(this.#asked);
     this.#asked = null;
-    this.#received = Buffer.alloc(0);
+    this.#received = NOTHING;
   }
 
   #gone(detail: string): void {

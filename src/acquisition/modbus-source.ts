@@ -8,7 +8,7 @@ import { decode } from './decode.ts';
 import type { Fault, ModbusConnection, ReadAnswer } from './modbus-connection.ts';
 import type { WireRead } from './modbus-port.ts';
 import { planReads, type ReadPlan, type Telegram } from './read-plan.ts';
-import { circuitOf, layoutsOf, type Register, type RegisterMap } from './register-map.ts';
+import { circuitOf, LIVENESS, layoutsOf, livenessOf, type Register, type RegisterMap } from './register-map.ts';
 import type { Given, SourceEvents, SourceReading } from './source-reading.ts';
 import { findModel } from './sunspec.ts';
 
@@ -19,14 +19,32 @@ export interface FeederBinding {
   readonly circuit: number;
   /** Whether a neutral that the meter does not give is estimated from the phases. */
   readonly estimatesNeutral: boolean;
+  /** How long a current may stand still before anything is made of it; null where nothing is. */
+  readonly frozenMs: number | null;
 }
 
 /** Neither a neutral nor a direction changes in what a cable feels in less: their telegram holds the wire that the phases want. */
 const SLOW_EVERY_MS = 1_000;
+/** What only shows that the meter lives is looked at ten times and more before it counts. */
+const LIVENESS_EVERY_MS = 10_000;
+const LIVENESS_LOOKS = 10;
 /** Illegal address, illegal value: the meter has not all the words that the telegram asks for. */
 const NOT_ALL_WORDS = [2, 3];
 
 type Decoded = number | QualityReason;
+
+/** The registers of one circuit, and of the meter as a whole what shows that it lives. */
+interface CircuitRegisters {
+  readonly phases: { readonly [P in Phase]: PhaseRegisters };
+  readonly neutral: Register | undefined;
+  readonly liveness: Register | undefined;
+}
+interface PhaseRegisters {
+  readonly current: Register | undefined;
+  readonly power: Register | undefined;
+  readonly apparentPower: Register | undefined;
+  readonly voltage: Register | undefined;
+}
 
 export class ModbusSource {
   readonly #settings: ModbusSettings;
@@ -38,11 +56,14 @@ export class ModbusSource {
   /** Null while a SunSpec meter has not been found. */
   #plan: ReadPlan | null;
   #registers: readonly Register[];
+  /** By circuit, for those that feeders are on. */
+  #byCircuit: ReadonlyMap<number, CircuitRegisters> = new Map();
   /** The telegrams of each group of circuits that the meter has not refused. */
   #usable: Telegram[][] = [];
   #isReading = false;
   #isAnswering: boolean | null = null;
   #slowDueMs: number[] = [];
+  readonly #livenessEveryMs: number;
   readonly #values = new Map<Register, { atMs: number; decoded: Decoded }>();
 
   /** Throws when the phases of a circuit cannot be read in one telegram, which the configuration's checks rule out. */
@@ -62,6 +83,8 @@ export class ModbusSource {
     this.#events = events;
     this.#registers = map.registers;
     this.#plan = null;
+    const looksMs = bindings.map(({ frozenMs }) => (frozenMs ?? Number.POSITIVE_INFINITY) / LIVENESS_LOOKS);
+    this.#livenessEveryMs = Math.max(SLOW_EVERY_MS, Math.min(LIVENESS_EVERY_MS, ...looksMs));
     if (map.sunspec === undefined) this.#adopt(planReads(map, this.#circuits()));
   }
 
@@ -83,6 +106,7 @@ export class ModbusSource {
     if (plan === null) throw new Error(`source ${this.#settings.id}: no telegram holds the phases of a circuit`);
     this.#plan = plan;
     this.#slowDueMs = plan.others.map(() => Number.NEGATIVE_INFINITY);
+    this.#byCircuit = new Map(this.#circuits().map((circuit) => [circuit, registersOf(this.#registers, circuit)]));
     this.#values.clear();
     this.#forgetRefusals();
   }
@@ -163,13 +187,18 @@ export class ModbusSource {
     const telegram = plan.others[index];
     this.#isReading = telegram !== undefined && longestDueMs <= nowMs;
     if (telegram === undefined || !this.#isReading) return;
-    this.#slowDueMs[index] = nowMs + SLOW_EVERY_MS;
+    this.#slowDueMs[index] = nowMs + this.#everyMs(telegram);
     this.#read([telegram], (answer) => {
       this.#isReading = false;
       if ('words' in answer) this.#take(telegram, answer.words);
       else
         for (const { register } of telegram.fields) this.#values.set(register, { atMs: nowMs, decoded: answer.fault });
     });
+  }
+
+  #everyMs({ fields }: Telegram): number {
+    const isLiveness = fields.every(({ register }) => LIVENESS.includes(register.quantity));
+    return isLiveness ? this.#livenessEveryMs : SLOW_EVERY_MS;
   }
 
   #deliver(bindings: readonly FeederBinding[], fault: Fault | null): void {
@@ -183,14 +212,15 @@ export class ModbusSource {
   }
 
   #readingOf({ feederId, circuit, estimatesNeutral }: FeederBinding, fault: Fault | null, atMs: number): SourceReading {
-    const phase = (name: Phase): Given => fault?.fault ?? this.#currentOf(name, circuit);
+    const registers = this.#byCircuit.get(circuit) ?? NO_REGISTERS;
+    const phase = (name: Phase): Given => fault?.fault ?? this.#currentOf(registers.phases[name]);
     const [L1, L2, L3] = [phase('L1'), phase('L2'), phase('L3')];
-    const measured = this.#slow('current', circuit, 'N', atMs);
+    const measured = this.#slow(registers.neutral, SLOW_EVERY_MS, atMs);
     const neutral = measured ?? (estimatesNeutral ? estimateNeutral(L1, L2, L3) : 'unavailable');
-    const liveness = this.#slow('counter', null, undefined, atMs) ?? this.#slow('frequency', null, undefined, atMs);
+    const liveness = this.#slow(registers.liveness, this.#livenessEveryMs, atMs);
     const powerW: { -readonly [P in Phase]?: number } = {};
     for (const name of PHASES) {
-      const watts = this.#slow('power', circuit, name, atMs);
+      const watts = this.#slow(registers.phases[name].power, SLOW_EVERY_MS, atMs);
       if (typeof watts === 'number') powerW[name] = watts;
     }
     return {
@@ -207,48 +237,48 @@ export class ModbusSource {
   }
 
   /** As it came with the latest answer: where the meter gives none, from apparent power and voltage. */
-  #currentOf(phase: Phase, circuit: number): Given {
-    const current = this.#register('current', circuit, phase);
-    if (current !== undefined) return this.#values.get(current)?.decoded ?? 'unavailable';
-    const [powerVA, voltageV] = (['apparentPower', 'voltage'] as const).map((quantity) => {
-      const register = this.#register(quantity, circuit, phase);
-      return register === undefined ? 'unavailable' : (this.#values.get(register)?.decoded ?? 'unavailable');
-    });
-    if (typeof powerVA !== 'number') return powerVA ?? 'unavailable';
-    if (typeof voltageV !== 'number') return voltageV ?? 'unavailable';
+  #currentOf({ current, apparentPower, voltage }: PhaseRegisters): Given {
+    if (current !== undefined) return this.#latest(current);
+    const powerVA = this.#latest(apparentPower);
+    const voltageV = this.#latest(voltage);
+    if (typeof powerVA !== 'number') return powerVA;
+    if (typeof voltageV !== 'number') return voltageV;
     return voltageV > 0 ? { value: powerVA / voltageV, doubt: 'derived' } : 'notANumber';
   }
 
+  #latest(register: Register | undefined): Decoded {
+    return (register && this.#values.get(register)?.decoded) ?? 'unavailable';
+  }
+
   /** The latest value of what may be read at a slow pace; undefined where the map has none, a reason where it is old. */
-  #slow(
-    quantity: Register['quantity'],
-    circuit: number | null,
-    conductor: string | undefined,
-    atMs: number,
-  ): Decoded | undefined {
-    const register = this.#register(quantity, circuit, conductor);
+  #slow(register: Register | undefined, everyMs: number, atMs: number): Decoded | undefined {
     if (register === undefined) return undefined;
     const { pollMs, timeoutMs } = this.#settings;
     // Three of its reads, as for the phases; one slow telegram is read behind a poll at most.
-    const everyMs = Math.max(SLOW_EVERY_MS, pollMs * this.#slowDueMs.length);
-    const staleMs = 3 * everyMs + timeoutMs;
+    const staleMs = 3 * Math.max(everyMs, pollMs * this.#slowDueMs.length) + timeoutMs;
     const value = this.#values.get(register);
     return value === undefined || atMs - value.atMs > staleMs ? 'unavailable' : value.decoded;
   }
-
-  #register(
-    quantity: Register['quantity'],
-    circuit: number | null,
-    conductor: string | undefined,
-  ): Register | undefined {
-    return this.#registers.find(
-      (one) =>
-        one.quantity === quantity &&
-        (circuit === null || circuitOf(one) === circuit) &&
-        (circuit === null || one.conductor === conductor),
-    );
-  }
 }
+
+function registersOf(registers: readonly Register[], circuit: number): CircuitRegisters {
+  const find = (quantity: Register['quantity'], conductor: string) =>
+    registers.find((one) => one.quantity === quantity && circuitOf(one) === circuit && one.conductor === conductor);
+  const phase = (name: Phase): PhaseRegisters => ({
+    current: find('current', name),
+    power: find('power', name),
+    apparentPower: find('apparentPower', name),
+    voltage: find('voltage', name),
+  });
+  return {
+    phases: { L1: phase('L1'), L2: phase('L2'), L3: phase('L3') },
+    neutral: find('current', 'N'),
+    liveness: livenessOf(registers),
+  };
+}
+
+/** Before a SunSpec meter has been found. */
+const NO_REGISTERS = registersOf([], 1);
 
 /** Three currents 120° apart at equal power factors; what they leave of third harmonics comes on top, so it is never good. */
 function estimateNeutral(...phases: readonly Given[]): Given {

@@ -85,7 +85,7 @@ export class NodeBook {
         return typeof watts === 'number' ? [[phase, watts] as const] : [];
       });
       const liveness = of(input.liveness)?.given;
-      // The oldest of the phases: the one that is furthest off.
+      // The newest of the phases: that of a phase whose value has not changed may be as old as the value.
       const stamps = PHASES.flatMap((phase) => of(input[phase])?.sourceWallMs ?? []);
       return {
         feederId,
@@ -97,7 +97,7 @@ export class NodeBook {
         N: N ?? 'unavailable',
         ...(power.length > 0 && { powerW: Object.fromEntries(power) }),
         ...(typeof liveness === 'number' && { liveness }),
-        ...(stamps.length > 0 && { sourceWallMs: Math.min(...stamps) }),
+        ...(stamps.length > 0 && { sourceWallMs: Math.max(...stamps) }),
       };
     });
   }

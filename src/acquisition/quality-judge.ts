@@ -48,6 +48,9 @@ export interface QualityMemory {
   readonly phases: { readonly [P in Phase]: PhaseMemory };
   liveness: number | null;
   livenessSinceMs: number;
+  /** The source's latest time stamp, and how far behind this clock it was when something last moved. */
+  sourceWallMs: number | null;
+  sourceBehindMs: number;
   neutralSinceMs: number | null;
   quietSinceMs: number | null;
   /** By alarm and phase: when its cause was last seen. */
@@ -86,6 +89,8 @@ export function newQualityMemory(): QualityMemory {
     phases: { L1: phase(), L2: phase(), L3: phase() },
     liveness: null,
     livenessSinceMs: 0,
+    sourceWallMs: null,
+    sourceBehindMs: 0,
     neutralSinceMs: null,
     quietSinceMs: null,
     standing: new Map(),
@@ -116,7 +121,7 @@ export function judgeReading(
   for (const name of PHASES) judgeStep(memory.phases[name], rules, name, judged, atMs, raise);
   judgeApart(memory, rules, judged, atMs, raise);
   judgeNeutral(memory, rules, judged, atMs, raise);
-  judgeSourceTime(rules, reading, judged, wallMs, raise);
+  judgeSourceTime(memory, rules, reading, judged, wallMs, raise);
   judgeSign(memory, rules, reading, raise);
   judgeLoad(memory, rules, judged, atMs, raise);
   sayWhatIsOdd(judged, raise);
@@ -211,7 +216,12 @@ function judgeNeutral(memory: QualityMemory, rules: QualityRules, judged: Judged
   raise('neutralTooLarge', null, `${N} A in the neutral and ${L1 + L2 + L3} A in the phases together`);
 }
 
+/**
+ * Many servers stamp a value when it changes, so an old stamp on a steady current says nothing: stamps are held against
+ * this clock when one of the two has moved. One from the future is off in any case.
+ */
 function judgeSourceTime(
+  memory: QualityMemory,
   { sourceTimeMs }: QualityRules,
   { sourceWallMs }: SourceReading,
   judged: Judged,
@@ -219,11 +229,17 @@ function judgeSourceTime(
   raise: Raise,
 ): void {
   if (sourceTimeMs === null || sourceWallMs === undefined) return;
-  const offMs = wallMs - sourceWallMs;
-  if (Math.abs(offMs) <= sourceTimeMs) return;
+  const behindMs = wallMs - sourceWallMs;
+  const hasMoved =
+    sourceWallMs !== memory.sourceWallMs ||
+    PHASES.some((name) => judged[name].currentA !== memory.phases[name].currentA);
+  const isFirst = memory.sourceWallMs === null;
+  if (hasMoved) memory.sourceBehindMs = isFirst ? Math.min(0, behindMs) : behindMs;
+  memory.sourceWallMs = sourceWallMs;
+  if (Math.abs(memory.sourceBehindMs) <= sourceTimeMs) return;
   for (const name of CONDUCTORS) doubt(judged, name, 'sourceTime');
-  const off = `${Math.abs(Math.round(offMs / 1000))} s ${offMs > 0 ? 'behind' : 'ahead'}`;
-  raise('sourceTime', null, `the source’s time stamp is ${off}`);
+  const offS = Math.abs(Math.round(memory.sourceBehindMs / 1000));
+  raise('sourceTime', null, `the source’s time stamp is ${offS} s ${memory.sourceBehindMs > 0 ? 'behind' : 'ahead'}`);
 }
 
 /** Negative power where there should be none: the CT is the wrong way round, or on another phase than its voltage. */

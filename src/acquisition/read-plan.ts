@@ -3,7 +3,7 @@
 // in as few telegrams as it takes. No telegram is longer than the meter gives or touches what it refuses. Pure.
 import { PHASES } from '../feeder.ts';
 import type { WireRead } from './modbus-port.ts';
-import { circuitOf, type Register, type Registers, WORDS_OF } from './register-map.ts';
+import { circuitOf, livenessOf, type Register, type Registers, WORDS_OF } from './register-map.ts';
 
 /** A register that a telegram carries, with the place of its first word and of its scale factor in the answer. */
 interface Field {
@@ -65,11 +65,19 @@ export function planReads(
     else if (alone !== null) groups.push(alone);
     else return null;
   }
-  const carried = new Set(
-    groups.flatMap(({ telegrams }) => telegrams[0]?.fields.map(({ register }) => register) ?? []),
-  );
+  const carried = new Set<Register>();
+  const phases = groups.map((group) => ofItsOwn(group, carried));
   const left = circuits.flatMap((circuit) => planner.wanted(circuit)).filter((register) => !carried.has(register));
-  return { phases: groups, others: planner.pack([...new Set(left)]) };
+  return { phases, others: planner.pack([...new Set(left)]) };
+}
+
+/** Circuits may stand between one another: a telegram gives what is of its own, and what no earlier one gives. */
+function ofItsOwn({ circuits, telegrams }: PhasesPlan, carried: Set<Register>): PhasesPlan {
+  const isOwn = ({ register }: Field) =>
+    !carried.has(register) && (register.conductor === undefined || circuits.includes(circuitOf(register)));
+  const own = telegrams.map((telegram) => ({ ...telegram, fields: telegram.fields.filter(isOwn) }));
+  for (const { register } of own[0]?.fields ?? []) carried.add(register);
+  return { circuits, telegrams: own };
 }
 
 class Planner {
@@ -92,7 +100,7 @@ class Planner {
     if (code === undefined || !isWhole || needed.some(({ functionCode }) => functionCode !== code)) return null;
     if (largestGap(spans) > longestGap || !this.#isReadable(code, least)) return null;
     const telegrams = this.#lengths(circuits, code, least).map(({ span, isGuess }) =>
-      this.#telegram(code, span, isGuess),
+      this.#telegram(this.#map.registers, code, span, isGuess),
     );
     return { circuits, telegrams };
   }
@@ -104,9 +112,7 @@ class Planner {
       registers.filter(
         (one) => one.quantity === quantity && circuitOf(one) === circuit && conductors.includes(one.conductor ?? ''),
       );
-    const alive =
-      registers.find(({ quantity }) => quantity === 'counter') ??
-      registers.find(({ quantity }) => quantity === 'frequency');
+    const alive = livenessOf(registers);
     return [...of('current', ['N']), ...of('power', PHASES), ...(alive === undefined ? [] : [alive])];
   }
 
@@ -120,7 +126,8 @@ class Planner {
       if (last && joined && span.from - last.span.to <= GAP_WORDS && this.#isReadable(code, joined)) last.span = joined;
       else telegrams.push({ code, span });
     }
-    return telegrams.map(({ code, span }) => this.#telegram(code, span, false));
+    // What lies between them has been read with the phases, or is not wanted.
+    return telegrams.map(({ code, span }) => this.#telegram(registers, code, span, false));
   }
 
   /** Currents, or what they are derived from. */
@@ -165,8 +172,8 @@ class Planner {
     ];
   }
 
-  #telegram(functionCode: 3 | 4, { from, to }: Span, isGuess: boolean): Telegram {
-    const fields = this.#map.registers.flatMap((register): Field[] => {
+  #telegram(registers: readonly Register[], functionCode: 3 | 4, { from, to }: Span, isGuess: boolean): Telegram {
+    const fields = registers.flatMap((register): Field[] => {
       const span = this.#spanOf(register);
       if (register.functionCode !== functionCode || span.from < from || span.to > to) return [];
       const at = (address: number) => address + (this.#place?.address ?? 0) - from;

@@ -109,6 +109,17 @@ export function circuitOf({ circuit = 1 }: Pick<Register, 'circuit'>): number {
   return circuit;
 }
 
+/** What moves while a meter lives, the best first. */
+export const LIVENESS: readonly Register['quantity'][] = ['counter', 'frequency'];
+
+export function livenessOf(registers: readonly Register[]): Register | undefined {
+  for (const wanted of LIVENESS) {
+    const found = registers.find(({ quantity }) => quantity === wanted);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 interface Place {
   readonly quantity: string;
   readonly conductor?: string | undefined;

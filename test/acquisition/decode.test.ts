@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decode } from '../../src/acquisition/decode.ts';
-import { type Register, WORDS_OF } from '../../src/acquisition/register-map.ts';
+import type { Register } from '../../src/acquisition/register-map.ts';
+import { encode } from '../simulators/words.ts';
 
 type Type = Register['type'];
 type Order = Register['order'];
@@ -91,20 +92,3 @@ describe.each(TYPES)('every %s is read back as it was written', (type) => {
     );
   });
 });
-
-/** The words of a meter that keeps `value` in this form: the letters of an order name its bytes, A the highest. */
-function encode(value: number, type: Type, order: Order): number[] {
-  const bytes = Buffer.alloc(2 * WORDS_OF[type]);
-  const write = {
-    int16: () => bytes.writeInt16BE(value),
-    uint16: () => bytes.writeUInt16BE(value),
-    int32: () => bytes.writeInt32BE(value),
-    uint32: () => bytes.writeUInt32BE(value),
-    float32: () => bytes.writeFloatBE(value),
-    float64: () => bytes.writeDoubleBE(value),
-  };
-  write[type]();
-  if (order === 'DCBA' || order === 'BADC') bytes.swap16();
-  const words = Array.from({ length: WORDS_OF[type] }, (_, index) => bytes.readUInt16BE(2 * index));
-  return order === 'CDAB' || order === 'DCBA' ? words.reverse() : words;
-}

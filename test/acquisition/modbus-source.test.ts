@@ -43,7 +43,7 @@ const isNeutral: Parameters<typeof except>[0] = ({ address }) => address === ADD
 const opened: { close(): unknown }[] = [];
 afterEach(() => Promise.all(opened.splice(0).map((one) => one.close())));
 
-type Feeder = { id: string; source: string; ctRatio?: { primaryA: number; secondaryA: number } };
+type Feeder = { id: string; source: string; ctRatio?: { primaryA: number; secondaryA: number }; quality?: object };
 type Source = { id: string; unitId: number };
 
 interface Site {
@@ -268,6 +268,39 @@ describe('a neutral in a telegram of its own', () => {
     expect(N.currentA).toBeNull();
     server.script = GOOD;
     await reading(allGood);
+  });
+});
+
+describe('what only shows that the meter lives', () => {
+  const isFrequency: typeof isNeutral = ({ address }) => address === 0x46;
+
+  test.each([
+    ['ten seconds', undefined, 10_000],
+    ['tenth of the time after which a still current counts', 40, 4_000],
+  ])('is read once in every %s', async (_, frozenS, everyMs) => {
+    const quality = frozenS === undefined ? {} : { frozenS };
+    const { server, clock, reading } = await site(GOOD, { feeders: [{ id: 'feeder', source: 'meter', quality }] });
+    await reading(allGood);
+    const startMs = clock.monotonicMs();
+    const from = server.requests.filter(isFrequency).length;
+    while (clock.monotonicMs() < startMs + 60_000) await reading();
+    const read = server.requests.filter(isFrequency).length - from;
+    expect(read).toBeLessThanOrEqual(1 + (clock.monotonicMs() - startMs) / everyMs);
+    expect(read).toBeGreaterThan(3);
+  });
+
+  test('and never moves while the currents stand still makes the meter bad', async () => {
+    const frozen = { feeders: [{ id: 'feeder', source: 'meter', quality: { frozenS: 30 } }] };
+    const words = new Map([...meter(CURRENTS), [0x46, 0x4248] as const, [0x47, 0] as const]);
+    const { server, reading } = await site(answering(words), frozen);
+    expect(phasesOf(await reading(({ L1 }) => L1.reason === 'frozen'))).toEqual([
+      bad('frozen'),
+      bad('frozen'),
+      bad('frozen'),
+    ]);
+    // A frequency that moves: what stands still is a secondary injection, and is in use.
+    server.script = (request) => answering(new Map([...words, [0x47, request.number % 100]]))(request);
+    await reading(phasesGood);
   });
 });
 

@@ -127,6 +127,17 @@ describe('readings', () => {
     expect(told).toEqual([`answers: answers (${securityMode} ${securityPolicy}, published every 50 ms)`]);
   });
 
+  test('are the newest of every sampling interval: a queue of one, and no deadband', async () => {
+    const own = await OpcuaServer.start({ folder, values: VALUES });
+    opened.push({ close: () => own.stop() });
+    const { next } = await site({ endpoint: own.endpoint });
+    await next(good);
+    expect(own.items.map(({ samplingInterval, queueSize }) => [samplingInterval, queueSize])).toEqual(
+      ['L1', 'L2', 'L3', 'N'].map(() => [50, 1]),
+    );
+    for (const { filter } of own.items) expect(filter ?? null).toBeNull();
+  });
+
   test('come by reads where the server has no subscriptions', async () => {
     const { next, told } = await site({ source: { mode: 'poll' } });
     await next(good);
@@ -145,6 +156,17 @@ describe('readings', () => {
     const times = steady.map(({ atMs }) => atMs);
     expect([...times].sort((a, b) => a - b)).toEqual(times);
     expect(new Set(times).size).toBe(times.length);
+  });
+
+  test('of a steady current are good however long ago the server stamped it', async () => {
+    for (const [name, value] of Object.entries(VALUES))
+      server.set(name, value, StatusCodes.Good, new Date(Date.now() - 3_600_000));
+    const { next, readings, alarms } = await site();
+    await next(good);
+    const from = readings.length;
+    await vi.waitFor(() => expect(readings.length).toBeGreaterThan(from + 20), LONG);
+    expect(readings.slice(from).every(good)).toBe(true);
+    expect(alarms).toEqual([]);
   });
 
   test('carry the sign of power, where that is confirmed', async () => {
@@ -243,11 +265,13 @@ test('O5: a wall clock that is stepped by an hour ends no session and no reading
   await next(good);
   const before = readings.length;
   stepMs = 3_600_000;
+  server.set('L1', 101.5);
   const stepped = await next((reading) => reading.L1.reason === 'sourceTime');
   const { L1 } = stepped;
   expect(Math.abs(stepped.atMs - real.monotonicMs())).toBeLessThan(600_000);
   expect(L1).toEqual({ currentA: 101.5, quality: 'uncertain', reason: 'sourceTime' });
   stepMs = 0;
+  server.set('L1', 101.5);
   await next(good);
   expect(readings.slice(before).every((reading) => reading.L1.currentA === 101.5)).toBe(true);
   // Age is counted by arrival on the clock that does not step.

@@ -14,6 +14,7 @@ import { rtuConnection, tcpConnection } from '../../src/acquisition/modbus-lines
 import { type Register, WORDS_OF } from '../../src/acquisition/register-map.ts';
 import { systemClock } from '../../src/clock.ts';
 import { hasSocat, pseudoLine } from '../simulators/rtu-line.ts';
+import { encode } from '../simulators/words.ts';
 
 const PYTHON = '/usr/bin/python3';
 const isCi = process.env['CI'] !== undefined;
@@ -45,23 +46,11 @@ for (const order of ORDERS) {
   for (const type of Object.keys(VALUES) as Register['type'][]) {
     const address = 100 + WORDS.size;
     REGISTERS.push({ quantity: 'current', functionCode: 3, address, type, order, scale: 1, unit: 'A', sentinels: [] });
-    for (const [index, word] of wordsOf(type, order).entries()) WORDS.set(address + index, word);
+    for (const [index, word] of encode(VALUES[type], type, order).entries()) WORDS.set(address + index, word);
   }
 }
 /** Room behind them: on a serial line a register may be read with some more words. */
 for (const last = 100 + WORDS.size + 8; 100 + WORDS.size < last; ) WORDS.set(100 + WORDS.size, 0);
-
-function wordsOf(type: Register['type'], order: (typeof ORDERS)[number]): number[] {
-  const bytes = Buffer.alloc(2 * WORDS_OF[type]);
-  const value = VALUES[type];
-  if (type === 'float32') bytes.writeFloatBE(value);
-  else if (type === 'float64') bytes.writeDoubleBE(value);
-  else if (type.startsWith('u')) bytes.writeUIntBE(value, 0, bytes.length);
-  else bytes.writeIntBE(value, 0, bytes.length);
-  if (order === 'BADC' || order === 'DCBA') bytes.swap16();
-  const words = Array.from({ length: bytes.length / 2 }, (_, index) => bytes.readUInt16BE(2 * index));
-  return order === 'CDAB' || order === 'DCBA' ? words.reverse() : words;
-}
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');

@@ -213,9 +213,18 @@ describe('uncertain is', () => {
     ['ahead', 61_000, 'uncertain'],
     ['within the limit', 60_000, 'good'],
   ])('a source whose time stamp is %s', (_, offMs, quality) => {
-    const { last, alarms } = judged([{ atS: 5, sourceWallMs: WALL_MS + 5_000 + offMs }]);
+    const { last, alarms } = judged([4, 5].map((atS) => ({ atS, sourceWallMs: WALL_MS + atS * 1000 + offMs })));
     expect(words(last)).toEqual([quality, quality, quality, quality]);
-    expect(alarms).toEqual(quality === 'good' ? [] : ['5 sourceTime']);
+    expect(alarms).toEqual(quality === 'good' ? [] : [offMs > 0 ? '4 sourceTime' : '5 sourceTime']);
+  });
+
+  test('not a steady current whose stamp is as old as its last change, but one that moves under the same old stamp', () => {
+    const steady = judged(seconds(0, 800, () => ({ sourceWallMs: WALL_MS - 3_600_000 })));
+    expect(words(steady.last)).toEqual(ALL_GOOD);
+    expect(steady.alarms).toEqual([]);
+    const moving = judged(seconds(0, 2, (atS) => ({ ...living(atS), sourceWallMs: WALL_MS - 3_600_000 })));
+    expect(moving.last.L1.reason).toBe('sourceTime');
+    expect(moving.alarms).toEqual(['1 sourceTime']);
   });
 
   test('what the source itself doubts', () => {

@@ -44,14 +44,18 @@ export interface ServerOptions {
   readonly validDays?: number;
 }
 
+interface MonitoredItem {
+  readonly samplingInterval: number;
+  readonly queueSize: number;
+  readonly filter: unknown;
+  setMonitoringMode(mode: MonitoringMode): void;
+}
+
 /** What the library keeps to itself: a server that misbehaves is none that it offers. */
 interface InnerSession {
   readonly authenticationToken: NodeId;
   readonly publishEngine: {
-    readonly _subscriptions: Record<
-      string,
-      { monitoredItems: Map<number, { setMonitoringMode(mode: MonitoringMode): void }> }
-    >;
+    readonly _subscriptions: Record<string, { monitoredItems: Map<number, MonitoredItem> }>;
   };
 }
 
@@ -165,9 +169,14 @@ export class OpcuaServer {
 
   /** The items of every subscription go quiet; the subscription itself lives on and sends its keep-alives. */
   deafen(): void {
-    for (const { publishEngine } of this.#sessions())
-      for (const { monitoredItems } of Object.values(publishEngine._subscriptions))
-        for (const item of monitoredItems.values()) item.setMonitoringMode(MonitoringMode.Disabled);
+    for (const item of this.items) item.setMonitoringMode(MonitoringMode.Disabled);
+  }
+
+  /** Of every subscription. */
+  get items(): MonitoredItem[] {
+    return this.#sessions().flatMap(({ publishEngine }) =>
+      Object.values(publishEngine._subscriptions).flatMap(({ monitoredItems }) => [...monitoredItems.values()]),
+    );
   }
 
   #sessions(): InnerSession[] {

@@ -1,5 +1,5 @@
 // `headroom meter` as an installer uses it, against real servers on loopback.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -88,6 +88,49 @@ test('shows raw words beside amperes, by the ratio of the CT, with quality and i
   expect(round.detail).toMatch(/^FC4 224: Modbus exception 2/);
   expect(round.roundTripMs).toBeGreaterThan(0);
   expect(code).toBe(1);
+});
+
+test('goes on until it is interrupted, a document per round, and then says that all is well', async () => {
+  const server = await serve(answering(words));
+  const child = spawn(process.execPath, [MAIN, 'meter', configuration(server.port), 'meter-1', '--json'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let out = '';
+  await new Promise<void>((done) => {
+    child.stdout.on('data', (chunk) => {
+      out += chunk;
+      if (out.split('\n').length > 3) done();
+    });
+  });
+  child.kill('SIGINT');
+  const [code] = await once(child, 'close');
+  const reads = out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line).reads);
+  expect(reads).toEqual([...reads].sort((a, b) => a - b));
+  expect(new Set(reads).size).toBe(reads.length);
+  expect(code).toBe(0);
+});
+
+const hasScript = spawnSync('script', ['--version']).status === 0;
+
+test.runIf(hasScript)('on a terminal each round takes the place of the one before', async () => {
+  const server = await serve(answering(words));
+  const command = [process.execPath, MAIN, 'meter', configuration(server.port), 'meter-1'].join(' ');
+  const child = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const clear = '\u001b[H\u001b[J';
+  let out = '';
+  await new Promise<void>((done) => {
+    child.stdout.on('data', (chunk) => {
+      out += chunk;
+      if (out.split(clear).length > 3) done();
+    });
+  });
+  child.kill();
+  const [, first = '', second = ''] = out.split(clear);
+  for (const screen of [first, second]) expect(screen).toMatch(/^meter-1 .*\n {2}current L1/s);
+  expect(second).not.toBe(first);
 });
 
 test('a meter that is silent is told so, with exit code 1; a source that is not there is 2', async () => {
