@@ -19,6 +19,7 @@ import {
   heldUntilMs,
   heldWantDueMs,
   operationCapUntilMs,
+  releasingSinceMs,
   requestCapUntilMs,
   type Want,
   wantOf,
@@ -139,7 +140,7 @@ function beginEpisode(trigger: Trigger, operatedMs: number, nowMs: number): Epis
     requestedMs: nowMs,
     endMs: nowMs,
     deepenedMs: nowMs,
-    steppedMs: nowMs,
+    steppedMs: null,
     endedBy: null,
   };
 }
@@ -193,7 +194,7 @@ function lapse(state: FeederState, nowMs: number, out: Action[]): void {
   });
   endEpisode(state, episode.endMs);
   // A lapse asks nothing, so a new overload waits only if the limit was being released.
-  state.releasedMs = episode.steppedMs > episode.deepenedMs ? episode.steppedMs : null;
+  state.releasedMs = releasingSinceMs(episode);
   alarm(state, 'lapsed', 'the limit came to its end without a refresh', nowMs, out);
 }
 
@@ -224,7 +225,7 @@ function releaseDueMs(state: FeederState, settings: ControlSettings): number {
   const { episode } = state;
   if (episode === null) return NEVER;
   const { firstLimitMs, steppedMs, deepenedMs, requestedMs } = episode;
-  const stepMs = steppedMs > firstLimitMs ? steppedMs + dwellS(settings) * 1000 : firstLimitMs;
+  const stepMs = steppedMs === null ? firstLimitMs : steppedMs + dwellS(settings) * 1000;
   if (episode.endedBy !== null) return Math.max(stepMs, requestedMs);
   if (isAsked(state) || hasDeadPhase(state)) return NEVER;
   if (!limitedSeen(state, 'good') || !hasHeadroom(state, settings)) return NEVER;

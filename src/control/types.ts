@@ -278,9 +278,9 @@ export interface Episode {
   /** Of the last message. */
   requestedMs: number;
   endMs: number;
-  /** Of the last deeper level, and of the last shallower one. */
+  /** Of the last deeper level, and of the last shallower one; null before any. */
   deepenedMs: number;
-  steppedMs: number;
+  steppedMs: number | null;
   /** Why only steps of release are left, whatever is measured; null while what is measured decides. */
   endedBy: 'maxEpisodeS' | 'block' | 'release' | 'reverseOverload' | null;
 }

@@ -2,7 +2,7 @@
 // random ones: the settings of two groups have nothing in common, down to which elements there are.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { test } from 'vitest';
+import { test, vi } from 'vitest';
 import { newFeederState, nextDueMs, stepCommand, stepSettings, stepTime } from '../../src/control/feeder-control.ts';
 import type { Action, ControlCommand, ControlSettings, FeederState } from '../../src/control/types.ts';
 import { bounded } from './bounded.ts';
@@ -11,8 +11,8 @@ import { anyOf, anyRows, copy, HOUR_MS, type Row, RUNS, requestsOf, settingsArb,
 const START_MS = 1_000_000;
 /** A cap may hold a want back for a day. */
 const SILENCE_MS = 26 * HOUR_MS;
-/** Of 10,000 cases on a busy machine. */
-const TIMEOUT_MS = 300_000;
+// Of 10,000 cases on a busy machine.
+vi.setConfig({ testTimeout: 300_000 });
 
 /** What is done before a row: nothing, the other group, or a command whose times count from then. */
 type Deed = null | 'group' | ((nowMs: number) => ControlCommand);
@@ -90,28 +90,24 @@ function isNumber(value: unknown): boolean {
   return value === null || typeof value !== 'object' || Object.values(value).every(isNumber);
 }
 
-test(
-  'numbers, leases, silence, and the state written out or time stepped in between',
-  () => {
-    const groupArb = fc.tuple(settingsArb, anyOf('TG-1 1', 'TG-1 1', 'TG-2 1')).map(([settings, target]) => ({
-      ...settings,
-      target: settings.mayRequest ? target : null,
-    }));
-    const deedsArb = fc.array(deedArb, { minLength: 1, maxLength: 12 });
-    fc.assert(
-      fc.property(fc.tuple(groupArb, groupArb), anyRows, deedsArb, (groups, rows, deeds) => {
-        const plain = run(groups, rows, deeds, false);
-        checkRequests(plain.actions, groups);
-        assert(isNumber(plain.actions) && isNumber(plain.state), 'no number that is none');
-        const disturbed = run(groups, rows, deeds, true);
-        assert.deepEqual(disturbed.actions, plain.actions, 'written out and stepped between, nothing changes');
-        checkSilence(plain);
-      }),
-      RUNS,
-    );
-  },
-  TIMEOUT_MS,
-);
+test('numbers, leases, silence, and the state written out or time stepped in between', () => {
+  const groupArb = fc.tuple(settingsArb, anyOf('TG-1 1', 'TG-1 1', 'TG-2 1')).map(([settings, target]) => ({
+    ...settings,
+    target: settings.mayRequest ? target : null,
+  }));
+  const deedsArb = fc.array(deedArb, { minLength: 1, maxLength: 12 });
+  fc.assert(
+    fc.property(fc.tuple(groupArb, groupArb), anyRows, deedsArb, (groups, rows, deeds) => {
+      const plain = run(groups, rows, deeds, false);
+      checkRequests(plain.actions, groups);
+      assert(isNumber(plain.actions) && isNumber(plain.state), 'no number that is none');
+      const disturbed = run(groups, rows, deeds, true);
+      assert.deepEqual(disturbed.actions, plain.actions, 'written out and stepped between, nothing changes');
+      checkSilence(plain);
+    }),
+    RUNS,
+  );
+});
 
 function checkSilence({ state, atMs, settings }: Run): void {
   const out: Action[] = [];
