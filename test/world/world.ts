@@ -98,6 +98,7 @@ export class World {
       },
       opened: (folder) => {
         this.#isUndurable = false;
+        if (this.#wall.isSynchronised && this.#program.lostCountMs.at(-1) === timeline.nowMs) this.#orders.lostCount();
         this.#invariants.opened(folder);
       },
       linkChanged: (up) => this.#linkChanged(up),
