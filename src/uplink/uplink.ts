@@ -18,15 +18,11 @@ import type { Telemetry } from '../telemetry-message.ts';
 import type { UplinkSettings } from '../uplink-settings.ts';
 import type { CertificateEnd } from './certificate-ends.ts';
 import { Delivery, type OutgoingRequest, Pace } from './delivery.ts';
+import { EventOutbox, type OutgoingEvent } from './event-outbox.ts';
 import { type Connect, Link } from './link.ts';
 import type { Publication } from './packets.ts';
 import type { LinkAlarm } from './refusals.ts';
-
-export interface OutgoingEvent {
-  readonly sequence: number;
-  readonly feederId: string | null;
-  readonly body: string;
-}
+import { TelemetryQueue } from './telemetry-queue.ts';
 
 /** What the uplink needs from the rest of the program. */
 export interface UplinkPort {
@@ -69,14 +65,8 @@ export interface UplinkInput {
   readonly port: UplinkPort;
 }
 
-/** Some 30 kB. */
-const EVENTS_AHEAD = 64;
 /** Waiting to be said; a flood of commands must not fill the memory. */
 const ANSWERS_MAX = 32;
-/** Two weeks of one feeder, or a day of 14; what is older than that is in the substation's own history. */
-const TELEMETRY_MAX = 2_000;
-/** Said later than this after its end, telemetry is marked as late. */
-const LATE_MS = 120_000;
 const GLANCE_MS = 2_000;
 /** After a refusal by the broker, before anything is tried again. */
 const REFUSED_WAIT_MS = 5_000;
@@ -86,33 +76,19 @@ const RELEASE_KEPT_MS = 3_600_000;
 /** Characters that are left of the reason of an event that is too large for the broker. */
 const SHORT_REASON = 100;
 
-interface WaitingTelemetry {
-  readonly message: Telemetry;
-  readonly endMs: number;
-  readonly notBeforeMs: number;
-  inFlight: boolean;
-}
-
 export class Uplink {
   readonly #input: UplinkInput;
   readonly #topics: ReturnType<typeof topicsOf>;
   readonly #delivery: Delivery;
   readonly #pace: Pace;
   readonly #link: Link;
-  /** Read ahead of what is in flight, up to what the broker has confirmed without a gap. */
-  #eventsReadTo: number;
-  #eventsInFlight: number[] = [];
-  /** Read and not sent: one query for each event would be a third of what a backlog costs. */
-  #eventsAhead: OutgoingEvent[] = [];
-  /** The journal may have events beyond those. */
-  #hasMoreEvents = true;
+  readonly #events: EventOutbox;
+  readonly #telemetry = new TelemetryQueue();
   #learn: boolean;
   #timer: Timer | null = null;
   #eventsPausedUntilMs = 0;
   #statusWanted: Status['reason'] | null = null;
   readonly #answers: CommandAck[] = [];
-  /** Oldest first. */
-  #telemetry: WaitingTelemetry[] = [];
   /** Requests of this turn that are about to be said. */
   #promised = 0;
   #closed = false;
@@ -122,7 +98,7 @@ export class Uplink {
     this.#topics = topicsOf(input.substationId);
     this.#delivery = new Delivery(input.ackTimeoutMs);
     this.#pace = new Pace(input.settings.historyMessagesPerS);
-    this.#eventsReadTo = input.eventsSentTo;
+    this.#events = new EventOutbox(input.eventsSentTo, (sequence, count) => input.port.eventsAfter(sequence, count));
     this.#learn = input.learnRetained;
     const { settings, substationId, clock, random, connect, port } = input;
     this.#link = new Link({
@@ -188,7 +164,7 @@ export class Uplink {
 
   /** The journal has new events. They follow the requests of the same turn. */
   eventsAdded(): void {
-    this.#hasMoreEvents = true;
+    this.#events.added();
     this.#input.clock.afterTurn(() => this.#pump());
   }
 
@@ -201,9 +177,7 @@ export class Uplink {
 
   /** Telemetry waits in memory: while the link is down only the newest is kept, and a restart forgets it. */
   telemetry(message: Telemetry, waitMs: number): void {
-    const endMs = this.#input.clock.monotonicMs();
-    this.#telemetry.push({ message, endMs, notBeforeMs: endMs + waitMs, inFlight: false });
-    if (this.#telemetry.length > TELEMETRY_MAX) this.#telemetry.shift();
+    this.#telemetry.add(message, this.#input.clock.monotonicMs(), waitMs);
     this.#pump();
   }
 
@@ -236,7 +210,7 @@ export class Uplink {
   #up(): void {
     this.#input.port.linkChanged(true, 'connected');
     this.#delivery.sayAllAgain();
-    this.#rewindEvents();
+    this.#events.rewind();
     this.#statusWanted = 'connected';
     if (this.#learn) this.#link.glance(this.#topics.everyCurtailment, GLANCE_MS);
     this.#learn = false;
@@ -245,17 +219,8 @@ export class Uplink {
 
   #down(reason: string): void {
     this.#delivery.interrupted();
-    for (const waiting of this.#telemetry) waiting.inFlight = false;
+    this.#telemetry.interrupted();
     this.#input.port.linkChanged(false, reason);
-  }
-
-  /** What was in flight when the link broke is sent again, from the oldest, so that order is kept. */
-  #rewindEvents(): void {
-    const [oldest] = this.#eventsInFlight;
-    if (oldest !== undefined) this.#eventsReadTo = oldest - 1;
-    this.#eventsInFlight = [];
-    this.#eventsAhead = [];
-    this.#hasMoreEvents = true;
   }
 
   #pump(): void {
@@ -333,11 +298,9 @@ export class Uplink {
 
   #sendEvents(nowMs: number): void {
     while (this.#room > 0 && this.#pace.allowance(nowMs) >= 1) {
-      const event = this.#nextEvent();
+      const event = this.#events.next();
       if (event === undefined) return;
       this.#pace.spend();
-      this.#eventsReadTo = event.sequence;
-      this.#eventsInFlight.push(event.sequence);
       const topic = this.#topics.event(event.feederId);
       const publication = this.#fitting(topic, event.body);
       if (publication === null) {
@@ -350,18 +313,6 @@ export class Uplink {
         this.#pump();
       });
     }
-  }
-
-  #nextEvent(): OutgoingEvent | undefined {
-    if (this.#eventsAhead.length === 0 && this.#hasMoreEvents) {
-      this.#eventsAhead = this.#input.port.eventsAfter(this.#eventsReadTo, EVENTS_AHEAD);
-      this.#hasMoreEvents = this.#eventsAhead.length === EVENTS_AHEAD;
-    }
-    return this.#eventsAhead.shift();
-  }
-
-  get #eventsWaiting(): boolean {
-    return this.#eventsAhead.length > 0 || this.#hasMoreEvents;
   }
 
   /**
@@ -380,38 +331,28 @@ export class Uplink {
 
   /** Behind everything else, at the pace of the backlog. */
   #sendTelemetry(nowMs: number): void {
-    if (this.#eventsWaiting) return;
-    for (const waiting of [...this.#telemetry]) {
-      if (this.#room <= 0 || this.#pace.allowance(nowMs) < 1 || waiting.notBeforeMs > nowMs) return;
-      if (waiting.inFlight) continue;
-      waiting.inFlight = true;
+    if (this.#events.isWaiting) return;
+    while (this.#room > 0 && this.#pace.allowance(nowMs) >= 1) {
+      const next = this.#telemetry.next(nowMs);
+      if (next === null) return;
       this.#pace.spend();
-      const topic = this.#topics.telemetry(waiting.message.feederId);
-      const late = nowMs - waiting.endMs > LATE_MS;
-      const message: Telemetry = late ? { ...waiting.message, historical: true } : waiting.message;
+      const { message } = next;
+      const topic = this.#topics.telemetry(message.feederId);
       this.#link.publish({ topic, payload: JSON.stringify(message), retain: false }, (refused) => {
-        this.#telemetry = this.#telemetry.filter((other) => other !== waiting);
+        next.done();
         if (refused !== null) this.#input.port.trouble(topic, `refused by the broker: ${refused}`);
         this.#pump();
       });
     }
   }
 
-  #telemetryDueMs(nowMs: number): number {
-    const next = this.#telemetry.find(({ inFlight }) => !inFlight);
-    if (next === undefined) return Number.POSITIVE_INFINITY;
-    return Math.max(next.notBeforeMs, this.#pace.nextMs(nowMs));
-  }
-
   #eventTaken(sequence: number): void {
-    this.#eventsInFlight = this.#eventsInFlight.filter((waiting) => waiting !== sequence);
-    const [oldest] = this.#eventsInFlight;
-    this.#input.port.eventsSent(oldest === undefined ? this.#eventsReadTo : oldest - 1);
+    this.#input.port.eventsSent(this.#events.taken(sequence));
   }
 
   /** The broker will not have it: the events wait, and go on from there again; the link itself is sound. */
   #eventRefused(topic: string, reason: string): void {
-    this.#rewindEvents();
+    this.#events.rewind();
     this.#eventsPausedUntilMs = this.#input.clock.monotonicMs() + REFUSED_WAIT_MS;
     this.#input.port.trouble(topic, `refused by the broker: ${reason}`);
   }
@@ -421,8 +362,8 @@ export class Uplink {
     this.#timer?.cancel();
     let dueMs = this.#delivery.nextDueMs(nowMs);
     if (this.#link.isUp && nowMs < this.#eventsPausedUntilMs) dueMs = Math.min(dueMs, this.#eventsPausedUntilMs);
-    else if (this.#room > 0 && this.#eventsWaiting) dueMs = Math.min(dueMs, this.#pace.nextMs(nowMs));
-    else if (this.#room > 0) dueMs = Math.min(dueMs, this.#telemetryDueMs(nowMs));
+    else if (this.#room > 0 && this.#events.isWaiting) dueMs = Math.min(dueMs, this.#pace.nextMs(nowMs));
+    else if (this.#room > 0) dueMs = Math.min(dueMs, Math.max(this.#telemetry.dueMs(), this.#pace.nextMs(nowMs)));
     this.#timer = Number.isFinite(dueMs) ? this.#input.clock.at(dueMs, () => this.#pump()) : null;
   }
 

@@ -4,7 +4,8 @@ import { type Clock, isoTime } from '../../src/clock.ts';
 import { newId } from '../../src/ids.ts';
 import type { Curtailment, Event } from '../../src/messages.ts';
 import type { OutgoingRequest } from '../../src/uplink/delivery.ts';
-import { type OutgoingEvent, Uplink, type UplinkPort } from '../../src/uplink/uplink.ts';
+import type { OutgoingEvent } from '../../src/uplink/event-outbox.ts';
+import { Uplink, type UplinkPort } from '../../src/uplink/uplink.ts';
 import { uplink as uplinkSettings } from '../../src/uplink-settings.ts';
 import { requestAt } from '../workbench/headend/requests.ts';
 

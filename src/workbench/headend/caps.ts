@@ -44,11 +44,11 @@ export class Caps {
 
   /** Counts a request that came at `wallMs`, or says in one line why it is refused. */
   take(message: Curtailment, wallMs: number): Allowed | { readonly refused: string } {
-    // A clock that is wrong lengthens nothing.
-    const askedEndMs = Math.min(Date.parse(message.end), wallMs + message.durationS * 1000);
+    const asked = asAsked(message, wallMs);
+    const askedEndMs = asked.endWallMs;
     if (message.action === 'release') {
       this.ended(message, wallMs);
-      return { message, endWallMs: askedEndMs, remarks: [] };
+      return asked;
     }
     const track = this.#trackOf(message);
     const isFirst = wallMs >= track.endMs;
@@ -134,6 +134,12 @@ export class Caps {
     this.#tracks.set(key, track);
     return track;
   }
+}
+
+/** Nothing of it cut; a clock that is wrong lengthens nothing. */
+export function asAsked(message: Curtailment, wallMs: number): Allowed {
+  const endWallMs = Math.min(Date.parse(message.end), wallMs + message.durationS * 1000);
+  return { message, endWallMs, remarks: [] };
 }
 
 /** Puts the limit that is over among the past ones, and forgets what is older than a day. */

@@ -2,7 +2,7 @@
 // one in force with its end, which is not the newest where that was refused. Pure: what a message means is an answer;
 // doing it is somebody else's.
 import type { Ack, Curtailment } from '../../messages.ts';
-import { Caps } from './caps.ts';
+import { asAsked, Caps } from './caps.ts';
 import { judgeTarget, overriddenBy, type Rules } from './rules.ts';
 
 export interface Standing {
@@ -85,7 +85,8 @@ export class Ledger {
     if ('refused' in target) return turnDown('rejected', target.refused);
     const overridden = overriddenBy(message, this.#rules);
     if (overridden !== null) return turnDown('overridden', overridden);
-    const allowed = this.#caps.take(message, wallMs);
+    // What is only tried out limits nobody, and takes nothing from what may be asked in earnest.
+    const allowed = message.mode === 'test' ? asAsked(message, wallMs) : this.#caps.take(message, wallMs);
     if ('refused' in allowed) return turnDown('rejected', `the head end's ${allowed.refused}`);
     const { endWallMs, remarks } = allowed;
     const standing: Standing = { message, allowed: allowed.message, endWallMs, latestAck: null };

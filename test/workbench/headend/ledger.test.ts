@@ -67,3 +67,11 @@ test('what is in force stays so when a newer one is turned down, and the newer o
   expect(ledger.take(two, AT_MS + 3_000)).toMatchObject({ kind: 'repeat', latestAck: { status: 'rejected' } });
   expect(ledger.take(one, AT_MS + 4_000).kind).toBe('refused');
 });
+
+test('what is only tried out takes nothing from what may be asked in earnest', () => {
+  const ledger = new Ledger({ ...NO_RULES, caps: { ...NO_RULES.caps, requestsPerHour: 1, operationsPerDay: 1 } });
+  for (const sequence of [1, 2, 3])
+    expect(ledger.take(requestAt(AT_MS, sequence, { mode: 'test' }), AT_MS).kind).toBe('new');
+  expect(ledger.take(requestAt(AT_MS, 4), AT_MS).kind).toBe('new');
+  expect(ledger.take(requestAt(AT_MS, 5, { levelPercent: 10 }), AT_MS).kind).toBe('turnedDown');
+});
