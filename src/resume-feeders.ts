@@ -1,8 +1,8 @@
 // Puts the feeders and the transformer back where the journal ends: state with the time away, heat, settings group,
 // episode and the request that stood.
-import { restFeeder } from './control/feeder-control.ts';
+import { settleInto } from './control/feeder-control.ts';
 import { resumeState, resumeTransformer } from './control/resume.ts';
-import { restTransformer, type TransformerState } from './control/transformer.ts';
+import { settleTransformerInto, type TransformerState } from './control/transformer.ts';
 import type { FeederState } from './control/types.ts';
 import type { EventBook } from './event-book.ts';
 import { resumeGroup } from './group-in-force.ts';
@@ -52,7 +52,7 @@ export function resumeFeeders(input: ResumeInput): Resumed {
       takeHeat(state as TransformerState, feederId, stamp, heat);
       const resumed = resumeTransformer(state as TransformerState, stamp, now);
       transformer.state = resumed.state;
-      restTransformer(transformer.state, transformer.settings);
+      settleTransformerInto(transformer.state, transformer.settings);
       if (resumed.lost !== null) book.add(null, 'restart', `transformer: ${resumed.lost}`);
     }
     if (feeder === undefined) continue;
@@ -60,7 +60,7 @@ export function resumeFeeders(input: ResumeInput): Resumed {
     const resumed = resumeState(state as FeederState, stamp, now);
     feeder.state = resumed.state;
     resumeGroup(feeder, now.monotonicMs);
-    restFeeder(feeder.state, feeder.control);
+    settleInto(feeder.state, feeder.control);
     harmCaps.resume(feederId, resumed.state);
     if (resumed.state.episode !== null && feeder.latest !== null) {
       const { requestId, supersedes, episodeId, sequence, action } = feeder.latest.message;

@@ -2,7 +2,7 @@
 // where the conversation about it stands.
 import { isoTime } from './clock.ts';
 import { someElement } from './control/elements.ts';
-import { newFeederState } from './control/feeder-control.ts';
+import { newFeederState, settleInto } from './control/feeder-control.ts';
 import type { Action, ControlSettings, FeederState } from './control/types.ts';
 import type { ControlInput } from './control-input.ts';
 import { controlSettings } from './control-settings.ts';
@@ -72,6 +72,7 @@ export function watchedFeeder(
   );
   const state = newFeederState();
   state.group = group.name;
+  settleInto(state, control);
   return {
     settings,
     group,

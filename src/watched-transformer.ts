@@ -1,7 +1,7 @@
 // The transformer as the controller carries it: with the feeders that hang on it, and its state over a restart.
 
 import type { SteppedTransformer, Taken } from './control/substation.ts';
-import { newTransformerState, OWN_ELEMENTS } from './control/transformer.ts';
+import { newTransformerState, OWN_ELEMENTS, settleTransformerInto } from './control/transformer.ts';
 import { transformerSettings } from './control-settings.ts';
 import { type FeederReading, PHASES } from './feeder.ts';
 import type { Status } from './messages.ts';
@@ -23,9 +23,12 @@ export function watchedTransformer(
   const feeders = given.feeders.flatMap((id) => all.get(id) ?? []);
   const meter = sources.find(({ id }) => id === given.currents?.source);
   const stale = meter === undefined ? feeders.map(({ control }) => control.staleAfterMs) : [staleAfterMs(meter)];
+  const settings = transformerSettings(given, Math.max(...stale));
+  const state = newTransformerState();
+  settleTransformerInto(state, settings);
   return {
-    state: newTransformerState(),
-    settings: transformerSettings(given, Math.max(...stale)),
+    state,
+    settings,
     feeders,
     isMetered: meter !== undefined,
     actions: [],

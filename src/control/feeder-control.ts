@@ -19,7 +19,7 @@ import { returnA } from './relief.ts';
 import { sayAgain } from './requests.ts';
 import { runSupervision, superviseReading, supervisionDueMs } from './supervision.ts';
 import { rescale } from './thermal.ts';
-import { endDueAgain, heatDoubtMs, judgeHeat, judgeSight, runMs, runUpTo } from './three-phases.ts';
+import { endDueAgain, heatDoubtMs, judgeHeat, judgeSight, rateHeat, runMs, runUpTo } from './three-phases.ts';
 import type {
   Action,
   ConductorInput,
@@ -68,6 +68,7 @@ export function newFeederState(): FeederState {
     N: newConductor(),
     blind: false,
     heatAssumed: false,
+    heatRatingA: null,
     steppedToMs: 0,
     runsAtOnce: 0,
     episode: null,
@@ -153,6 +154,7 @@ export function stepSettings(
   }
   for (const name of PHASES) changeElements(state[name], before, after, atMs);
   changeElements(state.N, before.neutral ?? NO_ELEMENTS, after.neutral ?? NO_ELEMENTS, atMs);
+  state.heatRatingA = after.thermal?.ratingA ?? null;
   state.group = after.group;
   out.push({ kind: 'event', type: 'settings', atMs, reason: `group ${after.group}: ${reason}` });
   settle(state, after, atMs, out);
@@ -178,10 +180,11 @@ export function stepSource(
   }
 }
 
-/** A state that was kept goes on under settings that may have fewer elements: what is off is at rest. */
-export function restFeeder(state: FeederState, settings: ControlSettings): void {
+/** A state, new or kept, goes on under settings that may be others: what is off is at rest, heat is of the new rating. */
+export function settleInto(state: FeederState, settings: ControlSettings): void {
   for (const name of PHASES) restConductor(state[name], settings);
   restConductor(state.N, settings.neutral ?? NO_ELEMENTS);
+  rateHeat(state, settings.thermal);
 }
 
 /** What is off now is at rest; what counts goes on only where the present current still says so. */

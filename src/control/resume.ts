@@ -40,6 +40,7 @@ export function resumeTransformer(
   const fresh = newTransformerState();
   if (byMs !== null) return { state: shifted(kept, fresh, byMs), lost: null };
   for (const name of PHASES) keepHeat(kept[name], fresh[name]);
+  fresh.heatRatingA = kept.heatRatingA ?? null;
   return { state: fresh, lost: 'the time away is unknown' };
 }
 
@@ -63,7 +64,11 @@ function keepHeat({ thermal: kept }: ConductorState, { thermal }: ConductorState
 /** A new state but for what must not be lost with the time away: what customers have borne, and what was learned. */
 function forgotten(kept: FeederState, byMs: number): FeederState {
   const state = newFeederState();
-  const { usage, blocks, testUntilMs, group, groupByCommand, groupUntilMs, ...before } = shifted(kept, state, byMs);
+  const { usage, blocks, testUntilMs, heatRatingA, group, groupByCommand, groupUntilMs, ...before } = shifted(
+    kept,
+    state,
+    byMs,
+  );
   for (const name of PHASES) {
     state[name].reach.learnedA = before[name].reach.learnedA;
     keepHeat(before[name], state[name]);
@@ -71,7 +76,7 @@ function forgotten(kept: FeederState, byMs: number): FeederState {
   // The devices have held the limit to its end at most.
   if (before.episode !== null) endUse({ ...state, testUntilMs, usage }, before.episode.endMs);
   // What an operator has blocked stays so for as long as was left, and no settings group changes by itself.
-  return { ...state, usage, blocks, testUntilMs, group, groupByCommand, groupUntilMs };
+  return { ...state, usage, blocks, testUntilMs, heatRatingA, group, groupByCommand, groupUntilMs };
 }
 
 /**

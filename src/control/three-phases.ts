@@ -38,6 +38,18 @@ export function judgeHeat(
   out.push({ kind: 'event', type: assumed ? 'alarm' : 'alarmEnd', atMs: nowMs, alarm: 'thermalAssumed', reason });
 }
 
+/**
+ * The same conductors are as hot as before, which is another share of another rating. A hot spot has its temperature
+ * whatever the rating.
+ */
+export function rateHeat(state: ThreePhases, thermal: ThermalSettings | undefined): void {
+  const ratingA = thermal === undefined || thermal.oil !== undefined ? null : thermal.ratingA;
+  const { heatRatingA: beforeA } = state;
+  state.heatRatingA = ratingA;
+  if (ratingA === null || beforeA === null || beforeA === ratingA) return;
+  for (const name of PHASES) state[name].thermal.heatPercent *= (beforeA / ratingA) ** 2;
+}
+
 function hotText(state: ThreePhases, thermal: ThermalSettings, nowMs: number): string {
   const hot = PHASES.filter((name) => state[name].thermal.alarmed);
   const texts = hot.map((name) => `${name} ${heatPercent(state[name].thermal, thermal, nowMs).toFixed(1)} %`);

@@ -4,7 +4,7 @@ import { PHASES, type Phase } from '../feeder.ts';
 import { conductorDueMs, newConductor, readConductor, restConductor, runConductor } from './conductor.ts';
 import { thresholds, urgencyOf } from './elements.ts';
 import { outlook } from './thermal.ts';
-import { endDueAgain, heatDoubtMs, judgeHeat, judgeSight, runMs, runUpTo } from './three-phases.ts';
+import { endDueAgain, heatDoubtMs, judgeHeat, judgeSight, rateHeat, runMs, runUpTo } from './three-phases.ts';
 import type {
   Action,
   ConductorInput,
@@ -55,6 +55,7 @@ export function newTransformerState(): TransformerState {
     L3: phase(),
     blind: false,
     heatAssumed: false,
+    heatRatingA: null,
     steppedToMs: 0,
     runsAtOnce: 0,
     alarms: [],
@@ -111,9 +112,10 @@ export function readTransformer(
   relabel(out, from);
 }
 
-/** A state that was kept goes on under settings that may have fewer elements: what is off is at rest. */
-export function restTransformer(state: TransformerState, settings: TransformerSettings): void {
+/** A state, new or kept, goes on under settings that may be others: what is off is at rest, heat is of the new rating. */
+export function settleTransformerInto(state: TransformerState, settings: TransformerSettings): void {
   for (const name of PHASES) restConductor(state[name], settings);
+  rateHeat(state, settings.thermal);
 }
 
 /** When something falls due; `expectedA` is the current of a phase that a release of everything would bring. */

@@ -294,6 +294,8 @@ export interface ThreePhases {
   blind: boolean;
   /** The heat of a phase rests on an assumption that may still matter. */
   heatAssumed: boolean;
+  /** The rating that heat is in percent of, since the settings came into force; null without the element, and with oil. */
+  heatRatingA: number | null;
   /** Up to when everything that was due has been run, and how often more within that millisecond. */
   steppedToMs: number;
   runsAtOnce: number;

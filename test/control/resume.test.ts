@@ -1,7 +1,9 @@
 // A state that was kept, brought to the present: which clocks tell how long the program was away.
 import { describe, expect, test } from 'vitest';
-import { newFeederState } from '../../src/control/feeder-control.ts';
+import { newFeederState, settleInto, stepReading } from '../../src/control/feeder-control.ts';
 import { type KeptAt, resumeState } from '../../src/control/resume.ts';
+import { newTransformerState, settleTransformerInto } from '../../src/control/transformer.ts';
+import { settingsWith } from './trace.ts';
 
 const KEPT: KeptAt = { monotonicMs: 500_000, wallMs: 1_800_000_000_000, bootId: 'one', clockSynchronised: true };
 
@@ -32,5 +34,33 @@ describe('the time away', () => {
     const now = { ...KEPT, monotonicMs: 400_000, wallMs: KEPT.wallMs + 60_000 };
     expect(movedMs(now)).toBe(400_000 - 60_000 - 500_000);
     expect(movedMs({ ...now, clockSynchronised: false })).toBeNull();
+  });
+});
+
+describe('other settings after a restart', () => {
+  test('heat is the same share of a conductor, and another of another rating', () => {
+    const values = { timeConstantMin: '60' };
+    const [before, after] = [settingsWith(values), settingsWith({ ...values, thermalRatingA: '200' })];
+    const kept = newFeederState();
+    settleInto(kept, before);
+    const input = { currentA: 200, quality: 'good' as const };
+    stepReading(kept, before, { atMs: 500_000, L1: input, L2: input, L3: input, N: input }, []);
+    expect(kept.L1.thermal.heatPercent).toBeCloseTo(25, 9);
+    for (const now of [KEPT, { ...KEPT, bootId: 'two', clockSynchronised: false }]) {
+      const { state } = resumeState(kept, KEPT, now);
+      settleInto(state, before);
+      expect(state.L1.thermal.heatPercent).toBeCloseTo(25, 9);
+      settleInto(state, after);
+      expect(state.L1.thermal.heatPercent).toBeCloseTo(100, 9);
+    }
+  });
+
+  test('the hot spot of a transformer is as hot as it was, whatever its rating', () => {
+    const settings = (thermalRatingA: string) => settingsWith({ oilTimeConstantMin: '180', thermalRatingA });
+    const state = newTransformerState();
+    settleTransformerInto(state, settings('400'));
+    state.L1.thermal.heatPercent = 50;
+    settleTransformerInto(state, settings('200'));
+    expect(state.L1.thermal.heatPercent).toBe(50);
   });
 });

@@ -4,13 +4,13 @@ import { expect, test } from 'vitest';
 import {
   newFeederState,
   nextDueMs,
-  restFeeder,
+  settleInto,
   stepReading,
   stepSettings,
   stepTime,
 } from '../../src/control/feeder-control.ts';
 import { stepReadings, stepTimers, substationDueMs } from '../../src/control/substation.ts';
-import { restTransformer } from '../../src/control/transformer.ts';
+import { settleTransformerInto } from '../../src/control/transformer.ts';
 import type { Action, ControlReading, ControlSettings } from '../../src/control/types.ts';
 import { bounded } from './bounded.ts';
 import { worldOf } from './substation-trace.ts';
@@ -62,7 +62,7 @@ test('a feeder that was kept with elements which its settings no longer have', (
   for (let atMs = 1_000; atMs <= 20_000; atMs += 1_000) stepReading(state, before, reading(atMs, 450), out);
   expect(state.L1.emergency.status).toBe('operated');
   const after = settingsOf({});
-  restFeeder(state, after);
+  settleInto(state, after);
   expect(state.L1.emergency.status).toBe('normal');
   for (let atMs = 21_000; atMs <= HOUR_MS; atMs += 30_000) stepReading(state, after, reading(atMs, 100), out);
   stepTime(state, after, 2 * HOUR_MS, out);
@@ -78,7 +78,7 @@ test('a transformer that was kept with heat which its settings no longer have', 
   expect(kept.transformer.state.heatAssumed).toBe(true);
   const world = worldOf('T.pickupA 500  T.dropoutA 450', columns);
   world.transformer.state = kept.transformer.state;
-  restTransformer(world.transformer.state, world.transformer.settings);
+  settleTransformerInto(world.transformer.state, world.transformer.settings);
   stepTimers(world, 24 * HOUR_MS);
   expect(substationDueMs(world)).toBe(Number.POSITIVE_INFINITY);
   expect(world.transformer.state.heatAssumed).toBe(false);
