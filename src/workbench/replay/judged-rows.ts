@@ -13,7 +13,7 @@ import { passesUnremarked } from '../../acquisition/unremarkable.ts';
 import type { ControlReading } from '../../control/types.ts';
 import { PHASES, type Phase, type Quality } from '../../feeder.ts';
 import type { MeasuredSettings } from '../../feeder-settings.ts';
-import type { Row } from '../trace/sink.ts';
+import { IS_WHOLE, type Row } from '../trace/sink.ts';
 
 interface MutableConductor {
   currentA: number;
@@ -68,9 +68,14 @@ export class JudgedRows {
 
   judge(row: Row): ControlReading {
     const atMs = row[0] as number;
-    const L1 = wholeMilliamperes(row[1] as number);
-    const L2 = wholeMilliamperes(row[2] as number);
-    const L3 = wholeMilliamperes(row[3] as number);
+    let L1 = row[1] as number;
+    let L2 = row[2] as number;
+    let L3 = row[3] as number;
+    if (row[IS_WHOLE] !== 1) {
+      L1 = wholeMilliamperes(L1);
+      L2 = wholeMilliamperes(L2);
+      L3 = wholeMilliamperes(L3);
+    }
     const N = Math.abs(row[4] as number);
     if (!passesUnremarked(this.#memory, this.#rules, L1, L2, L3, N, atMs)) return this.#judgeOdd(row);
     const reading = this.#reading;

@@ -3,7 +3,7 @@
 // memory grows only as far as one feeder is ahead of another.
 import { newRow, type Row } from '../trace/sink.ts';
 
-const COLUMNS = 5;
+const COLUMNS = newRow().length;
 const FIRST_ROWS = 16;
 
 /** When a feeder's readings begin and end; infinities for one that has none. */

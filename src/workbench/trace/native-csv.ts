@@ -3,7 +3,7 @@
 // digits (a sign of its own, an exponent, quotes, spaces) takes the slow way through strings, and comes to the same.
 import { TraceProblem } from './problem.ts';
 import type { TimeForm, TraceSink } from './sink.ts';
-import { newRow, type Row, SECONDS_ZERO_MS } from './sink.ts';
+import { IS_WHOLE, newRow, type Row, SECONDS_ZERO_MS } from './sink.ts';
 import { parseNumber, parseTraceTime } from './time.ts';
 
 const COMMA = 0x2c;
@@ -20,6 +20,8 @@ const BLANK = 0x20;
 const POWERS = Float64Array.from({ length: 16 }, (_, power) => 10 ** power);
 /** Digits that 32 bits hold, so that one division of whole numbers rounds as the decimal itself would. */
 const DIGITS_MAX = 9;
+/** A decimal with no more of them is the double that rounding to milliamperes comes to. */
+const MILLI_DECIMALS = 3;
 const SECONDS_DIGITS_MAX = 12;
 /** `2026-01-05T17:00:` of a stamp: the minute, of which a row is mostly the same as the one before. */
 const MINUTE_BYTES = 17;
@@ -145,6 +147,7 @@ export class NativeCsvReader {
   #numbers(bytes: Buffer, start: number, row: Row): number {
     const count = this.#hasNeutral ? 4 : 3;
     let at = start;
+    let isWhole = 1;
     for (let column = 1; column <= count; column++) {
       let byte = bytes[at] as number;
       const isNegative = byte === MINUS;
@@ -167,6 +170,7 @@ export class NativeCsvReader {
         }
         decimals = at - point - 1;
         digits += decimals;
+        if (decimals > MILLI_DECIMALS) isWhole = 0;
       }
       if (column === count && byte === CR) byte = bytes[++at] as number;
       if (byte !== (column === count ? LF : COMMA) || digits === 0 || digits > DIGITS_MAX) return 0;
@@ -174,6 +178,7 @@ export class NativeCsvReader {
       const value = mantissa / (POWERS[decimals] as number);
       row[column] = isNegative ? -value : value;
     }
+    row[IS_WHOLE] = isWhole;
     return at;
   }
 
@@ -293,6 +298,7 @@ export class NativeCsvReader {
       this.#sink.timeForm(time.form, this.#file);
     }
     this.#row.set([time.atMs, ...values.map((value) => value ?? Number.NaN)]);
+    this.#row[IS_WHOLE] = 0;
     if (!this.#sink.reading(slot, this.#row)) this.#early(slot, text);
   }
 

@@ -13,12 +13,15 @@ export const SECONDS_ZERO_MS = 1e12;
 
 /**
  * A reading: milliseconds, and amperes of L1, L2, L3 and N, negative where the trace says so and NaN where it has no
- * value. The reader uses it again for the next; five numbers as arguments would each be put on the heap at every call.
+ * value; then 1 where L1 to L3 are whole milliamperes as they stand, which spares whoever takes it the rounding. The
+ * reader uses it again for the next; so many numbers as arguments would each be put on the heap at every call.
  */
 export type Row = Float64Array;
+/** Where a row says that its amperes are whole milliamperes. */
+export const IS_WHOLE = 5;
 
 export function newRow(): Row {
-  return new Float64Array(5);
+  return new Float64Array(6);
 }
 
 export interface TraceSink {

@@ -1,8 +1,9 @@
 // Feeders that depend on one another in a replay: against a live controller that was given the same currents, against the
 // fast way of feeders by themselves where nothing of it bites, and however the trace has its rows.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Given } from '../../../src/acquisition/source-reading.ts';
 import type { Configuration } from '../../../src/configuration.ts';
@@ -194,6 +195,10 @@ const WIDE = `transformer:
   atRisk: { pickupA: 6000, dropoutA: 5900, delayS: 5, resetDelayS: 7 }
 `;
 
+/** Of each feeder: what two of them say of one instant has no order. */
+const inOrder = ({ events }: ReplayResult) =>
+  ['F1', 'F2'].map((id) => events.filter(({ feederId }) => feederId === id));
+
 describe('the two ways of stepping', () => {
   test.each([
     ['a cap that never bites', 'caps: { feedersAtOnce: 200 }\n'],
@@ -205,6 +210,43 @@ describe('the two ways of stepping', () => {
     expect(joined.events).toEqual(alone.events);
     expect(joined.feeders).toEqual(alone.feeders);
     expect(alone.events.length).toBeGreaterThan(10);
+  });
+
+  test('any trace: gaps, missing values, the calendar of settings groups', async () => {
+    const calendar = `${GROUP.replace('ratingA: 300', 'ratingA: 300\n        calendar: { timeZone: Europe/London, fromTime: "17:00", toTime: "17:20" }')}
+      - name: else
+        ratingA: 300
+        atRisk: { pickupA: 260, dropoutA: 240, delayS: 25, resetDelayS: 35 }`;
+    const alone = desk.configuration(calendar, ['F1', 'F2']);
+    const joined = goodConfiguration(
+      desk.file('cap.yaml', readFileSync(alone.file, 'utf8').concat('caps: { feedersAtOnce: 200 }\n')),
+    );
+    const ampere = fc.oneof(fc.integer({ min: 150, max: 300 }), fc.constantFrom('', 2, 250, 320, 400, 500));
+    const scan = fc.record({
+      afterS: fc.constantFrom(10, 10, 10, 10, 30, 31, 400),
+      feeders: fc.constantFrom(['F1', 'F2'], ['F1', 'F2'], ['F1'], ['F2']),
+      phases: fc.tuple(ampere, ampere, ampere, ampere, ampere, ampere),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(scan, { minLength: 1, maxLength: 120 }), async (scans) => {
+        let atMs = Date.UTC(2026, 0, 5, 16, 55);
+        const rows = scans.flatMap(({ afterS, feeders, phases }, index) => {
+          atMs += afterS * 1000;
+          const stamp = new Date(atMs).toISOString();
+          // Both begin with the trace: by itself a feeder begins with its first reading.
+          return (index === 0 ? ['F1', 'F2'] : feeders).map((id) =>
+            [stamp, id, ...(id === 'F1' ? phases.slice(0, 3) : phases.slice(3))].join(','),
+          );
+        });
+        const trace = desk.file('any.csv', `time,feeder,L1_A,L2_A,L3_A\n${rows.join('\n')}\n`);
+        const [one, other] = [await desk.replay(alone, trace), await desk.replay(joined, trace)];
+        expect(inOrder(other)).toEqual(inOrder(one));
+        expect(other.feeders.filter(({ readings }) => readings > 0)).toEqual(
+          one.feeders.filter(({ readings }) => readings > 0),
+        );
+      }),
+      { numRuns: 60 },
+    );
   });
 
   test('rows by turns, one feeder after the other, or in two files come to the same', async () => {
