@@ -128,8 +128,8 @@ export const ROWS: readonly Row[] = [
     test: ['acquisition/modbus-source.test.ts', 'M7: are bad with the reason'],
     without: {
       file: 'src/acquisition/modbus-source.ts',
-      from: 'fault?.fault ?? this.#currentOf(name, circuit)',
-      to: 'this.#currentOf(name, circuit)',
+      from: 'fault?.fault ?? this.#currentOf(registers.phases[name])',
+      to: 'this.#currentOf(registers.phases[name])',
     },
   },
   {
