@@ -386,7 +386,7 @@ export class Controller {
   #settle({ stopping = false, states = this.#changedStates() } = {}): void {
     const requests = this.#releases.splice(0);
     this.#drainTransformer();
-    for (const feeder of this.#feeders.values()) this.#drain(feeder, requests);
+    for (const feeder of this.#feeders.values()) if (feeder.actions.length > 0) this.#drain(feeder, requests);
     const drafts = this.#book.take(stopping ? Number.POSITIVE_INFINITY : this.#clock.monotonicMs());
     if (states.length + drafts.length + requests.length === 0 && !this.#requests.hasWithheld) return this.#armTimer();
     const withheld = this.#requests.takeWithheld();

@@ -15,6 +15,9 @@ import {
 } from 'yaml';
 import { z } from 'zod';
 
+// A file is judged once, at the start: compiling the judge would take longer than that.
+z.config({ jitless: true });
+
 /** One thing wrong, in one line for a person: where, what stands there, what should. */
 export interface Problem {
   readonly file: string;
