@@ -1,8 +1,9 @@
 // The byte-level reader against a plain one that splits strings: whatever pieces the file comes in, both see the same.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { wholeMilliamperes } from '../../../src/acquisition/quality.ts';
 import { NativeCsvReader } from '../../../src/workbench/trace/native-csv.ts';
-import { SECONDS_ZERO_MS, type TraceSink } from '../../../src/workbench/trace/sink.ts';
+import { IS_WHOLE, SECONDS_ZERO_MS, type TraceSink } from '../../../src/workbench/trace/sink.ts';
 
 type Taken = [feeder: string, atMs: number, ...amperes: number[]];
 
@@ -14,7 +15,9 @@ function read(text: string, size = 1 << 20): { taken: Taken[]; broken: number[] 
   const sink: TraceSink = {
     slotOf: (feeder) => names.push(feeder) - 1,
     reading(slot, row) {
-      taken.push([names[slot] ?? '', ...row] as Taken);
+      taken.push([names[slot] ?? '', ...row.subarray(0, IS_WHOLE)] as Taken);
+      const phases = [...row.subarray(1, 4)];
+      if (row[IS_WHOLE] === 1) expect(phases).toEqual(phases.map(wholeMilliamperes));
       return true;
     },
     broken: ({ line }) => void broken.push(line),

@@ -1,6 +1,6 @@
 // Reads any trace into memory, for tests: what was taken, what was broken and what was noted.
 import { type HowToRead, readTraceFile, type TraceFile } from '../../../src/workbench/trace/open-trace.ts';
-import type { TimeForm, TraceSink } from '../../../src/workbench/trace/sink.ts';
+import { IS_WHOLE, type TimeForm, type TraceSink } from '../../../src/workbench/trace/sink.ts';
 import { showProblem } from '../../../src/yaml-file.ts';
 
 /** Feeder, time in milliseconds, and amperes of L1, L2, L3 and N. */
@@ -19,7 +19,7 @@ export async function readAll(trace: TraceFile, how: Partial<HowToRead> = {}): P
   const sink: TraceSink = {
     slotOf: (feeder) => names.push(feeder) - 1,
     reading(slot, row) {
-      reading.taken.push([names[slot] ?? '', ...row] as unknown as Taken);
+      reading.taken.push([names[slot] ?? '', ...row.subarray(0, IS_WHOLE)] as unknown as Taken);
       return true;
     },
     broken: (problem) => void reading.broken.push(showProblem(problem)),
