@@ -173,6 +173,13 @@ function judgeTimes(group: unknown, at: Path, say: Say): void {
     );
   }
   const onOff = field(times, 'mode') === 'onOff';
+  const maxEpisodeS = number(times, 'maxEpisodeS') ?? DEFAULTS.maxEpisodeS;
+  const stepPercent = number(times, 'releaseStepPercent') ?? DEFAULTS.releaseStepPercent;
+  const releaseS = Math.ceil(100 / stepPercent) * responseTimeS;
+  if (!onOff && releaseS > maxEpisodeS) {
+    const expected = `steps that are over within maxEpisodeS (${maxEpisodeS}), responseTimeS each: ${releaseS} s from 0 %`;
+    say.warn(place('releaseStepPercent'), expected, byDefault('releaseStepPercent'));
+  }
   const levels: Path[] = [place('floorPercent'), [...at, 'caps', 'deepestLevelPercent']];
   for (const [index, level] of levels.entries()) {
     const percent = number(index === 0 ? times : caps, String(level.at(-1))) ?? 0;

@@ -196,6 +196,18 @@ describe('warnings', () => {
     ]);
   });
 
+  test('of a release whose steps last longer than the longest episode', () => {
+    const steps = (curtailment: string) =>
+      warn((text) =>
+        text.replace('resetDelayS: 60 }', `resetDelayS: 60 }\n        curtailment: { ${curtailment} }`),
+      ).filter((message) => message.includes('releaseStepPercent'));
+    expect(steps('releaseStepPercent: 4')).toEqual([
+      '13:44: feeders[0].settings[0].curtailment.releaseStepPercent is 4, expected steps that are over within maxEpisodeS (14400), responseTimeS each: 18000 s from 0 %',
+    ]);
+    expect(steps('releaseStepPercent: 5')).toEqual([]);
+    expect(steps('releaseStepPercent: 4, mode: onOff')).toEqual([]);
+  });
+
   test('of a broker whose certificate only public authorities vouch for', () => {
     expect(warn((text) => text)).toEqual([
       "2:9: uplink.tls is missing, expected this substation's certFile and keyFile, and a caFile, unless a public authority signed the broker",
