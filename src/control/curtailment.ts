@@ -19,7 +19,6 @@ import {
   heldUntilMs,
   heldWantDueMs,
   operationCapUntilMs,
-  releasingSinceMs,
   requestCapUntilMs,
   type Want,
   wantOf,
@@ -105,6 +104,7 @@ function deepen(state: FeederState, settings: ControlSettings, nowMs: number, ou
   if (episode.endedBy !== null) episode.lengthFromMs = nowMs;
   episode.trigger = trigger;
   episode.deepenedMs = nowMs;
+  episode.steppedMs = null;
   episode.endedBy = null;
   countLevel(state, nowMs);
   sayLimit(state, settings, 'limit', nowMs, whyDeeper(state, settings, trigger, wants), out);
@@ -194,7 +194,7 @@ function lapse(state: FeederState, nowMs: number, out: Action[]): void {
   });
   endEpisode(state, episode.endMs);
   // A lapse asks nothing, so a new overload waits only if the limit was being released.
-  state.releasedMs = releasingSinceMs(episode);
+  state.releasedMs = episode.steppedMs;
   alarm(state, 'lapsed', 'the limit came to its end without a refresh', nowMs, out);
 }
 

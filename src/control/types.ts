@@ -278,7 +278,7 @@ export interface Episode {
   /** Of the last message. */
   requestedMs: number;
   endMs: number;
-  /** Of the last deeper level, and of the last shallower one; null before any. */
+  /** Of the last deeper level, and of the last shallower one since; null where there was none. */
   deepenedMs: number;
   steppedMs: number | null;
   /** Why only steps of release are left, whatever is measured; null while what is measured decides. */

@@ -6,7 +6,7 @@ import { type Ask, askOf, isUrgent } from './elements.ts';
 import { isClosedLoop, isInVain, movableA } from './reach.ts';
 import { deepestPercent, deliveredA, levelFor, permittedLevel, promisedA } from './relief.ts';
 import { HOUR_MS } from './requests.ts';
-import type { ControlSettings, Episode, FeederState, PhaseState } from './types.ts';
+import type { ControlSettings, FeederState, PhaseState } from './types.ts';
 
 const DAY_MS = 24 * HOUR_MS;
 const NEVER = Number.POSITIVE_INFINITY;
@@ -72,7 +72,7 @@ export function heldUntilMs(state: FeederState, settings: ControlSettings, ask: 
   if (isUrgent(ask)) return AT_ONCE;
   const { responseTimeS, minOffS } = settings.curtailment;
   const { episode, releasedMs } = state;
-  if (episode !== null) return (releasingSinceMs(episode) ?? AT_ONCE) + responseTimeS * 1000;
+  if (episode !== null) return (episode.steppedMs ?? AT_ONCE) + responseTimeS * 1000;
   return releasedMs === null ? AT_ONCE : releasedMs + Math.max(responseTimeS, minOffS) * 1000;
 }
 
@@ -139,10 +139,5 @@ function leastDeeper(state: FeederState, settings: ControlSettings, phase: Phase
 
 /** The last change of level was a shallower one. */
 function isReleasing({ episode }: FeederState): boolean {
-  return episode !== null && releasingSinceMs(episode) !== null;
-}
-
-/** When the last step of a release was; null where the last change of level was a deeper one. */
-export function releasingSinceMs({ steppedMs, deepenedMs }: Episode): number | null {
-  return steppedMs !== null && steppedMs > deepenedMs ? steppedMs : null;
+  return episode !== null && episode.steppedMs !== null;
 }
