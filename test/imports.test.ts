@@ -48,6 +48,7 @@ const EXCEPTIONS: Record<string, readonly string[]> = {
 };
 /** Where each package may be imported; the workbench holds the other end of the wire and may import any of them. */
 const PACKAGES: Record<string, readonly string[] | 'anywhere'> = {
+  'modbus-serial': ['src/acquisition/'],
   'better-sqlite3': ['src/journal/'],
   mqtt: ['src/uplink/'],
   pino: ['src/log.ts'],

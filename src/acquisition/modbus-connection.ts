@@ -1,6 +1,8 @@
 // One Modbus wire, shared by the sources behind one host and port or on one serial line: reads go over it one at a
 // time, in turn, each with a deadline; whatever breaks it ends the read at once with a reason, and a new connection is
-// made after a jittered wait. A port is never used for a second connection.
+// made after a jittered wait. A client object is never used for a second connection (modbus-serial keeps state that
+// outlives the socket).
+import ModbusClient from 'modbus-serial';
 import type { Clock, Timer } from '../clock.ts';
 import type { QualityReason } from '../feeder.ts';
 import type { ModbusPort, OnFault, WireRead } from './modbus-port.ts';
@@ -34,18 +36,14 @@ interface Job {
   readonly done: Done<WireRead>;
 }
 
-/** Modbus Application Protocol V1.1b3, chapter 7. */
-const EXCEPTIONS: Readonly<Record<number, string>> = {
-  1: 'illegal function',
-  2: 'illegal data address',
-  3: 'illegal data value',
-  4: 'server device failure',
-  5: 'acknowledge',
-  6: 'server device busy',
-  8: 'memory parity error',
-  10: 'gateway path unavailable',
-  11: 'gateway target device failed to respond',
-};
+/** The two calls of modbus-serial that the program uses; its own types hide the class behind `default`. */
+interface Client {
+  open(done: (error?: Error) => void): void;
+  writeFC3(unitId: number, address: number, count: number, done: Result): void;
+  writeFC4(unitId: number, address: number, count: number, done: Result): void;
+}
+type Result = (error: (Error & { modbusCode?: number }) | null, result?: { data: number[] }) => void;
+const Client = ModbusClient as unknown as new (port: ModbusPort) => Client;
 
 const RECONNECT_FIRST_MS = 100;
 /** A meter is on the same site: looking for it every few seconds costs nothing. */
@@ -60,6 +58,7 @@ export class ModbusConnection {
   readonly #random: () => number;
   readonly #silentUnits: SilentUnits;
   #port: ModbusPort | null = null;
+  #client: Client | null = null;
   #ready = false;
   #closed = false;
   #failuresInRow = 0;
@@ -105,10 +104,11 @@ export class ModbusConnection {
       else this.#answer({ fault, detail });
     });
     this.#port = port;
+    this.#client = new Client(port);
     this.#timer = this.#clock.at(this.#clock.monotonicMs() + CONNECT_TIMEOUT_MS, () =>
       this.#lost({ fault: 'disconnected', detail: 'no connection in time' }),
     );
-    port.open(() => {
+    this.#client.open(() => {
       this.#timer?.cancel();
       this.#ready = true;
       this.#sendNext();
@@ -135,7 +135,7 @@ export class ModbusConnection {
     this.#waiting.shift();
     if (nowMs < quietMs) return this.#refuse(next, 'invalidFrame', 'the line is never quiet');
     const read = this.#port.choose(next.request.unitId, next.request.reads);
-    if (read !== null) return this.#send(this.#port, next, read);
+    if (read !== null) return this.#send(next, read);
     this.#refuse(next, 'noAnswer', 'not asked: it still owes answers that could be mistaken');
   }
 
@@ -145,24 +145,26 @@ export class ModbusConnection {
     this.#sendNext();
   }
 
-  #send(port: ModbusPort, { request, done }: Job, read: WireRead): void {
+  #send({ request, done }: Job, read: WireRead): void {
     const { unitId, timeoutMs } = request;
     const sentMs = this.#clock.monotonicMs();
     const deadline = this.#clock.at(sentMs + timeoutMs, () => this.#late(unitId, timeoutMs));
     this.#open = { request, done, deadline };
-    port.ask(unitId, read, (answer) => {
-      const tookMs = this.#clock.monotonicMs() - sentMs;
-      if ('words' in answer) {
+    const result: Result = (error, words) => {
+      if (words !== undefined && error === null) {
         this.#silentUnits.answered(unitId);
-        return this.#answer({ words: answer.words, read, tookMs });
-      }
-      const { exceptionCode: code } = answer;
-      const detail = `Modbus exception ${code}: ${EXCEPTIONS[code] ?? 'unknown'}`;
-      const fault = { fault: 'exception', detail, exception: { code, read } } as const;
-      if (code === TARGET_SILENT) this.#silentUnits.silent(unitId, tookMs, fault);
-      else this.#silentUnits.answered(unitId);
-      this.#answer(fault);
-    });
+        this.#answer({ words: words.data, read, tookMs: this.#clock.monotonicMs() - sentMs });
+      } else if (error?.modbusCode !== undefined) {
+        const { modbusCode: code, message: detail } = error;
+        const fault = { fault: 'exception', detail, exception: { code, read } } as const;
+        if (code === TARGET_SILENT) this.#silentUnits.silent(unitId, this.#clock.monotonicMs() - sentMs, fault);
+        else this.#silentUnits.answered(unitId);
+        this.#answer(fault);
+      } else this.#lost({ fault: 'invalidFrame', detail: error?.message ?? 'no data' });
+    };
+    const { functionCode, address, count } = read;
+    if (functionCode === 3) this.#client?.writeFC3(unitId, address, count, result);
+    else this.#client?.writeFC4(unitId, address, count, result);
   }
 
   #late(unitId: number, timeoutMs: number): void {
@@ -181,7 +183,14 @@ export class ModbusConnection {
     this.#idleFromMs = this.#clock.monotonicMs();
     if ('words' in answer || answer.fault === 'exception') this.#failuresInRow = 0;
     this.#sendNext();
-    open.done(answer);
+    try {
+      open.done(answer);
+    } catch (error) {
+      // modbus-serial would catch it here and report a fault of our own code as one of the meter.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 
   #lost(fault: Fault): void {
@@ -201,6 +210,7 @@ export class ModbusConnection {
     this.#quietTimer = null;
     this.#port?.destroy();
     this.#port = null;
+    this.#client = null;
     this.#ready = false;
     this.#lastFault = fault;
     const ended = this.#open;

@@ -1,20 +1,11 @@
-// Modbus RTU: a serial line, or one behind a device server that passes its bytes on over TCP. Libraries let one late
-// answer shift every later one by a request, for ever; this port knows what is owed, checks unit, function code, length
-// and CRC before a word of an answer is read, and keeps the line quiet after a breach. It writes nothing but reads.
+// Modbus RTU under modbus-serial: a serial line, or one behind a device server that passes its bytes on over TCP. The
+// library's own RTU ports let one late answer shift every later one by a request, for ever; this one knows what is
+// owed, checks unit, function code, length and CRC before the library sees an answer, and keeps the line quiet after
+// a breach. It writes nothing but reads.
+import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
-import { crc16 } from './crc16.ts';
-import {
-  answerIn,
-  type ModbusPort,
-  type OnAnswer,
-  type OnFault,
-  type OpenRequest,
-  openRequest,
-  REQUEST_BYTES,
-  type WireRead,
-  writeRequest,
-} from './modbus-port.ts';
+import { type Asked, askedBy, type ModbusPort, type OnFault, type WireRead } from './modbus-port.ts';
 import type { OwedAnswers } from './owed-answers.ts';
 import { judgeFrame } from './rtu-frame.ts';
 
@@ -30,40 +21,43 @@ export interface ByteWire {
 
 /** After something that was no answer the rest of it is waited out: longer than any serial driver holds bytes back. */
 const QUIET_AFTER_BREACH_MS = 50;
-const CRC_BYTES = 2;
-const NOTHING = Buffer.alloc(0);
 
-export class ModbusRtuPort implements ModbusPort {
+export class ModbusRtuPort extends EventEmitter implements ModbusPort {
   readonly #wire: ByteWire;
   readonly #owed: OwedAnswers;
   readonly #clock: Clock;
   readonly #onFault: OnFault;
   #stream: Duplex | null = null;
   #abandonOpening = () => {};
-  #received: Buffer = NOTHING;
-  #asked: OpenRequest | null = null;
+  #received: Buffer = Buffer.alloc(0);
+  #asked: Asked | null = null;
   #lastByteMs = Number.NEGATIVE_INFINITY;
   #isBroken = false;
   #isDestroyed = false;
   #silentRequests = 0;
 
   constructor(wire: ByteWire, owed: OwedAnswers, clock: Clock, onFault: OnFault) {
+    super();
     this.#wire = wire;
     this.#owed = owed;
     this.#clock = clock;
     this.#onFault = onFault;
   }
 
-  open(opened: () => void): void {
-    const withStream = (stream: Duplex) => {
+  get isOpen(): boolean {
+    return this.#stream !== null;
+  }
+
+  open(done: (error?: Error) => void): void {
+    const opened = (stream: Duplex) => {
       if (this.#isDestroyed) return endQuietly(stream);
       this.#stream = stream;
       stream.on('data', (chunk: Buffer) => this.#receive(chunk));
       stream.on('error', (error: NodeJS.ErrnoException) => this.#gone(error.code ?? error.message));
       stream.on('close', () => this.#gone('closed'));
-      opened();
+      done();
     };
-    this.#abandonOpening = this.#wire.open(withStream, (detail) => this.#gone(detail));
+    this.#abandonOpening = this.#wire.open(opened, (detail) => this.#gone(detail));
   }
 
   choose<R extends WireRead>(unitId: number, reads: readonly R[]): R | null {
@@ -74,13 +68,11 @@ export class ModbusRtuPort implements ModbusPort {
     return this.#lastByteMs + (this.#isBroken ? QUIET_AFTER_BREACH_MS : this.#wire.gapMs);
   }
 
-  ask(unitId: number, read: WireRead, answered: OnAnswer): void {
+  write(frame: Buffer): void {
+    const asked = askedBy(frame);
     if (this.#asked !== null) throw new Error('a request is still open on this line');
-    const frame = Buffer.allocUnsafe(REQUEST_BYTES + CRC_BYTES);
-    writeRequest(frame, 0, unitId, read);
-    frame.writeUInt16LE(crc16(frame, REQUEST_BYTES), REQUEST_BYTES);
-    this.#asked = openRequest(unitId, read, answered);
-    this.#received = NOTHING;
+    this.#asked = asked;
+    this.#received = Buffer.alloc(0);
     this.#isBroken = false;
     this.#stream?.write(frame);
   }
@@ -95,6 +87,7 @@ export class ModbusRtuPort implements ModbusPort {
   destroy(): void {
     this.#isDestroyed = true;
     if (this.#asked !== null) this.#end();
+    this.removeAllListeners();
     if (this.#stream === null) this.#abandonOpening();
     else endQuietly(this.#stream);
     this.#stream = null;
@@ -120,14 +113,14 @@ export class ModbusRtuPort implements ModbusPort {
       if (asked !== null && frame.kind === 'exception' && this.#owed.owesAny(asked.unitId, asked.functionCode))
         this.#owed.add(asked);
       this.#asked = null;
-      asked?.answered(answerIn(body, 0));
+      this.emit('data', body);
     }
   }
 
   /** While nothing is asked, bytes that belong to nothing are noise: they only keep the line from being quiet. */
   #breach(detail: string): void {
     this.#isBroken = true;
-    this.#received = NOTHING;
+    this.#received = Buffer.alloc(0);
     if (this.#asked === null) return;
     this.#end();
     this.#onFault('invalidFrame', detail, false);
@@ -136,7 +129,7 @@ export class ModbusRtuPort implements ModbusPort {
   #end(): void {
     if (this.#asked !== null) this.#owed.add(this.#asked);
     this.#asked = null;
-    this.#received = NOTHING;
+    this.#received = Buffer.alloc(0);
   }
 
   #gone(detail: string): void {

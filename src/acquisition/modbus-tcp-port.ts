@@ -1,43 +1,34 @@
-// Modbus TCP. Libraries take late, foreign and malformed answers for the right one (modbus-serial wraps transaction ids
-// at 256 and checks neither protocol, length nor byte count); here one request is open at a time, all 16 bits of the
-// transaction id count, and every field of an answer is checked before a word of it is read. On any breach, a time-out
-// among them, the connection is destroyed: an answer that is still owed can then never be taken for another. It writes
-// nothing but the two read function codes: no path in the program can change a meter.
+// The wire under modbus-serial. That library takes late, foreign and malformed answers for the right one (its TCP port
+// wraps transaction ids at 256 and checks neither protocol, length nor byte count), so it gets this port instead: one
+// request at a time, all 16 bits of the transaction id, and every field of the answer checked before the library sees
+// it. On any breach, a time-out among them, the connection is destroyed: an answer that is still owed can then never
+// be taken for another. It writes nothing but the two read function codes: no path in the program can change a meter.
+import { EventEmitter } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import {
-  answerIn,
-  type ModbusPort,
-  type OnAnswer,
-  type OnFault,
-  type OpenRequest,
-  openRequest,
-  type PortFault,
-  REQUEST_BYTES,
-  type WireRead,
-  writeRequest,
-} from './modbus-port.ts';
+import crc16 from 'modbus-serial/utils/crc16.js';
+import { type Asked, askedBy, type ModbusPort, type OnFault, type PortFault, type WireRead } from './modbus-port.ts';
 
-/** Transaction id, protocol id, length, and the unit id that belongs to the request. */
 const HEADER_BYTES = 7;
-const BEFORE_UNIT_BYTES = HEADER_BYTES - 1;
 /** Modbus Messaging on TCP/IP V1.0b, 3.1.3: unit id and a PDU of at most 253 bytes. */
 const LENGTH_MAX = 254;
 const TRANSACTION_IDS = 65_536;
 const KEEP_ALIVE_FIRST_MS = 15_000;
-const NOTHING = Buffer.alloc(0);
 
-interface Outstanding extends OpenRequest {
+interface Outstanding extends Asked {
   readonly transactionId: number;
 }
 
-export class ModbusTcpPort implements ModbusPort {
+/** The shape that modbus-serial expects of a port, on a socket of our own. */
+export class ModbusTcpPort extends EventEmitter implements ModbusPort {
   readonly #socket: Socket;
   readonly #onFault: OnFault;
-  #received: Buffer = NOTHING;
+  #received: Buffer = Buffer.alloc(0);
   #outstanding: Outstanding | null = null;
   #transactionId: number;
+  isOpen = false;
 
   constructor(host: string, port: number, firstTransactionId: number, onFault: OnFault) {
+    super();
     this.#transactionId = firstTransactionId % TRANSACTION_IDS;
     this.#onFault = onFault;
     this.#socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_FIRST_MS });
@@ -46,21 +37,27 @@ export class ModbusTcpPort implements ModbusPort {
     this.#socket.on('close', () => this.#fail('disconnected', 'closed by the meter'));
   }
 
-  open(opened: () => void): void {
-    this.#socket.once('connect', opened);
+  /** Called by modbus-serial. */
+  open(done: (error?: Error) => void): void {
+    this.#socket.once('connect', () => {
+      this.isOpen = true;
+      done();
+    });
   }
 
-  ask(unitId: number, read: WireRead, answered: OnAnswer): void {
+  /** Called by modbus-serial with a read request in RTU form: unit, function code, address, count, CRC. */
+  write(frame: Buffer): void {
+    const asked = askedBy(frame);
     // A second request while one is open would let one answer stand for another.
     if (this.#outstanding !== null) throw new Error('a request is still open on this connection');
-    const frame = Buffer.allocUnsafe(BEFORE_UNIT_BYTES + REQUEST_BYTES);
-    writeRequest(frame, BEFORE_UNIT_BYTES, unitId, read);
-    frame.writeUInt16BE(this.#transactionId, 0);
-    frame.writeUInt16BE(0, 2);
-    frame.writeUInt16BE(REQUEST_BYTES, 4);
-    this.#outstanding = { ...openRequest(unitId, read, answered), transactionId: this.#transactionId };
+    this.#outstanding = { ...asked, transactionId: this.#transactionId };
+    const request = Buffer.allocUnsafe(12);
+    request.writeUInt16BE(this.#transactionId, 0);
+    request.writeUInt16BE(0, 2);
+    request.writeUInt16BE(6, 4);
+    frame.copy(request, 6, 0, 6);
     this.#transactionId = (this.#transactionId + 1) % TRANSACTION_IDS;
-    this.#socket.write(frame);
+    this.#socket.write(request);
   }
 
   /** The transaction id tells every answer from every other. */
@@ -78,7 +75,9 @@ export class ModbusTcpPort implements ModbusPort {
 
   /** Ends the connection without a word; a port is never used again. */
   destroy(): void {
+    this.isOpen = false;
     this.#outstanding = null;
+    this.removeAllListeners();
     this.#socket.removeAllListeners();
     // A destroyed socket may still report an error that nobody waits for.
     this.#socket.on('error', () => {});
@@ -91,17 +90,16 @@ export class ModbusTcpPort implements ModbusPort {
     const length = this.#received.readUInt16BE(4);
     const breach = headerBreach(this.#received, length, this.#outstanding);
     if (breach !== null) return this.#fail('invalidFrame', breach);
-    const frameBytes = BEFORE_UNIT_BYTES + length;
+    const frameBytes = 6 + length;
     if (this.#received.length < frameBytes) return;
     // One request is open at a time, so bytes behind its answer belong to nothing that was asked.
     if (this.#received.length > frameBytes) return this.#fail('invalidFrame', 'more bytes than the answer has');
-    const frame = this.#received;
-    const breachInside = bodyBreach(frame, length, this.#outstanding);
+    const answer = this.#received;
+    const breachInside = bodyBreach(answer, length, this.#outstanding);
     if (breachInside !== null) return this.#fail('invalidFrame', breachInside);
-    const answered = this.#outstanding?.answered;
-    this.#received = NOTHING;
+    this.#received = Buffer.alloc(0);
     this.#outstanding = null;
-    answered?.(answerIn(frame, BEFORE_UNIT_BYTES));
+    this.emit('data', withCrc(answer.subarray(6)));
   }
 
   #fail(fault: PortFault, detail: string): void {
@@ -129,4 +127,12 @@ function bodyBreach(answer: Buffer, length: number, asked: Outstanding | null): 
     return `${answer.readUInt8(8)} bytes of registers in a length of ${length}, not ${asked.byteCount}`;
   }
   return null;
+}
+
+/** modbus-serial wants the RTU form back: the same bytes with their CRC. */
+function withCrc(body: Buffer): Buffer {
+  const frame = Buffer.allocUnsafe(body.length + 2);
+  body.copy(frame);
+  frame.writeUInt16LE(crc16(body), body.length);
+  return frame;
 }

@@ -1,5 +1,5 @@
 // One Modbus RTU frame (unit, function code, body, CRC) judged against what was asked and what is still owed. Pure.
-import { crc16 } from './crc16.ts';
+import crc16 from 'modbus-serial/utils/crc16.js';
 import type { Asked } from './modbus-port.ts';
 
 const EXCEPTION_BYTES = 5;
@@ -38,7 +38,7 @@ export function judgeFrame(received: Buffer, asked: Asked | null, owed: Owed): R
   const bytes = isException ? EXCEPTION_BYTES : AROUND_BYTES + byteCount;
   if (received.length < bytes) return { kind: 'incomplete' };
   const crc = received.readUInt16LE(bytes - 2);
-  if (crc !== crc16(received, bytes - 2)) return { kind: 'breach', detail: 'a CRC that does not fit' };
+  if (crc !== crc16(received.subarray(0, bytes - 2))) return { kind: 'breach', detail: 'a CRC that does not fit' };
   if (isLate) return { kind: 'late', bytes, answer: isException ? null : answer };
   return { kind: isException ? 'exception' : 'answer', bytes };
 }

@@ -139,8 +139,8 @@ export const ROWS: readonly Row[] = [
     test: [CONNECTION, 'M8: reads of two units over one connection never mix'],
     without: {
       file: LINE,
-      from: 'port.ask(unitId, read,',
-      to: 'port.ask(1, read,',
+      from: 'this.#client?.writeFC4(unitId, address',
+      to: 'this.#client?.writeFC4(1, address',
     },
   },
   {

@@ -1,4 +1,4 @@
-// The plain script that many write first, on the usual libraries: modbus-serial reads, a comparison,
+// The plain script that many write first, on the libraries that Headroom is built on: modbus-serial reads, a comparison,
 // better-sqlite3 keeps the transition, MQTT.js publishes and queues in memory.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

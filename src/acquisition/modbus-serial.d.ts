@@ -1,4 +1,5 @@
 // modbus-serial ships no types for this file of its own.
 declare module 'modbus-serial/utils/crc16.js' {
-  export default function crc16(bytes: Uint8Array): number;
+  /** CRC-16/MODBUS of `buffer`. */
+  export default function crc16(buffer: Uint8Array): number;
 }
