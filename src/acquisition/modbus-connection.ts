@@ -86,7 +86,8 @@ export class ModbusConnection {
    */
   read<R extends WireRead>(request: ReadRequest<R>, done: Done<R>): void {
     const fault = this.#ready ? this.#silentUnits.fault(request.unitId) : this.#lastFault;
-    if (fault !== null) return queueMicrotask(() => done(fault));
+    // In a turn of its own: whoever asks again at once does not keep the program from everything else.
+    if (fault !== null) return this.#clock.afterTurn(() => done(fault));
     this.#waiting.push({ request, done: done as Done<WireRead> });
     this.#sendNext();
   }
@@ -141,7 +142,7 @@ export class ModbusConnection {
 
   /** Answers a read that is not sent at all. */
   #refuse({ done }: Job, fault: QualityReason, detail: string): void {
-    queueMicrotask(() => done({ fault, detail }));
+    this.#clock.afterTurn(() => done({ fault, detail }));
     this.#sendNext();
   }
 
