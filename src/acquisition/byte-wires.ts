@@ -1,5 +1,5 @@
 // The two ways on which Modbus RTU travels: a serial line of this machine, and TCP to a device server that passes bytes
-// on. The serial driver is loaded only where a source needs it.
+// on. A missing serial driver is a fault of the lines that need it, and of nothing else.
 import { connect } from 'node:net';
 import { gapMs } from './line-pace.ts';
 import type { ByteWire } from './modbus-rtu-port.ts';
