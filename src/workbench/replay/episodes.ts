@@ -16,7 +16,7 @@ interface Open {
 export class Episodes {
   readonly closed: ReplayEpisode[] = [];
   #open: Open | null = null;
-  /** When each element that is not at rest picked up, and the highest current since the first of them did. */
+  /** When each element that is not at rest picked up, and the highest current since anything was watched. */
   readonly #picked = new Map<string, number>();
   #peakA = 0;
 
@@ -32,15 +32,14 @@ export class Episodes {
 
   /** `highestA` is that of the reading that brought the action. */
   take(action: Action, highestA: number): void {
+    if (!this.isWatching) this.#peakA = highestA;
     if (action.kind === 'request') return this.#request(action);
     const { type, element, phase, atMs } = action;
     if (type === 'alarm' && action.alarm === 'lapsed') return this.#lapsed(atMs);
     if (element === undefined || phase === undefined) return;
     const key = `${element} ${phase}`;
-    if (type === 'pickup') {
-      if (!this.isWatching) this.#peakA = highestA;
-      this.#picked.set(key, atMs);
-    } else if (type === 'operate') {
+    if (type === 'pickup') this.#picked.set(key, atMs);
+    else if (type === 'operate') {
       this.#begin(this.#picked.get(key) ?? atMs, element, phase);
     } else if (type === 'dropout') {
       this.#picked.delete(key);

@@ -291,6 +291,24 @@ describe('the two ways of stepping', () => {
   });
 });
 
+test('the peak of an episode that the transformer brings is its own', async () => {
+  const transformer = `transformer: { ratingKva: 240, voltageV: 415, feeders: [F1, F2], atRisk: { pickupA: 300, dropoutA: 250, delayS: 10, resetDelayS: 10 } }
+`;
+  const rows = (amperes: readonly number[]) => amperes.map((a, n) => `${n * 10} ${a} 80 70`).join('\n');
+  const high = [100, 300, 320, 320, 150, 150, 150, 150, 150, 150, 260, 265, 265, 150, 150, 150, 150];
+  const trace = [
+    desk.file('first.csv', nativeTrace(rows(high))),
+    desk.file('second.csv', nativeTrace(rows(high.map(() => 60)), 'F2')),
+  ];
+  const group =
+    'ratingA: 385\n        atRisk: { pickupA: 345, dropoutA: 310, delayS: 30, resetDelayS: 60 }\n        curtailment: { responseTimeS: 0, minOffS: 0, minOnS: 0, releaseStepPercent: 100 }';
+  const { feeders } = await desk.replay(desk.configuration(group, ['F1', 'F2'], transformer), trace);
+  expect(feeders[0]?.episodes.map(({ element, peakA }) => [element, peakA])).toEqual([
+    ['transformer', 320],
+    ['transformer', 265],
+  ]);
+});
+
 describe('merged rows', () => {
   test('come in the order of time, and wait only for who can still bring an earlier one', () => {
     const seen: string[] = [];
