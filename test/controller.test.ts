@@ -24,7 +24,7 @@ import {
 } from '../src/messages.ts';
 import { settingsSchema } from '../src/settings.ts';
 import { mountable, unmount } from './journal/mounts.ts';
-import { type HandClock, handClock } from './simulators/hand-clock.ts';
+import { type HandClock, handClock, whileTimeGoes } from './simulators/hand-clock.ts';
 import { MqttBroker } from './simulators/mqtt-broker.ts';
 
 const START_MS = Date.parse('2026-01-15T17:00:00.000Z');
@@ -222,15 +222,7 @@ class Site {
   async stop(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    let stopped = false;
-    const done = this.controller.stop().then(() => {
-      stopped = true;
-    });
-    while (!stopped) {
-      await new Promise((resolve) => setTimeout(resolve, 2));
-      this.clock.advance(100);
-    }
-    await done;
+    await whileTimeGoes(this.clock, this.controller.stop());
     this.journal.close();
   }
 

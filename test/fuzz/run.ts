@@ -13,7 +13,7 @@ import { Journal } from '../../src/journal/journal.ts';
 import { silentLog } from '../../src/log.ts';
 import { type Ack, type Curtailment, curtailmentSchema } from '../../src/messages.ts';
 import { settingsSchema } from '../../src/settings.ts';
-import { handClock } from '../simulators/hand-clock.ts';
+import { handClock, whileTimeGoes } from '../simulators/hand-clock.ts';
 import { MqttBroker } from '../simulators/mqtt-broker.ts';
 import { seeded } from '../simulators/random.ts';
 import { hostile, type Target } from './hostile.ts';
@@ -91,10 +91,7 @@ export async function fuzz(count: number, seed: number): Promise<FuzzOutcome> {
     if (heapGrownMb > GROWTH_MB_MAX) breaches.push(`the heap grew by ${heapGrownMb} MB over the last three quarters`);
     return { count, byKind, refused: heard.refused, heapGrownMb, breaches };
   } finally {
-    const stopped = controller.stop();
-    const timer = setInterval(() => clock.advance(100), 2);
-    await stopped;
-    clearInterval(timer);
+    await whileTimeGoes(clock, controller.stop());
     journal.close();
     await broker.close();
     rmSync(folder, { recursive: true });

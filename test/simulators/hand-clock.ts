@@ -45,3 +45,21 @@ export function handClock(startMs = 0): HandClock {
     },
   };
 }
+
+/** Waits while the clock goes on, `stepMs` every `waitMs` of real time, so that an end that waits for time gets it. */
+export async function whileTimeGoes<T>(
+  clock: Pick<HandClock, 'advance'>,
+  ending: Promise<T>,
+  { waitMs = 2, stepMs = 100 } = {},
+): Promise<T> {
+  let isOver = false;
+  const over = () => {
+    isOver = true;
+  };
+  ending.then(over, over);
+  while (!isOver) {
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    clock.advance(stepMs);
+  }
+  return ending;
+}

@@ -4,7 +4,7 @@ import { expect, test, vi } from 'vitest';
 import { Link } from '../../src/uplink/link.ts';
 import type { Publication } from '../../src/uplink/packets.ts';
 import { uplink as uplinkSchema } from '../../src/uplink-settings.ts';
-import { handClock } from '../simulators/hand-clock.ts';
+import { handClock, whileTimeGoes } from '../simulators/hand-clock.ts';
 import type { MqttBroker } from '../simulators/mqtt-broker.ts';
 import { closeAfter, START_MS, settled, startBroker, until } from './site.ts';
 
@@ -28,17 +28,7 @@ function linked(brokers: Given[], options: { urgent?: boolean; random?: () => nu
       message: (_topic, _payload, _retained, done) => done(),
     },
   });
-  const close = async () => {
-    let closed = false;
-    const done = link.close(null).then(() => {
-      closed = true;
-    });
-    while (!closed) {
-      await new Promise((resolve) => setTimeout(resolve, 4));
-      clock.advance(50);
-    }
-    await done;
-  };
+  const close = () => whileTimeGoes(clock, link.close(null), { waitMs: 4, stepMs: 50 });
   closeAfter({ close });
   const live = async (check: () => unknown, stepMs = 250) => {
     for (let step = 0; step < 400 && !check(); step++) {

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Link } from '../../src/uplink/link.ts';
 import { uplink as uplinkSchema } from '../../src/uplink-settings.ts';
-import { handClock } from '../simulators/hand-clock.ts';
+import { handClock, whileTimeGoes } from '../simulators/hand-clock.ts';
 import { Mosquitto, mosquittoOrSkip } from '../simulators/mosquitto.ts';
 import { seeded } from '../simulators/random.ts';
 import { START_MS, until } from './site.ts';
@@ -54,10 +54,7 @@ describe.skipIf(!mosquittoOrSkip())('a broker with two thousand substations', { 
   }, 60_000);
   afterAll(async () => {
     await broker?.stop();
-    const closed = Promise.all(links.map((link) => link.close(null)));
-    const timer = setInterval(() => clock.advance(100), 5);
-    await closed;
-    clearInterval(timer);
+    await whileTimeGoes(clock, Promise.all(links.map((link) => link.close(null))), { waitMs: 5 });
     await broker?.remove();
   }, 60_000);
 

@@ -7,7 +7,7 @@ import type { OutgoingRequest } from '../../src/uplink/delivery.ts';
 import type { OutgoingEvent } from '../../src/uplink/event-outbox.ts';
 import { Uplink, type UplinkPort } from '../../src/uplink/uplink.ts';
 import type { UplinkSettings } from '../../src/uplink-settings.ts';
-import { type HandClock, handClock } from '../simulators/hand-clock.ts';
+import { type HandClock, handClock, whileTimeGoes } from '../simulators/hand-clock.ts';
 import { MqttBroker } from '../simulators/mqtt-broker.ts';
 
 export const START_MS = Date.parse('2026-01-15T17:00:00.000Z');
@@ -205,7 +205,7 @@ export async function site(options: SiteOptions = {}): Promise<Site> {
     random: options.random ?? (() => 0.5),
     port,
   });
-  closeAfter({ close: () => closing(uplink, clock) });
+  closeAfter({ close: () => whileTimeGoes(clock, uplink.close()) });
   return {
     broker,
     clock,
@@ -220,19 +220,6 @@ export async function site(options: SiteOptions = {}): Promise<Site> {
       await until(check);
     },
   };
-}
-
-/** Closes while the clock goes on, so that an end that waits for time gets it. */
-async function closing(uplink: Uplink, clock: HandClock): Promise<void> {
-  let closed = false;
-  const done = uplink.close().then(() => {
-    closed = true;
-  });
-  while (!closed) {
-    await new Promise((resolve) => setTimeout(resolve, 2));
-    clock.advance(100);
-  }
-  await done;
 }
 
 function statusOf(state: Status['state'], reason: Status['reason']): Status {

@@ -12,7 +12,7 @@ import { topicsOf } from '../../src/messages.ts';
 import { Link } from '../../src/uplink/link.ts';
 import { uplink as uplinkSchema } from '../../src/uplink-settings.ts';
 import { Authority, type Pair } from '../simulators/certificates.ts';
-import { type HandClock, handClock } from '../simulators/hand-clock.ts';
+import { type HandClock, handClock, whileTimeGoes } from '../simulators/hand-clock.ts';
 import { type HardwareBroker, startHardwareBroker } from '../simulators/hardware-broker.ts';
 import { Mosquitto, mosquittoOrSkip } from '../simulators/mosquitto.ts';
 import { closeAfter, settled, until } from './site.ts';
@@ -99,17 +99,7 @@ function linked(given: Given = {}): Made {
   return { link, clock, words, heard, tls: files };
 }
 
-async function ended(link: Link, clock: HandClock): Promise<void> {
-  let closed = false;
-  const done = link.close(null).then(() => {
-    closed = true;
-  });
-  while (!closed) {
-    await new Promise((resolve) => setTimeout(resolve, 4));
-    clock.advance(50);
-  }
-  await done;
-}
+const ended = (link: Link, clock: HandClock) => whileTimeGoes(clock, link.close(null), { waitMs: 4, stepMs: 50 });
 
 /** Moves the clock in steps while sockets work, until `check` holds. */
 async function live(clock: HandClock, check: () => boolean, stepMs = 250): Promise<void> {

@@ -14,7 +14,7 @@ import type { Settings } from '../../src/settings.ts';
 import { staleAfterMs } from '../../src/source-settings.ts';
 import { measuredTransformer } from '../../src/transformer-settings.ts';
 import { showProblem } from '../../src/yaml-file.ts';
-import { handClock } from '../simulators/hand-clock.ts';
+import { handClock, whileTimeGoes } from '../simulators/hand-clock.ts';
 import type { MqttBroker } from '../simulators/mqtt-broker.ts';
 
 const START_MS = Date.parse('2026-01-15T17:00:00.000Z');
@@ -97,15 +97,7 @@ export async function startSite(configuration: Configuration, clock: ReturnType<
       await turns();
     },
     async stop() {
-      let stopped = false;
-      const done = controller.stop().then(() => {
-        stopped = true;
-      });
-      while (!stopped) {
-        await new Promise((resolve) => setTimeout(resolve, 2));
-        clock.advance(100);
-      }
-      await done;
+      await whileTimeGoes(clock, controller.stop());
       historian.close();
       journal.close();
     },
