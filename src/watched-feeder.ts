@@ -3,10 +3,10 @@
 import { isoTime } from './clock.ts';
 import { someElement } from './control/elements.ts';
 import { newFeederState, settleInto } from './control/feeder-control.ts';
+import { lowestLevelPercent } from './control/requests.ts';
 import type { Action, ControlSettings, FeederState } from './control/types.ts';
 import type { ControlInput } from './control-input.ts';
 import { controlSettings } from './control-settings.ts';
-import { PHASES } from './feeder.ts';
 import type { FeederSettings, SettingsGroup } from './feeder-settings.ts';
 import type { StoredRequest } from './journal/records.ts';
 import { type Curtailment, curtailmentSchema, type Status } from './messages.ts';
@@ -129,10 +129,7 @@ export function telemetryFeeder(feeder: WatchedFeeder): TelemetryFeeder {
     feederId: settings.id,
     ratingA: group.ratingA,
     freshMs: control.staleAfterMs,
-    outlook: () => ({
-      state: stateWord(feeder.state),
-      levelPercent: Math.min(...PHASES.map((phase) => feeder.state[phase].levelPercent)),
-    }),
+    outlook: () => ({ state: stateWord(feeder.state), levelPercent: lowestLevelPercent(feeder.state) }),
   };
 }
 

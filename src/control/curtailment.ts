@@ -7,7 +7,7 @@
 // limit without readings is never refreshed; a cap never holds up a release.
 import { PHASES, type Phase } from '../feeder.ts';
 import { resetElement } from './definite-time.ts';
-import { eachElement, isAsked, isBlocked, isUrgent, restsOnUnseen } from './elements.ts';
+import { DELAYED_ELEMENTS, eachElement, isAsked, isBlocked, isUrgent, restsOnUnseen } from './elements.ts';
 import { isClosedLoop, isInVain, JUDGED_MAX, judgeDueMs, judgeEffects } from './reach.ts';
 import { deliveredA, returnA } from './relief.ts';
 import { alarm, endAlarm, limitedPhases, sayLimit, sayRelease } from './requests.ts';
@@ -27,7 +27,6 @@ import {
 import { whyDeeper, whyShallower } from './why.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
-const DELAYED = ['atRisk', 'emergency', 'inverse'] as const;
 
 /** Takes every step of the limit that is due at `nowMs`. */
 export function stepLimit(state: FeederState, settings: ControlSettings, nowMs: number, out: Action[]): void {
@@ -251,7 +250,7 @@ function hasHeadroom(state: FeederState, settings: ControlSettings): boolean {
 /** The lowest dropout of the elements that could ask again. The thermal one has let go only where that is far. */
 function landsUnderA(state: FeederState, settings: ControlSettings): number {
   let underA = NEVER;
-  for (const element of DELAYED) {
+  for (const element of DELAYED_ELEMENTS) {
     if (!isBlocked(state, element)) underA = Math.min(underA, settings[element]?.dropoutA ?? NEVER);
   }
   return underA;

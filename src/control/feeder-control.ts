@@ -12,7 +12,7 @@ import { modesDueMs, runModes, takeCommand } from './commands.ts';
 import { conductorDueMs, newConductor, readConductor, restConductor, runConductor } from './conductor.ts';
 import { limitDueMs, releaseAtOnce, stepLimit } from './curtailment.ts';
 import { newElement, resetElement } from './definite-time.ts';
-import { someElement } from './elements.ts';
+import { DELAYED_ELEMENTS, someElement } from './elements.ts';
 import { countInverse } from './inverse-time.ts';
 import { newReach } from './reach.ts';
 import { returnA } from './relief.ts';
@@ -34,7 +34,6 @@ import type {
 import { newUsage } from './usage.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
-const DELAYED_ELEMENTS = ['atRisk', 'emergency', 'inverse'] as const;
 
 export function newFeederState(): FeederState {
   const phase = (): PhaseState => ({

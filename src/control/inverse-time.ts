@@ -25,7 +25,7 @@ export function newInverse(): InverseState {
 }
 
 /** Operating time at a steady current, in seconds; Infinity at and under pickup. */
-function inverseTimeS({ curve, pickupA, timeMultiplier }: InverseSettings, currentA: number): number {
+export function inverseTimeS({ curve, pickupA, timeMultiplier }: InverseSettings, currentA: number): number {
   if (currentA <= pickupA) return NEVER;
   const { kS, alpha } = CURVES[curve];
   return (timeMultiplier * kS) / ((currentA / pickupA) ** alpha - 1);

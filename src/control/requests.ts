@@ -52,6 +52,11 @@ export function limitedPhases(state: FeederState): Phase[] {
   return PHASES.filter((name) => state[name].levelPercent < 100);
 }
 
+/** The lowest of the phases, percent: what a whole feeder counts as. */
+export function lowestLevelPercent({ L1, L2, L3 }: Pick<FeederState, 'L1' | 'L2' | 'L3'>): number {
+  return Math.min(L1.levelPercent, L2.levelPercent, L3.levelPercent);
+}
+
 type Alarmed = Pick<FeederState, 'alarms'>;
 
 /** Raises an alarm unless it is standing. */

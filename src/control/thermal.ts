@@ -178,10 +178,15 @@ export function expireAlarm(state: ThermalState, settings: ThermalSettings, nowM
   state.alarmed = !state.alarmed;
 }
 
-/** Another rating of a cable: the same conductor is as hot as before, which is another share of another limit. */
+/** Another rating of a cable, up to `nowMs` the one before. */
 export function rescale(state: ThermalState, before: ThermalSettings, after: ThermalSettings, nowMs: number): void {
   if (state.known === 'yes') advance(state, before, nowMs);
-  state.heatPercent *= (before.ratingA / after.ratingA) ** 2;
+  scaleHeat(state, before.ratingA, after.ratingA);
+}
+
+/** The same conductor is as hot as before, which is another share of another limit. */
+export function scaleHeat(state: ThermalState, beforeA: number, afterA: number): void {
+  state.heatPercent *= (beforeA / afterA) ** 2;
 }
 
 function advance(state: ThermalState, settings: ThermalSettings, nowMs: number): void {

@@ -1,9 +1,9 @@
 // What is said of three conductors that are watched together, be they a feeder's or a transformer's: that none of them is
 // seen, that they are hot, and that their heat is partly assumed. And how far their time has got: whatever falls due is
 // used up by being run, and should it not be, timers wait rather than spin.
-import { PHASES } from '../feeder.ts';
+import { PHASES, type Phase } from '../feeder.ts';
 import { alarm, endAlarm } from './requests.ts';
-import { heatPercent } from './thermal.ts';
+import { heatPercent, scaleHeat } from './thermal.ts';
 import type { Action, ThermalSettings, ThreePhases } from './types.ts';
 
 /** Blind is no usable reading on any phase: an alarm at once, and no new limit, because no element can pick up. */
@@ -47,7 +47,16 @@ export function rateHeat(state: ThreePhases, thermal: ThermalSettings | undefine
   const { heatRatingA: beforeA } = state;
   state.heatRatingA = ratingA;
   if (ratingA === null || beforeA === null || beforeA === ratingA) return;
-  for (const name of PHASES) state[name].thermal.heatPercent *= (beforeA / ratingA) ** 2;
+  for (const name of PHASES) scaleHeat(state[name].thermal, beforeA, ratingA);
+}
+
+/** The heat with which the first reading begins, where somebody says it. */
+export function giveHeat(state: ThreePhases, percentOf: (name: Phase) => number): void {
+  for (const name of PHASES) {
+    const { thermal } = state[name];
+    thermal.known = 'given';
+    thermal.heatPercent = percentOf(name);
+  }
 }
 
 function hotText(state: ThreePhases, thermal: ThermalSettings, nowMs: number): string {

@@ -4,7 +4,7 @@
 // taken as none, so that a restart never gives minutes back. Against the budget there is an alarm before it and one at
 // it; a limit is held back for it only where the settings say so.
 import { rounded } from '../feeder.ts';
-import { alarm, endAlarm } from './requests.ts';
+import { alarm, endAlarm, lowestLevelPercent } from './requests.ts';
 import type { Action, AlarmName, BudgetSettings, ControlSettings, FeederState } from './types.ts';
 
 const MINUTE_MS = 60_000;
@@ -43,8 +43,7 @@ export function countLevel(state: FeederState, nowMs: number): void {
   const { usage } = state;
   usage.minutes += runningMinutes(usage, nowMs);
   usage.sinceMs = nowMs;
-  const { L1, L2, L3, testUntilMs } = state;
-  usage.levelPercent = testUntilMs === null ? Math.min(L1.levelPercent, L2.levelPercent, L3.levelPercent) : 100;
+  usage.levelPercent = state.testUntilMs === null ? lowestLevelPercent(state) : 100;
 }
 
 /** The head end has sent the standing limit on: until the first time it has cost nobody anything. */

@@ -1,6 +1,7 @@
 // What each element does at a constant current, for secondary injection and for grading: the time from a step to
 // operation, at multiples of the rating. The thermal element operates before 100 %, by its lead time; both times are
 // told, from cold and after a long load at 0.8 of the rating.
+import { inverseTimeS } from '../../control/inverse-time.ts';
 import { hotSpotCrossingMs, oilSteadyPercent, windingSteadyPercent } from '../../control/oil-and-winding.ts';
 import type { ElementSettings, OilSettings, ThermalSettings } from '../../control/types.ts';
 import { rounded } from '../../feeder.ts';
@@ -23,9 +24,6 @@ export interface OperatingTime {
 const MULTIPLES = [1, 1.05, 1.1, 1.2, 1.3, 1.5, 1.75, 2, 2.5, 3] as const;
 /** Of the element's own rating, long before the step: what a loaded feeder has in the evening. */
 export const PRELOAD = 0.8;
-
-/** IEC 60255-151, table 1: t = TMS · k / ((I/pickup)^α − 1). */
-const CURVES = { SI: { k: 0.14, alpha: 0.02 }, VI: { k: 13.5, alpha: 1 }, EI: { k: 80, alpha: 2 } } as const;
 
 /** `ratingA` is what the multiples are of: that of the feeder, or the rated current of the transformer. */
 export function operatingTimes(elements: ElementSettings, ratingA: number): OperatingTime[] {
@@ -56,13 +54,9 @@ function definiteS(element: ElementSettings['atRisk'], currentA: number): number
   return element !== undefined && currentA >= element.pickupA ? element.delayS : null;
 }
 
-function inverseS(
-  { curve, pickupA, timeMultiplier }: NonNullable<ElementSettings['inverse']>,
-  currentA: number,
-): number | null {
-  if (currentA <= pickupA) return null;
-  const { k, alpha } = CURVES[curve];
-  return rounded((timeMultiplier * k) / ((currentA / pickupA) ** alpha - 1), 1);
+function inverseS(inverse: NonNullable<ElementSettings['inverse']>, currentA: number): number | null {
+  const timeS = inverseTimeS(inverse, currentA);
+  return Number.isFinite(timeS) ? rounded(timeS, 1) : null;
 }
 
 /** IEC 60255-149: τ · ln((m² − p²) / (m² − 1)), m the current and p the load before, of the element's own rating. */

@@ -8,7 +8,7 @@ import type { FeederSettings } from '../../feeder-settings.ts';
 import type { Problem } from '../../yaml-file.ts';
 import type { InputsFile, RecordedRun } from '../trace/inputs-file.ts';
 import type { Mapping } from '../trace/mapping.ts';
-import { pairedRecords, readTraceFile } from '../trace/open-trace.ts';
+import { pairedRecords, readTraceFile, type TraceFile } from '../trace/open-trace.ts';
 import { TraceProblem } from '../trace/problem.ts';
 import type { Row, TimeForm, TraceSink } from '../trace/sink.ts';
 import { compareWithLive, inputsBeside, otherSettings, outsideEvents } from './as-it-ran.ts';
@@ -17,6 +17,7 @@ import { ReplayedFeeder } from './replayed-feeder.ts';
 import type { ReplayEvent, ReplayResult } from './results.ts';
 import { Series } from './series.ts';
 import { Survey } from './survey.ts';
+import { NO_INTERVAL_GAP_MS } from './trace-counts.ts';
 
 export const OPEN_LOOP =
   'open loop: a recorded current does not fall when asked, so no effect is judged or learned, and levels come from controllableA';
@@ -52,8 +53,6 @@ export interface ReplayInput {
 /** So many events are kept; a trace that has more is told so. */
 const EVENTS_MAX = 1_000_000;
 const PROBLEMS_KEPT = 5;
-/** Of a feeder that the trace has nothing of. */
-const UNSEEN_GAP_MS = 60_000;
 
 /** Throws a `TraceProblem` when a trace cannot be read, or holds nothing of the configuration's feeders. */
 export async function replay(input: ReplayInput): Promise<ReplayResult> {
@@ -66,8 +65,8 @@ export async function replay(input: ReplayInput): Promise<ReplayResult> {
   // An export has what the transformer and the other feeders said to each among its inputs.
   const isJoined = !asItRan && dependOnOneAnother(input.configuration.settings);
   const survey = isJoined ? new Survey() : null;
-  if (survey !== null) await readTraces(input, survey, () => 0, { from: 0, to: 0.5 });
-  const begin = { inputs, asItRan, notes, survey };
+  if (survey !== null) await readTraces(input, traces, survey, () => 0, { from: 0, to: 0.5 });
+  const begin = { traces, inputs, asItRan, notes, survey };
   const first = new Run(input, begin, new Map());
   await first.read({ from: isJoined ? 0.5 : 0, to: 1 });
   // The gap rule needs the median of the whole trace. Where the first readings told it wrong, it is known now.
@@ -84,23 +83,24 @@ interface Stretch {
 }
 
 async function readTraces(
-  { traces, progress, mapping, configuration, feeder }: ReplayInput,
+  { progress, mapping, configuration, feeder }: ReplayInput,
+  traces: readonly TraceFile[],
   sink: TraceSink,
   readings: () => number,
   { from, to }: Stretch,
 ): Promise<void> {
   const { feeders } = configuration.settings;
   const onlyFeeder = feeder ?? (feeders.length === 1 ? (feeders[0]?.id ?? null) : null);
-  const records = pairedRecords(traces);
-  for (const [index, file] of records.entries()) {
+  for (const [index, file] of traces.entries()) {
     await readTraceFile(file, { mapping: mapping ?? null, onlyFeeder }, sink, (doneBytes, allBytes) => {
-      const share = (index + Math.min(1, doneBytes / Math.max(1, allBytes))) / records.length;
+      const share = (index + Math.min(1, doneBytes / Math.max(1, allBytes))) / traces.length;
       progress?.(from + share * (to - from), readings());
     });
   }
 }
 
 interface Begin {
+  readonly traces: readonly TraceFile[];
   readonly inputs: readonly InputsFile[];
   readonly asItRan: boolean;
   readonly notes: readonly string[];
@@ -123,12 +123,15 @@ class Run implements TraceSink {
   #brokenCount = 0;
   readonly #brokenFirst: Problem[] = [];
   readonly #notes: string[];
+  readonly #traces: readonly TraceFile[];
   readonly #inputs: readonly InputsFile[];
   readonly #asItRan: boolean;
   #form: { form: TimeForm; file: string } | null = null;
 
-  constructor(input: ReplayInput, { inputs, asItRan, notes, survey }: Begin, gapsMs: ReadonlyMap<string, number>) {
+  constructor(input: ReplayInput, begin: Begin, gapsMs: ReadonlyMap<string, number>) {
+    const { traces, inputs, asItRan, notes, survey } = begin;
     this.#input = input;
+    this.#traces = traces;
     this.#inputs = inputs;
     this.#asItRan = asItRan;
     this.#notes = [...notes];
@@ -136,7 +139,7 @@ class Run implements TraceSink {
     const givenGapMs = input.gapS === undefined ? null : input.gapS * 1000;
     const event = (event: ReplayEvent) => this.#keep(event);
     for (const feeder of settings.feeders) {
-      const seenGapMs = survey === null ? gapsMs.get(feeder.id) : (survey.of(feeder.id)?.gapMs ?? UNSEEN_GAP_MS);
+      const seenGapMs = survey === null ? gapsMs.get(feeder.id) : (survey.of(feeder.id)?.gapMs ?? NO_INTERVAL_GAP_MS);
       const runs = inputs.flatMap(({ records }) => records.filter(({ feederId }) => feederId === feeder.id));
       const replayed = new ReplayedFeeder({
         settings: feeder,
@@ -168,7 +171,7 @@ class Run implements TraceSink {
   }
 
   async read(stretch: Stretch): Promise<void> {
-    await readTraces(this.#input, this, () => this.#readings, stretch);
+    await readTraces(this.#input, this.#traces, this, () => this.#readings, stretch);
     if (this.#readings === 0) throw this.#nothing();
     if (this.#joined !== null) return this.#joined.end();
     const lastMs = Math.max(...[...this.#feeders.values()].map((feeder) => feeder.lastMs));

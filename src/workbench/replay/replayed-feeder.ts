@@ -6,11 +6,13 @@
 
 import { wholeMilliamperes } from '../../acquisition/quality.ts';
 import { stepReading, stepTime } from '../../control/feeder-control.ts';
+import { lowestLevelPercent } from '../../control/requests.ts';
 import { onClockAhead } from '../../control/resume.ts';
 import { heatPercent } from '../../control/thermal.ts';
+import { giveHeat } from '../../control/three-phases.ts';
 import type { ControlReading, ThermalSettings, ThermalState } from '../../control/types.ts';
 import { takeInput } from '../../control-input.ts';
-import { CONDUCTORS, PHASES } from '../../feeder.ts';
+import { CONDUCTORS } from '../../feeder.ts';
 import type { FeederSettings } from '../../feeder-settings.ts';
 import { followCalendar } from '../../group-in-force.ts';
 import type { SourceSettings } from '../../source-settings.ts';
@@ -139,11 +141,8 @@ export class ReplayedFeeder {
       note(`${settings.id}: times are seconds, which no calendar knows: settings group ${groups[0]?.name} throughout`);
     const feeder = watchedFeeder({ ...settings, settings: groups }, sources, hasDates ? atMs : 0, feedersAtOnce);
     feeder.control = { ...feeder.control, staleAfterMs: this.#counts.gapMs, isOpenLoop: true };
-    for (const name of PHASES) {
-      const { thermal } = feeder.state[name];
-      thermal.known = 'given';
-      thermal.heatPercent = initialThermalPercent ?? runs[0]?.state[name].thermal.heatPercent ?? 0;
-    }
+    const recorded = runs[0]?.state;
+    giveHeat(feeder.state, (name) => initialThermalPercent ?? recorded?.[name].thermal.heatPercent ?? 0);
     if (hasDates && !isSingle && !this.#input.isAsItRan)
       this.#calendarMs = (Math.floor(atMs / MINUTE_MS) + 1) * MINUTE_MS;
     this.#rows = new JudgedRows(settings, this.#counts.gapMs, (oddMs, change) =>
@@ -250,9 +249,7 @@ export class ReplayedFeeder {
     feeder.group = inForce?.group ?? feeder.group;
     feeder.control = { ...(inForce?.control ?? feeder.control), staleAfterMs: run.staleAfterMs, isOpenLoop: false };
     this.#counts.gapMs = run.staleAfterMs;
-    const { episode, L1, L2, L3 } = feeder.state;
-    const levelPercent = Math.min(L1.levelPercent, L2.levelPercent, L3.levelPercent);
-    this.#episodes.resume(episode, levelPercent, run.firstMs);
+    this.#episodes.resume(feeder.state.episode, lowestLevelPercent(feeder.state), run.firstMs);
   }
 
   #takeInputs(feeder: WatchedFeeder, untilMs: number): void {
@@ -275,9 +272,7 @@ export class ReplayedFeeder {
   }
 
   #chart(series: Series, { state }: WatchedFeeder, row: Row): void {
-    const { L1, L2, L3 } = state;
-    const levelPercent = Math.min(L1.levelPercent, L2.levelPercent, L3.levelPercent);
-    series.add(chartPoint(row, levelPercent, this.#heatPercent));
+    series.add(chartPoint(row, lowestLevelPercent(state), this.#heatPercent));
   }
 }
 

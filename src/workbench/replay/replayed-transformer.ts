@@ -1,7 +1,9 @@
 // The transformer in a replay: by the rows of its own meter or by the sum of its feeders, and what is counted of it.
 // control/substation.ts steps it with its feeders; joined-feeders.ts says when.
 import type { AlarmChange } from '../../acquisition/quality-judge.ts';
+import { lowestLevelPercent } from '../../control/requests.ts';
 import { heatPercent } from '../../control/thermal.ts';
+import { giveHeat } from '../../control/three-phases.ts';
 import { OWN_ELEMENTS, standingOf } from '../../control/transformer.ts';
 import type { ControlReading, OwnElement } from '../../control/types.ts';
 import { PHASES, type Phase, rounded } from '../../feeder.ts';
@@ -65,11 +67,7 @@ export class ReplayedTransformer {
     const { settings, isMetered, gapMs, initialThermalPercent } = this.#input;
     const watched = watchedTransformer(settings, feeders);
     if (watched === null) return null;
-    for (const name of PHASES) {
-      const { thermal } = watched.state[name];
-      thermal.known = 'given';
-      thermal.heatPercent = initialThermalPercent;
-    }
+    giveHeat(watched.state, () => initialThermalPercent);
     this.#stepped = { ...watched, settings: { ...watched.settings, staleAfterMs: gapMs }, isMetered };
     return this.#stepped;
   }
@@ -189,10 +187,7 @@ export class ReplayedTransformer {
   }
 
   #lowestLevel(): number {
-    let levelPercent = 100;
-    for (const { state } of this.#of.feeders)
-      for (const name of PHASES) levelPercent = Math.min(levelPercent, state[name].levelPercent);
-    return levelPercent;
+    return Math.min(100, ...this.#of.feeders.map(({ state }) => lowestLevelPercent(state)));
   }
 
   #chart(row: Row): void {

@@ -130,13 +130,12 @@ export function transformerName({ isSum }: TransformerResult): string {
 
 /** What a feeder's summary says, by name; empty where it has no reading. */
 export function summaryRows(feeder: FeederResult, form: TimeForm): SummaryRow[] {
-  const rows = countedRows(feeder, form);
   const limits = feeder.episodes.filter(({ deepestLevelPercent }) => deepestLevelPercent !== null).length;
-  return rows.flatMap((row) => (row[0] === 'over rating' ? [['customers', customers(feeder, limits)], row] : [row]));
+  return countedRows(feeder, form, [['customers', customers(feeder, limits)]]);
 }
 
-/** The same but for the customers, as it is for a transformer. */
-export function countedRows(result: CountedResult, form: TimeForm): SummaryRow[] {
+/** The same without customers, as it is for a transformer; `more` of a feeder's stands behind its limits. */
+export function countedRows(result: CountedResult, form: TimeForm, more: readonly SummaryRow[] = []): SummaryRow[] {
   const { readings, episodes, firstMs, lastMs, peakThermalPercent } = result;
   if (readings === 0) return [];
   const span = `${timeText(firstMs ?? 0, form).trim()} to ${timeText(lastMs ?? 0, form).trim()}`;
@@ -146,6 +145,7 @@ export function countedRows(result: CountedResult, form: TimeForm): SummaryRow[]
     ['readings', `${readings.toLocaleString('en')} in ${lengthText((lastMs ?? 0) - (firstMs ?? 0))}: ${span}`],
     ['episodes', `${episodes.length}, ${minutes(sum(episodes.map((episode) => episode.minutes)))}${open}`],
     ['deepest level', levels.length === 0 ? 'none asked' : `${Math.min(...levels)} %`],
+    ...more,
     ['over rating', minutes(result.overRatingMinutes)],
     ['peak', peak(result, form)],
     ...(peakThermalPercent === null ? [] : [['peak thermal', `${peakThermalPercent} %`] as SummaryRow]),

@@ -6,8 +6,8 @@ import { Intervals } from './intervals.ts';
 import type { CountedResult } from './results.ts';
 
 const MINUTE_MS = 60_000;
-/** A trace of one reading has no interval; nothing follows that could depend on it. */
-const SINGLE_READING_GAP_MS = 60_000;
+/** Fewer than two readings have no interval; nothing follows that could depend on it. */
+export const NO_INTERVAL_GAP_MS = 60_000;
 const GAP_INTERVALS = 3;
 
 export class TraceCounts {
@@ -101,7 +101,7 @@ export class TraceCounts {
   /** The gap that the readings so far call for. */
   get ownGapMs(): number {
     const median = this.#intervals.median();
-    return median === null ? SINGLE_READING_GAP_MS : GAP_INTERVALS * median;
+    return median === null ? NO_INTERVAL_GAP_MS : GAP_INTERVALS * median;
   }
 
   result(): Omit<CountedResult, 'episodes'> {

@@ -38,10 +38,10 @@ export interface Outcome {
 
 /** Without a controller more cars are never better, so each seed can only lower what the ones before left. −1: too many without any. */
 export function capacityWithout(probe: Probe): number {
-  const { plant, cars, stress } = probe;
+  const { cars } = probe;
   let best = cars.length;
-  const holds = (evs: number, seed: number) =>
-    !plant.run(seed, cars.slice(0, evs), { stopAtViolation: true, loop: null, outage: stress?.outage }).isViolated;
+  const bare = { ...probe, controller: 'none' } as const;
+  const holds = (evs: number, seed: number) => !yearOf(bare, seed, cars.slice(0, evs), true).isViolated;
   for (const seed of seedsOf(probe)) {
     if (best < 0) break;
     if (holds(best, seed)) continue;
@@ -77,17 +77,13 @@ function largest(holding: number, failing: number, holds: (evs: number) => boole
 }
 
 function isHosted(probe: Probe, evs: number, isBudgeted: boolean): boolean {
-  const { plant, cars, controller, seeds, stress } = probe;
+  const { cars, seeds } = probe;
   const mayBeOver = (1 - WITHIN_SHARE) * evs * seeds;
   let overOccasions = 0;
   let overMinutes = 0;
   const set = cars.slice(0, evs);
   for (const seed of seedsOf(probe)) {
-    const { isViolated, occasions, minutes } = plant.run(seed, set, {
-      stopAtViolation: true,
-      loop: loopOf(plant, controller, seed, stress),
-      outage: stress?.outage,
-    });
+    const { isViolated, occasions, minutes } = yearOf(probe, seed, set, true);
     if (isViolated) return false;
     if (!isBudgeted) continue;
     overOccasions += count(occasions, BUDGET.occasions);
@@ -99,17 +95,9 @@ function isHosted(probe: Probe, evs: number, isBudgeted: boolean): boolean {
 
 /** Everything that is told of a set over all seeds. */
 export function outcomeOf(probe: Probe, evs: number): Outcome {
-  const { plant, cars, controller, seeds, stress } = probe;
-  const years: YearResult[] = [];
+  const { cars, seeds } = probe;
   const set = cars.slice(0, evs);
-  for (const seed of seedsOf(probe))
-    years.push(
-      plant.run(seed, set, {
-        stopAtViolation: false,
-        loop: loopOf(plant, controller, seed, stress),
-        outage: stress?.outage,
-      }),
-    );
+  const years = seedsOf(probe).map((seed) => yearOf(probe, seed, set, false));
   const occasions = years.flatMap((year) => [...year.occasions]);
   const minutes = years.flatMap((year) => [...year.minutes]);
   // What an occasion took of a customer, as the mean over that customer's year.
@@ -136,6 +124,19 @@ export function outcomeOf(probe: Probe, evs: number): Outcome {
     lowestVoltageV: Math.min(...years.map(({ lowestVoltageV }) => lowestVoltageV)),
     episodesPerYear: sum(({ episodes }) => episodes) / seeds,
   };
+}
+
+function yearOf(
+  { plant, controller, stress }: Probe,
+  seed: number,
+  set: readonly Car[],
+  stopAtViolation: boolean,
+): YearResult {
+  return plant.run(seed, set, {
+    stopAtViolation,
+    loop: loopOf(plant, controller, seed, stress),
+    outage: stress?.outage,
+  });
 }
 
 function seedsOf({ seeds, firstSeed = 1 }: Probe): number[] {
