@@ -67,7 +67,7 @@ export class Acknowledgements {
     const { feeders, keeper, book, clock, log, changed, taken } = this.#input;
     const { requestId, sequence, status } = ack;
     const body = JSON.stringify(ack);
-    const outcome = keeper.keep((journal) =>
+    const outcome = keeper.keep('ack', (journal) =>
       journal.keepAck({ feederId, requestId, sequence, status, body }, clock.wallMs()),
     );
     if (outcome === 'repeated') return;

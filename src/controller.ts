@@ -95,7 +95,14 @@ const QUIET_WITHIN_MS = 60_000;
 const GAP_REASONS = {
   lost: 'the journal had come further: these events are lost with it',
   shed: 'too many events waited to be sent: the oldest gave way',
-  dropped: 'the journal could not be written for so long that the oldest events of that time are lost',
+};
+const NEVER_KEPT = {
+  event: 'events',
+  request: 'requests',
+  withheld: 'notes of requests that were not said',
+  command: 'answers to commands',
+  ack: 'acknowledgements',
+  offer: 'notes of requests that were said',
 };
 
 export class Controller {
@@ -507,7 +514,7 @@ export class Controller {
     const feeder = this.#feeders.get(request.message.feederId);
     if (feeder !== undefined && feeder.episodeId === request.message.episodeId)
       feeder.lastOffered = request.message.requestId;
-    this.#keeper.keep((journal) => journal.offer(request.message.requestId));
+    this.#keeper.keep('offer', (journal) => journal.offer(request.message.requestId));
   }
 
   /** A request of this substation from before the journal: everything from now on has to be newer. */
@@ -647,7 +654,7 @@ export class Controller {
       if (news.kind === 'replaced') {
         this.#book.add(null, 'alarm', news.reason, { alarm: 'journalReplaced' });
         this.#keepStates();
-      } else this.#book.add(null, 'gap', GAP_REASONS[news.kind], gapOf(news));
+      } else this.#book.add(null, 'gap', gapReason(news), gapOf(news));
     }
     if (!this.#book.isEmpty) this.#settleSoon();
   }
@@ -660,8 +667,15 @@ export class Controller {
   }
 }
 
-/** Events that could not be written never had a number. */
-function gapOf(news: Exclude<JournalNews, { kind: 'replaced' }>): Partial<Event> {
+type Missing = Exclude<JournalNews, { kind: 'replaced' }>;
+
+function gapReason(news: Missing): string {
+  if (news.kind !== 'dropped') return GAP_REASONS[news.kind];
+  return `the journal could not be written for so long that the oldest ${NEVER_KEPT[news.what]} of that time are not in it`;
+}
+
+/** What could not be written never had a number. */
+function gapOf(news: Missing): Partial<Event> {
   if (news.kind === 'dropped') return { count: news.count };
   return { firstSequence: news.first, lastSequence: news.last, count: news.count };
 }

@@ -4,7 +4,7 @@
 import type { Clock } from './clock.ts';
 import type { Journal } from './journal/journal.ts';
 import { isDamage } from './journal/journal-file.ts';
-import type { Batch, JournalNews, Stamp } from './journal/records.ts';
+import type { Batch, JournalNews, NeverKept, Stamp } from './journal/records.ts';
 import type { Log } from './log.ts';
 
 /** Of each kind, while storage fails. */
@@ -12,14 +12,19 @@ const UNKEPT_MAX = 1_000;
 const TIDY_EVERY_MS = 30_000;
 const RECOVER_EVERY_MS = 10_000;
 
+interface Later {
+  readonly what: NeverKept;
+  readonly write: (journal: Journal) => unknown;
+}
+
 export class Keeper {
   readonly #journal: Journal;
   readonly #clock: Clock;
   readonly #log: Log;
   #unkept: Batch | null = null;
   /** Small writes that have to follow it. */
-  #later: ((journal: Journal) => unknown)[] = [];
-  #droppedEvents = 0;
+  #later: Later[] = [];
+  readonly #dropped = new Map<NeverKept, number>();
   #failure: string | null = null;
   #failures = 0;
   #eventsSentTo: number;
@@ -85,11 +90,13 @@ export class Keeper {
   }
 
   /** A small write that is not to be lost: where storage fails it is done in its turn, later. */
-  keep<T>(write: (journal: Journal) => T): T | undefined {
+  keep<T>(what: NeverKept, write: (journal: Journal) => T): T | undefined {
     const failures = this.#failures;
     if (this.#unkept !== null || this.#later.length > 0) this.#catchUp();
     const result = this.#failures === failures ? this.attempt(write) : undefined;
-    if (this.#failures !== failures) this.#later = [...this.#later, write].slice(-UNKEPT_MAX);
+    if (this.#failures === failures) return result;
+    this.#later.push({ what, write });
+    if (this.#later.length > UNKEPT_MAX) this.#dropLater();
     return result;
   }
 
@@ -101,28 +108,27 @@ export class Keeper {
       this.attempt((journal) => journal.recover());
     }
     if (this.#failure === null) return;
-    // Where nothing waits, a write that means nothing shows whether storage takes one.
-    if (this.#unkept === null) this.#later.push((journal) => journal.setEventsSentTo(this.#eventsSentTo));
     this.#catchUp();
   }
 
   /** What is to be told of the journal; once. */
   takeNews(): JournalNews[] {
     const news = this.#journal.takeNews();
-    if (this.#droppedEvents > 0 && this.#failure === null) {
-      news.push({ kind: 'dropped', count: this.#droppedEvents });
-      this.#droppedEvents = 0;
-    }
+    if (this.#failure !== null) return news;
+    for (const [what, count] of this.#dropped) news.push({ kind: 'dropped', what, count });
+    this.#dropped.clear();
     return news;
   }
 
   #catchUp(): void {
     const failures = this.#failures;
     this.attempt((journal) => {
+      // Where nothing waits, a write that means nothing shows whether storage takes one.
+      if (this.#unkept === null && this.#later.length === 0) journal.setEventsSentTo(this.#eventsSentTo);
       if (this.#unkept !== null) journal.commit(this.#unkept, this.stamp());
       this.#unkept = null;
-      for (let write = this.#later[0]; write !== undefined; write = this.#later[0]) {
-        write(journal);
+      for (let next = this.#later[0]; next !== undefined; next = this.#later[0]) {
+        next.write(journal);
         this.#later.shift();
       }
     });
@@ -192,21 +198,37 @@ export class Keeper {
   }
 
   #giveUp(): void {
-    if (this.#unkept !== null) this.#droppedEvents += this.#unkept.events.length;
-    else this.#later.shift();
+    if (this.#unkept === null) this.#dropLater();
+    else {
+      this.#drop('event', this.#unkept.events.length);
+      this.#drop('request', this.#unkept.requests.length);
+      this.#drop('withheld', this.#unkept.withheld.length);
+      this.#drop('command', this.#unkept.commands?.length ?? 0);
+    }
     this.#unkept = null;
+  }
+
+  #dropLater(): void {
+    const oldest = this.#later.shift();
+    if (oldest !== undefined) this.#drop(oldest.what, 1);
+  }
+
+  #drop(what: NeverKept, count: number): void {
+    if (count > 0) this.#dropped.set(what, (this.#dropped.get(what) ?? 0) + count);
   }
 
   /** Two batches as one, with the newest of what there is no end of. */
   #joined(a: Batch, b: Batch): Batch {
-    const events = [...a.events, ...b.events];
-    this.#droppedEvents += Math.max(0, events.length - UNKEPT_MAX);
+    const newest = <T>(what: NeverKept, all: readonly T[]): readonly T[] => {
+      this.#drop(what, all.length - UNKEPT_MAX);
+      return all.slice(-UNKEPT_MAX);
+    };
     return {
       states: [...new Map([...a.states, ...b.states].map((state) => [state.feederId, state])).values()],
-      requests: [...a.requests, ...b.requests].slice(-UNKEPT_MAX),
-      withheld: [...a.withheld, ...b.withheld].slice(-UNKEPT_MAX),
-      events: events.slice(-UNKEPT_MAX),
-      commands: [...(a.commands ?? []), ...(b.commands ?? [])].slice(-UNKEPT_MAX),
+      requests: newest('request', [...a.requests, ...b.requests]),
+      withheld: newest('withheld', [...a.withheld, ...b.withheld]),
+      events: newest('event', [...a.events, ...b.events]),
+      commands: newest('command', [...(a.commands ?? []), ...(b.commands ?? [])]),
     };
   }
 }

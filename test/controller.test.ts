@@ -1111,6 +1111,33 @@ describe('storage without room', () => {
     await until(() => site.statuses().at(-1)?.health?.state === 'ok');
     expect(verifyEvents(site.folder).broken).toBeNull();
   });
+
+  test('the acknowledgements that memory did not hold are counted once there is room, in one event', async () => {
+    const site = await Site.start();
+    const storage = full(site);
+    await site.overload();
+    const [limit] = await site.saidCount(1);
+    for (let n = 1; n <= 1_002; n++)
+      site.broker.publish(`${ROOT}/feeder/F1/curtailment/ack`, {
+        schema: 'headroom/v1/curtailment/ack',
+        requestId: limit?.requestId,
+        sequence: limit?.sequence,
+        status: 'partial',
+        devices: { targeted: 2_000, acknowledged: n, failed: 0 },
+        at: '2026-01-15T17:00:10.000Z',
+      });
+    await until(() => site.broker.pubacks.length === 1_002);
+    expect(site.events.filter(({ type }) => type === 'gap')).toEqual([]);
+    storage.room();
+    await site.live(330, 3);
+    await until(() => site.saidEvents().some(({ type }) => type === 'gap'));
+    await site.live(330, 3);
+    expect(site.saidEvents().filter(({ type }) => type === 'gap')).toMatchObject([
+      { feederId: null, count: 2, reason: expect.stringMatching(/the oldest acknowledgements of that time/) },
+    ]);
+    expect(site.journal.acksOf(limit?.requestId ?? '')).toHaveLength(1_000);
+    expect(verifyEvents(site.folder).broken).toBeNull();
+  });
 });
 
 // ---- the transformer

@@ -62,8 +62,11 @@ export interface ReceivedAck {
   readonly body: string;
 }
 
+/** What storage that failed for long never got: a record, or the note that a request is not said, or was offered. */
+export type NeverKept = 'event' | 'request' | 'withheld' | 'command' | 'ack' | 'offer';
+
 /** What the controller is to tell: events that are lost, or a journal that began anew. */
 export type JournalNews =
   | { readonly kind: 'lost' | 'shed'; readonly first: number; readonly last: number; readonly count: number }
-  | { readonly kind: 'dropped'; readonly count: number }
+  | { readonly kind: 'dropped'; readonly what: NeverKept; readonly count: number }
   | { readonly kind: 'replaced'; readonly reason: string };

@@ -1,5 +1,5 @@
 // A process whose disk fails on command (faulty-disk.c): keeps a batch, another while the disk fails with an
-// acknowledgement behind it, and tries again once it works. Prints what came of it.
+// acknowledgement behind it and three more than are held in memory, and tries again once it works. Prints what came of it.
 import { rmSync, writeFileSync } from 'node:fs';
 import { Journal } from '../../src/journal/journal.ts';
 import { verifyEvents } from '../../src/journal/reader.ts';
@@ -38,13 +38,16 @@ keeper.settle();
 writeFileSync(faultFile, fault);
 decide(2);
 keeper.settle();
-keeper.keep((one) =>
-  one.keepAck({ feederId: 'F1', requestId: 'request-2', sequence: 2, status: 'accepted', body: '"ok"' }, 5),
-);
+const acknowledged = (body: string) =>
+  keeper.keep('ack', (one) =>
+    one.keepAck({ feederId: 'F1', requestId: 'request-2', sequence: 2, status: 'accepted', body }, 5),
+  );
+for (let n = 1; n <= 1_003; n++) acknowledged(`"${n}"`);
 decide(3);
 keeper.keepProgress();
 keeper.retry();
 const during = keeper.failure;
+const newsDuring = keeper.takeNews();
 rmSync(faultFile);
 keeper.retry();
 keeper.keepProgress();
@@ -56,7 +59,9 @@ process.stdout.write(
     words: journal.eventsAfter(0, 100).map(({ body }) => JSON.parse(body).word),
     requests: journal.latestRequests().map(({ sequence, ackStatus }) => ({ sequence, ackStatus })),
     states: journal.states().map(({ state }) => state),
-    acks: journal.acksOf('request-2'),
+    acks: journal.acksOf('request-2').length,
+    oldestAck: journal.acksOf('request-2')[0],
+    news: [newsDuring, keeper.takeNews(), keeper.takeNews()],
     proof: verifyEvents(folder),
   }),
 );

@@ -1,5 +1,5 @@
 // A disk that fails while the journal is in use, by the system's own calls: what could not be written is known to be
-// undurable, nothing is given up, and everything is there in its order once the disk works again.
+// undurable, nothing is given up but what memory does not hold, which is counted, and everything is there in its order once the disk works again.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -46,7 +46,9 @@ describe.skipIf(!hasCompiler())('a disk that fails', () => {
       words: ['limit 1', 'limit 2', 'limit 3'],
       requests: [{ sequence: 3, ackStatus: null }],
       states: [{ number: 3 }],
-      acks: ['"ok"'],
+      acks: 1_000,
+      oldestAck: '"4"',
+      news: [[], [{ kind: 'dropped', what: 'ack', count: 3 }], []],
       proof: { events: 3, broken: null, reason: null },
     });
     // And after a restart.
@@ -80,7 +82,7 @@ test.skipIf(!breakable())(
       disk.breakDown();
       decide(2);
       const ack = { feederId: 'F1', requestId: 'request-2', sequence: 2, status: 'accepted', body: '"ok"' };
-      keeper.keep((one) => one.keepAck(ack, 5));
+      keeper.keep('ack', (one) => one.keepAck(ack, 5));
       keeper.retry();
       expect(keeper.failure).toMatch(/disk I\/O error|readonly|read-only/);
       // What is kept can still be read, and is.
