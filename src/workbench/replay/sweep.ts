@@ -7,6 +7,7 @@ import { judgeTransformer } from '../../judge-transformer.ts';
 import { settingsSchema } from '../../settings.ts';
 import { TRANSFORMER } from '../../transformer-settings.ts';
 import { readYamlFile } from '../../yaml-file.ts';
+import { textTable } from '../text-table.ts';
 import { type Totals, totalsOf } from './compare.ts';
 import { OPEN_LOOP, type ReplayInput, replay } from './replay.ts';
 
@@ -16,9 +17,43 @@ export interface Sweep {
 }
 export interface SweepRow {
   readonly value: number;
-  /** Null where the value was refused. */
+  /** Of all feeders together; null where the value was refused. */
   readonly totals: Totals | null;
+  /** Null also where none is stepped. */
+  readonly transformer: Totals | null;
   readonly refused: string | null;
+}
+
+type Measure = readonly [name: string, of: (totals: Totals) => number, decimals: number];
+
+/** What a sweep tells of: the feeders together, and the transformer, which has no customers of its own. */
+export interface SweepPart {
+  readonly title: string;
+  readonly totalsOf: (row: SweepRow) => Totals | null;
+  /** The one that counts most comes first. */
+  readonly measures: readonly Measure[];
+}
+
+const LIMITED: Measure = ['minutes limited', ({ limitedMinutes }) => limitedMinutes, 1];
+const MEASURES: readonly Measure[] = [
+  ['minutes of episodes', ({ minutes }) => minutes, 1],
+  ['minutes over rating', ({ overRatingMinutes }) => overRatingMinutes, 1],
+  ['episodes', ({ episodes }) => episodes, 0],
+];
+const NOTHING = totalsOf([]);
+const FEEDERS: SweepPart = {
+  title: 'all feeders',
+  totalsOf: ({ totals }) => totals,
+  measures: [LIMITED, ...MEASURES],
+};
+const OF_TRANSFORMER: SweepPart = {
+  title: TRANSFORMER,
+  totalsOf: ({ transformer }) => transformer,
+  measures: MEASURES,
+};
+
+export function sweepParts(rows: readonly SweepRow[]): SweepPart[] {
+  return rows.some(({ transformer }) => transformer !== null) ? [FEEDERS, OF_TRANSFORMER] : [FEEDERS];
 }
 
 const VALUES_MAX = 1000;
@@ -41,27 +76,43 @@ export async function runSweep(input: ReplayInput, { path, values }: Sweep): Pro
   const rows: SweepRow[] = [];
   for (const value of values) {
     const changed = withSetting(input.configuration, path, value);
-    if (typeof changed === 'string') rows.push({ value, totals: null, refused: changed });
+    if (typeof changed === 'string') rows.push({ value, totals: null, transformer: null, refused: changed });
     else {
-      const { feeders } = await replay({ ...input, configuration: changed, isChanged: true });
-      rows.push({ value, totals: totalsOf(feeders), refused: null });
+      const { feeders, transformer } = await replay({ ...input, configuration: changed, isChanged: true });
+      const ofTransformer = transformer === null ? null : totalsOf([transformer]);
+      rows.push({ value, totals: totalsOf(feeders), transformer: ofTransformer, refused: null });
     }
   }
   return rows;
 }
 
 export function sweepText(rows: readonly SweepRow[], { path }: Sweep): string {
-  const most = Math.max(1, ...rows.map(({ totals }) => totals?.limitedMinutes ?? 0));
-  const name = path.join('.');
-  const head = `${name.padStart(20)} ${'episodes'.padStart(9)} ${'limited min'.padStart(12)} ${'over rating'.padStart(12)} ${'deepest'.padStart(8)}`;
-  const lines = rows.map(({ value, totals, refused }) => {
-    if (totals === null) return `${String(value).padStart(20)} refused: ${refused}`;
-    const { episodes, limitedMinutes, overRatingMinutes, deepestLevelPercent } = totals;
-    const level = deepestLevelPercent === null ? 'none' : `${deepestLevelPercent} %`;
-    const bar = '█'.repeat(Math.round((limitedMinutes / most) * BAR_WIDTH));
-    return `${String(value).padStart(20)} ${String(episodes).padStart(9)} ${limitedMinutes.toFixed(1).padStart(12)} ${overRatingMinutes.toFixed(1).padStart(12)} ${level.padStart(8)}  ${bar}`;
+  const tables = sweepParts(rows).flatMap((part) => ['', part.title, ...partLines(part, rows, path.join('.'))]);
+  return `${[OPEN_LOOP, ...tables].join('\n')}\n`;
+}
+
+/** The last column has the bar, or why there is none. */
+function partLines({ measures, totalsOf }: SweepPart, rows: readonly SweepRow[], key: string): string[] {
+  const [mainName, main] = measures[0] as Measure;
+  const most = Math.max(...rows.map((row) => main(totalsOf(row) ?? NOTHING))) || 1;
+  const bar = (totals: Totals) => '█'.repeat(Math.round((main(totals) / most) * BAR_WIDTH));
+  const numbers = measures.map(([name]) => name);
+  const lines = rows.map((row) => {
+    const totals = totalsOf(row);
+    if (totals === null) return [String(row.value), ...numbers.map(() => ''), '', `refused: ${row.refused}`];
+    return [String(row.value), ...measureCells(measures, totals), bar(totals)];
   });
-  return `${[OPEN_LOOP, '', `${head}  minutes limited`, ...lines].join('\n')}\n`;
+  const right = [0, ...numbers, ''].map((_, column) => column);
+  return textTable([[key, ...numbers, 'deepest level', mainName], ...lines], right);
+}
+
+/** Each measure, and the deepest level. */
+export function measureCells(measures: readonly Measure[], totals: Totals): string[] {
+  const { deepestLevelPercent } = totals;
+  return [
+    ...measures.map(([, of, decimals]) => of(totals).toFixed(decimals)),
+    deepestLevelPercent === null ? 'none asked' : `${deepestLevelPercent} %`,
+  ];
 }
 
 export function sweepJson(rows: readonly SweepRow[], { path }: Sweep): string {

@@ -1,9 +1,8 @@
 // A sweep as a page: what each value of the setting does to minutes limited, minutes over rating and episodes, as a table
 // and as one chart for each with the same axis, so that the value where one bends can be read off the others.
 import type { Configuration } from '../../configuration.ts';
-import type { Totals } from '../replay/compare.ts';
 import { OPEN_LOOP } from '../replay/replay.ts';
-import type { Sweep, SweepRow } from '../replay/sweep.ts';
+import { measureCells, type Sweep, type SweepPart, type SweepRow, sweepParts } from '../replay/sweep.ts';
 import { escaped } from './html.ts';
 import { pageHtml, tableHtml } from './html-page.ts';
 
@@ -28,39 +27,32 @@ export function sweepHtml(
 ): string {
   const key = sweep.path.join('.');
   const names = traces.map((trace) => trace.split('/').at(-1) ?? trace).join(', ');
-  const chart = (name: string, of: (totals: Totals) => number) =>
-    chartSvg(
-      `${name} by ${key}`,
-      rows.flatMap(({ value, totals }) => (totals === null ? [] : [{ value, found: of(totals) }])),
-    );
   return pageHtml({
     title: `${key} from ${sweep.values[0]} to ${sweep.values.at(-1)}`,
     intro: `<p>${escaped(names)}; everything else as in settings hash <code>${configuration.hash}</code>.</p>
 <p class="notice"><strong>${escaped(OPEN_LOOP)}.</strong> Not protection: the fuse stays the backstop.</p>`,
-    main: [
-      chart('minutes limited', ({ limitedMinutes }) => limitedMinutes),
-      chart('minutes over rating', ({ overRatingMinutes }) => overRatingMinutes),
-      chart('episodes', ({ episodes }) => episodes),
-      table(key, rows),
-    ].join('\n'),
+    main: sweepParts(rows)
+      .map((part) => partHtml(part, key, rows))
+      .join('\n'),
   });
 }
 
-function table(key: string, rows: readonly SweepRow[]): string {
-  const cells = rows.map(({ value, totals, refused }) =>
-    totals === null
-      ? [String(value), `refused: ${refused}`]
-      : [
-          String(value),
-          String(totals.episodes),
-          totals.minutes.toFixed(1),
-          totals.limitedMinutes.toFixed(1),
-          totals.overRatingMinutes.toFixed(1),
-          totals.deepestLevelPercent === null ? 'none asked' : `${totals.deepestLevelPercent} %`,
-        ],
+/** The charts and the table of the feeders together, or of the transformer. */
+function partHtml({ title, measures, totalsOf }: SweepPart, key: string, rows: readonly SweepRow[]): string {
+  const found = rows.map((row) => ({ ...row, totals: totalsOf(row) }));
+  const charts = measures.map(([name, of]) =>
+    chartSvg(
+      `${name} by ${key}, ${title}`,
+      found.flatMap(({ value, totals }) => (totals === null ? [] : [{ value, found: of(totals) }])),
+    ),
   );
-  const head = [key, 'episodes', 'minutes of episodes', 'minutes limited', 'minutes over rating', 'deepest level'];
-  return `<section><h2>Values</h2>${tableHtml(head, cells, 'sweep')}</section>`;
+  const cells = found.map(({ value, totals, refused }) => [
+    String(value),
+    ...(totals === null ? [`refused: ${refused}`] : measureCells(measures, totals)),
+  ]);
+  const head = [key, ...measures.map(([name]) => name), 'deepest level'];
+  return `${charts.join('\n')}
+<section><h2>${escaped(`Values, ${title}`)}</h2>${tableHtml(head, cells, 'sweep')}</section>`;
 }
 
 /** A line with its points, over two axes that begin at the first value and at 0. */

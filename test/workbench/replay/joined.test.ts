@@ -12,7 +12,8 @@ import type { Event } from '../../../src/messages.ts';
 import { MergedRows } from '../../../src/workbench/replay/merged-rows.ts';
 import type { ReplayResult } from '../../../src/workbench/replay/results.ts';
 import { replayJson, replayText } from '../../../src/workbench/replay/show-results.ts';
-import { parseSweep, runSweep } from '../../../src/workbench/replay/sweep.ts';
+import { parseSweep, runSweep, sweepText } from '../../../src/workbench/replay/sweep.ts';
+import { sweepHtml } from '../../../src/workbench/report/sweep-report.ts';
 import type { Row } from '../../../src/workbench/trace/sink.ts';
 import { MqttBroker } from '../../simulators/mqtt-broker.ts';
 import { type Amperes, goodConfiguration, siteClock, siteText, startSite } from '../live-site.ts';
@@ -270,9 +271,18 @@ describe('the two ways of stepping', () => {
     const traces = twoFeeders('byTurns').map((text, index) => desk.file(`${index}.csv`, text));
     const sweep = parseSweep('transformer.atRisk.pickupA=390:590:100');
     if (typeof sweep === 'string') throw new Error(sweep);
-    const [refused, low, high] = await runSweep({ configuration, traces }, sweep);
+    const rows = await runSweep({ configuration, traces }, sweep);
+    const [refused, low, high] = rows;
     expect(refused?.refused).toBe('transformer.atRisk.dropoutA, expected less than pickupA (390)');
     expect(low?.totals?.limitedMinutes).toBeGreaterThan(high?.totals?.limitedMinutes ?? Number.NaN);
+    // The transformer's own episodes are told beside those of its feeders, and are those of a replay with that value.
+    const own = WIDE.replace('5900', '400').replace('6000', '490');
+    const { transformer } = await desk.replay(desk.configuration(GROUP, ['F1', 'F2'], own), traces);
+    expect(low?.transformer?.episodes).toBe(transformer?.episodes.length);
+    expect(low?.transformer?.episodes).toBeGreaterThan(high?.transformer?.episodes ?? Number.NaN);
+    const text = sweepText(rows, sweep);
+    expect(text).toMatch(/all feeders\n.*minutes limited.*\ntransformer\n.*minutes of episodes/s);
+    expect(sweepHtml(configuration, traces, sweep, rows)).toContain('Values, transformer');
   });
 
   test('a feeder that the trace has not makes the sum a lower bound, and a meter that it has not is told of', async () => {
