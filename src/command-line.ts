@@ -108,6 +108,7 @@ function addWorkbenchVerbs(program: Command, set: Set): void {
     .requiredOption('--broker <url>', 'mqtt:// or mqtts://host:port; several with commas between them')
     .option('--session <id>', 'client id of a persistent session')
     .option('--rules <file>', 'JSON: caps, target groups, overridden feeders; read again at SIGHUP')
+    .option('--counts <file>', 'keeps what the rules have counted over restarts, of this worker alone')
     .option('--ca <file>', 'PEM file of the authority that signed the broker')
     .option('--cert <file>', 'PEM file of the client certificate')
     .option('--key <file>', 'PEM file of its key')

@@ -1,6 +1,7 @@
 // How much a head end lets each feeder have, whatever it is asked for: counted here, by its own clock, because the code
 // of a stolen box need not keep its caps. Levels and times are cut to what is allowed; what is too often, or of too many
 // feeders, is refused. None of it holds up a release, and no count holds up a shallower level. Pure: time is given.
+import { z } from 'zod';
 import { type PerPhase, PHASES } from '../../feeder.ts';
 import type { Curtailment } from '../../messages.ts';
 import type { HeadEndCaps } from './rules.ts';
@@ -15,26 +16,34 @@ export interface Allowed {
   readonly remarks: readonly string[];
 }
 
-interface Track {
-  readonly substationId: string;
-  levels: PerPhase<number>;
+/** What has been counted of one feeder. All times are of the head end's wall clock, ms. */
+export const trackSchema = z.strictObject({
+  substationId: z.string(),
+  /** The latest request that was counted: it is retained, and comes again after a restart. */
+  requestId: z.string().nullable(),
+  levels: z.partialRecord(z.enum(PHASES), z.number()),
   /** Of the limit in force; in the past where there is none. */
-  fromMs: number;
-  endMs: number;
+  fromMs: z.number(),
+  endMs: z.number(),
   /** Since when there has been no pause worth the name. */
-  sinceMs: number;
-  requestsMs: number[];
-  firstsMs: number[];
+  sinceMs: z.number(),
+  requestsMs: z.array(z.number()),
+  firstsMs: z.array(z.number()),
   /** Limits that are over. */
-  past: { readonly fromMs: number; readonly toMs: number }[];
-}
+  past: z.array(z.strictObject({ fromMs: z.number(), toMs: z.number() })),
+});
+type Track = z.output<typeof trackSchema>;
+/** By substation and feeder. */
+export type Tracks = Map<string, Track>;
 
 export class Caps {
-  readonly #tracks = new Map<string, Track>();
+  readonly #tracks: Tracks;
   #caps: HeadEndCaps;
 
-  constructor(caps: HeadEndCaps) {
+  /** `tracks` are what was counted before; they are counted on in place. */
+  constructor(caps: HeadEndCaps, tracks: Tracks) {
     this.#caps = caps;
+    this.#tracks = tracks;
   }
 
   /** Others from now on; what has been counted stays. */
@@ -51,6 +60,7 @@ export class Caps {
       return asked;
     }
     const track = this.#trackOf(message);
+    if (track.requestId === message.requestId) return this.#asCounted(track, asked, wallMs);
     const isFirst = wallMs >= track.endMs;
     if (isFirst) pass(track, wallMs);
     const levels = levelsOf(message, this.#caps.deepestLevelPercent);
@@ -66,6 +76,7 @@ export class Caps {
     track.fromMs = fromMs;
     track.sinceMs = sinceMs;
     track.requestsMs.push(wallMs);
+    track.requestId = message.requestId;
     track.levels = levels;
     track.endMs = endMs;
     const remarks = endMs < askedEndMs ? [remark] : [];
@@ -77,6 +88,15 @@ export class Caps {
     const track = this.#trackOf(message);
     track.endMs = Math.min(track.endMs, wallMs);
     pass(track, wallMs);
+  }
+
+  /** Counted before a restart: nothing is counted again, and no time begins anew. */
+  #asCounted(track: Track, { message, endWallMs }: Allowed, wallMs: number): Allowed | { readonly refused: string } {
+    const remark = 'count of before its restart';
+    if (track.endMs <= wallMs) return { refused: remark };
+    const levels = levelsOf(message, this.#caps.deepestLevelPercent);
+    const remarks = track.endMs < endWallMs ? [remark] : [];
+    return { ...this.#atLevels(message, levels, remarks), endWallMs: Math.min(endWallMs, track.endMs) };
   }
 
   #broken(track: Track, { priority }: Curtailment, isFirst: boolean, wallMs: number): string | null {
@@ -123,6 +143,7 @@ export class Caps {
     if (known !== undefined) return known;
     const track: Track = {
       substationId,
+      requestId: null,
       levels: {},
       fromMs: 0,
       endMs: 0,

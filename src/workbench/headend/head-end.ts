@@ -1,7 +1,7 @@
 // The reference head end: subscribes to the requests of every substation that is its own, checks each against the
 // contract, keeps what is in force (ledger.ts), makes DUIS service requests of it (duis.ts), sends them through a
 // simulated DCC (dcc.ts) to simulated devices (fleet.ts), and acknowledges in stages. What it keeps is in memory: after
-// a restart the retained requests bring it all back.
+// a restart the retained requests bring it all back, but for what its rules have counted (kept-counts.ts).
 import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import mqtt, { type MqttClient } from 'mqtt';
@@ -20,6 +20,7 @@ import { ackOf } from './ack.ts';
 import { Dcc, type DccOptions } from './dcc.ts';
 import { type ServiceRequest, serviceRequestOf } from './duis.ts';
 import { type Device, ratedByPhase } from './fleet.ts';
+import { type KeptCounts, writeCounts } from './kept-counts.ts';
 import { Ledger, type Standing } from './ledger.ts';
 import { NO_RULES, type Rules } from './rules.ts';
 
@@ -38,6 +39,8 @@ export interface HeadEndOptions extends DccOptions {
   readonly hears?: boolean;
   /** What it lets a substation have whatever that asks for; without them everything. */
   readonly rules?: Rules;
+  /** What the rules have counted, over restarts; without it they begin anew. */
+  readonly counts?: KeptCounts;
   /** The devices of a target group. */
   readonly fleet: (targetGroupId: string) => Device[];
   readonly random: () => number;
@@ -53,6 +56,8 @@ export interface HeadEndEvents {
   event?(event: Event): void;
   telemetry?(telemetry: Telemetry): void;
   refused?(topic: string, reason: string): void;
+  /** What the rules have counted cannot be written. */
+  unkept?(reason: string): void;
 }
 
 export interface HeadEnd {
@@ -110,6 +115,8 @@ export async function openHeadEnd(options: HeadEndOptions, events: HeadEndEvents
   };
 }
 
+const KEEP_COUNT_AFTER_MS = 1_000;
+
 const SHARED = ['feeder/+/event', 'event', 'feeder/+/telemetry'].map(
   (topic) => `$share/headroom-headend/headroom/v1/+/${topic}`,
 );
@@ -152,12 +159,13 @@ class Work {
   readonly #dcc: Dcc;
   readonly #fleets = new Map<string, Device[]>();
   readonly #timers = new Set<Timer>();
+  #isCountDue = false;
 
   constructor(options: HeadEndOptions, events: HeadEndEvents, client: MqttClient) {
     this.#options = options;
     this.#events = events;
     this.#client = client;
-    this.ledger = new Ledger(options.rules ?? NO_RULES);
+    this.ledger = new Ledger(options.rules ?? NO_RULES, options.counts?.tracks);
     this.#dcc = new Dcc(options, options.clock, options.random);
   }
 
@@ -169,6 +177,7 @@ class Work {
       if (verdict.latestAck !== null) this.#send(topic, verdict.latestAck);
       return;
     }
+    this.#keepCountSoon();
     const { standing } = verdict;
     this.#events.request?.(message);
     if (verdict.kind === 'turnedDown') return this.#say(topic, standing, verdict.status, verdict.reason);
@@ -188,11 +197,29 @@ class Work {
       this.#say(topicsOf(substationId).curtailment(feederId), standing, 'overridden', reason);
       this.#letGo(standing);
     }
+    this.#keepCountSoon();
   }
 
   close(): void {
     this.#dcc.close();
     for (const timer of this.#timers) timer.cancel();
+    if (this.#isCountDue) this.#keepCount();
+  }
+
+  #keepCountSoon(): void {
+    if (this.#isCountDue) return;
+    this.#isCountDue = true;
+    this.#after(KEEP_COUNT_AFTER_MS, () => this.#keepCount());
+  }
+
+  #keepCount(): void {
+    this.#isCountDue = false;
+    const { counts } = this.#options;
+    try {
+      if (counts !== undefined) writeCounts(counts);
+    } catch (error) {
+      this.#events.unkept?.((error as Error).message);
+    }
   }
 
   #fleetOf(targetGroupId: string): Device[] {

@@ -2,7 +2,7 @@
 // one in force with its end, which is not the newest where that was refused. Pure: what a message means is an answer;
 // doing it is somebody else's.
 import type { Ack, Curtailment } from '../../messages.ts';
-import { asAsked, Caps } from './caps.ts';
+import { asAsked, Caps, type Tracks } from './caps.ts';
 import { judgeTarget, overriddenBy, type Rules } from './rules.ts';
 
 export interface Standing {
@@ -46,9 +46,10 @@ export class Ledger {
   readonly #caps: Caps;
   #rules: Rules;
 
-  constructor(rules: Rules) {
+  /** `tracks` are what the rules have counted so far; they are counted on in place. */
+  constructor(rules: Rules, tracks: Tracks = new Map()) {
     this.#rules = rules;
-    this.#caps = new Caps(rules.caps);
+    this.#caps = new Caps(rules.caps, tracks);
   }
 
   /** Others from now on. Gives what somebody has decided against and is in force: it is so no longer. */

@@ -4,12 +4,14 @@ import { isoTime, systemClock } from '../../clock.ts';
 import { seededRandom } from '../seeded-random.ts';
 import { makeFleet } from './fleet.ts';
 import { openHeadEnd } from './head-end.ts';
+import { type KeptCounts, openCounts } from './kept-counts.ts';
 import { DEFAULT_RULES, type Rules, readRules } from './rules.ts';
 
 export interface HeadEndVerbOptions {
   readonly broker: string;
   readonly session?: string;
   readonly rules?: string;
+  readonly counts?: string;
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
@@ -36,8 +38,10 @@ export async function headend(options: HeadEndVerbOptions): Promise<number> {
   }
   const { ca, cert, key } = options;
   let rules: Rules;
+  let counts: KeptCounts | undefined;
   try {
     rules = options.rules === undefined ? DEFAULT_RULES : readRules(options.rules);
+    if (options.counts !== undefined) counts = openCounts(options.counts);
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`);
     return 2;
@@ -67,6 +71,7 @@ export async function headend(options: HeadEndVerbOptions): Promise<number> {
       workers: options.workers,
       hears: options.hear === true,
       rules,
+      ...(counts && { counts }),
       fleet: (targetGroupId) => makeFleet(targetGroupId, options.seed, fleet),
       random: seededRandom(options.seed),
       clock: systemClock(),
@@ -100,6 +105,7 @@ export async function headend(options: HeadEndVerbOptions): Promise<number> {
         print('telemetry', telemetry, `<- ${substationId}/${feederId} telemetry to ${end}: ${means} A, ${state}`);
       },
       refused: (topic, reason) => print('refused', { topic, reason }, `not taken: ${topic}: ${reason}`),
+      unkept: (reason) => void process.stderr.write(`what the rules have counted cannot be kept: ${reason}\n`),
     },
   );
   print('started', { broker: options.broker }, `head end on ${options.broker}`);

@@ -278,6 +278,37 @@ describe.skipIf(!mosquittoOrSkip())('the reference head end', () => {
     );
   });
 
+  test('the verb, killed and started again, goes on counting where it was', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'headroom-counts-'));
+    const [rules, counts] = [join(folder, 'rules.json'), join(folder, 'counts.json')];
+    writeFileSync(rules, JSON.stringify({ caps: { requestsPerHour: 1 } }));
+    const start = () => startVerb(['headend', '--broker', broker.url, '--rules', rules, '--counts', counts]);
+    const message = limit();
+    const { feederId } = message;
+    try {
+      const first = start();
+      await say(message);
+      await vi.waitFor(() => expect(readFileSync(counts, 'utf8')).toContain(message.requestId), 20_000);
+      await endProcess(first, 'SIGKILL');
+      acks.length = 0;
+      const second = start();
+      // The retained one is no second one.
+      await vi.waitFor(() => expect(statuses()[0]).toBe('accepted'), 20_000);
+      const next = limit({ feederId, levelPercent: 10 });
+      await say(next);
+      await vi.waitFor(
+        () =>
+          expect(acks.filter(({ requestId }) => requestId === next.requestId)).toMatchObject([
+            { status: 'rejected', reason: "the head end's requestsPerHour 1" },
+          ]),
+        20_000,
+      );
+      await endProcess(second);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
   test('workers divide the substations, and each stays with one of them', async () => {
     const substations = Array.from({ length: 12 }, (_, index) => `SUB-W${index}`);
     await open({ workers: 2, worker: 0 });

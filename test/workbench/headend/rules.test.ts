@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Caps } from '../../../src/workbench/headend/caps.ts';
+import { openCounts, writeCounts } from '../../../src/workbench/headend/kept-counts.ts';
 import { Ledger } from '../../../src/workbench/headend/ledger.ts';
 import { DEFAULT_RULES, type HeadEndCaps, NO_RULES, readRules } from '../../../src/workbench/headend/rules.ts';
 import { releaseOf, requestAt } from './requests.ts';
@@ -12,7 +13,7 @@ import { releaseOf, requestAt } from './requests.ts';
 const AT_MS = Date.parse('2026-01-14T18:00:00.000Z');
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-const capped = (caps: Partial<HeadEndCaps>) => new Caps({ ...NO_RULES.caps, ...caps });
+const capped = (caps: Partial<HeadEndCaps>) => new Caps({ ...NO_RULES.caps, ...caps }, new Map());
 let sequence = 0;
 const limit = (atMs: number, changes: Parameters<typeof requestAt>[2] = {}) => requestAt(atMs, ++sequence, changes);
 const endS = (allowed: ReturnType<Caps['take']>, fromMs: number) =>
@@ -170,6 +171,66 @@ test('where somebody has decided otherwise nothing is limited, and a release is 
     reason: 'works on the feeder',
   });
   expect(ledger.take(releaseOf(limit(AT_MS), ++sequence), AT_MS).kind).toBe('new');
+});
+
+describe('what the rules have counted', () => {
+  const scratch = mkdtempSync(join(tmpdir(), 'headroom-counts-'));
+  afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+  let files = 0;
+  /** A head end that is started again on the same file whenever `restart` is called. */
+  function kept(caps: Partial<HeadEndCaps>) {
+    const file = join(scratch, `${++files}.json`);
+    const open = () => {
+      const counts = openCounts(file);
+      return { counts, caps: new Caps({ ...NO_RULES.caps, ...caps }, counts.tracks) };
+    };
+    let now = open();
+    return {
+      take: (...request: Parameters<Caps['take']>) => now.caps.take(...request),
+      restart() {
+        writeCounts(now.counts);
+        now = open();
+      },
+    };
+  }
+
+  test('is there after a restart, whatever the rule', () => {
+    const { take, restart } = kept({ requestsPerHour: 3, longestLimitS: 3_000, minutesPerDay: 40 });
+    take(limit(AT_MS), AT_MS);
+    restart();
+    // 1,800 s, then what is left of 40 minutes.
+    const laterMs = AT_MS + 30 * MINUTE_MS;
+    expect(endS(take(limit(laterMs), laterMs), laterMs)).toBe(600);
+    restart();
+    expect(take(limit(laterMs, { levelPercent: 10 }), laterMs)).not.toHaveProperty('refused');
+    restart();
+    expect(take(limit(laterMs, { levelPercent: 0 }), laterMs)).toEqual({ refused: 'requestsPerHour 3' });
+  });
+
+  test('counts the request that is retained once, and its time does not begin anew', () => {
+    const { take, restart } = kept({ requestsPerHour: 2, longestLeaseS: 900 });
+    const request = limit(AT_MS);
+    expect(endS(take(request, AT_MS), AT_MS)).toBe(900);
+    for (let minute = 1; minute < 15; minute++) {
+      restart();
+      const again = take(request, AT_MS + minute * MINUTE_MS);
+      expect(again).toMatchObject({ endWallMs: AT_MS + 900_000, remarks: ['count of before its restart'] });
+    }
+    restart();
+    const overMs = AT_MS + 15 * MINUTE_MS;
+    expect(take(request, overMs)).toEqual({ refused: 'count of before its restart' });
+    expect(take(limit(overMs), overMs)).not.toHaveProperty('refused');
+    expect(take(limit(overMs, { levelPercent: 0 }), overMs)).toEqual({ refused: 'requestsPerHour 2' });
+  });
+
+  test.each([
+    ['{', /counts\.json: .*JSON/],
+    ['{"S/F1":{"endMs":"x"}}', /counts\.json: S\/F1\.\w+: /],
+  ])('in a file that is none is told of, with its place: %s', (text, expected) => {
+    const file = join(scratch, 'counts.json');
+    writeFileSync(file, text);
+    expect(() => openCounts(file)).toThrow(expected);
+  });
 });
 
 describe('the file of the rules', () => {
