@@ -263,7 +263,7 @@ function knownAt(path: Path, schema: Known, given: unknown): Known | undefined {
   let known = kindOf(schema, given);
   let value = given;
   for (const step of path) {
-    const inner = typeof step === 'number' ? known?.items : known?.properties?.[step];
+    const inner = typeof step === 'number' ? known?.items : (known?.properties?.[step] ?? known?.additionalProperties);
     value = value !== null && typeof value === 'object' ? (value as Record<string | number, unknown>)[step] : undefined;
     known = typeof inner === 'object' && !Array.isArray(inner) ? kindOf(inner as Known, value) : undefined;
   }

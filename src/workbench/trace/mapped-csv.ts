@@ -1,13 +1,16 @@
 // Any CSV by a mapping file: rows are split with their quotes, filtered, and turned into amperes. Nothing is guessed:
 // what turns power into current stands in the mapping, and is told with the results.
 import { CONDUCTORS } from '../../feeder.ts';
-import type { MappedFeeder, Mapping } from './mapping.ts';
+import { isAmperes, type MappedFeeder, type Mapping } from './mapping.ts';
 import { TraceProblem } from './problem.ts';
 import { newRow, type TraceSink } from './sink.ts';
 import { parseNumber } from './time.ts';
 import { type TimeReader, timeReader } from './time-format.ts';
 
 const LF = 0x0a;
+/** A line without an end is no CSV; more than this is not kept in memory to find out. */
+const LINE_CHARACTERS_MAX = 1 << 20;
+const NAMES_SHOWN = 20;
 /** What one of the unit is in amperes, or in volt-amperes where it is a power. */
 const PER_UNIT: Record<Mapping['unit'], number> = {
   A: 1,
@@ -33,6 +36,8 @@ interface Plan {
   readonly values: readonly (Cell | null)[];
   readonly volts: readonly (Cell | null)[];
   readonly isTotal: boolean;
+  /** Of the feeder's row before. */
+  beforeMs: number;
 }
 
 export class MappedCsvReader {
@@ -43,7 +48,7 @@ export class MappedCsvReader {
   #carry = '';
   #decoder = new TextDecoder('utf-8');
   #line = 0;
-  #timeCell: Cell = { name: '', index: 0 };
+  #timeCells: readonly Cell[] = [];
   #count = 0;
   #where: Plan['where'] = [];
   #plans: Plan[] = [];
@@ -55,37 +60,40 @@ export class MappedCsvReader {
     this.#mapping = mapping;
     this.#sink = sink;
     const { time } = mapping;
-    if (time === undefined) throw this.#refuse('time', 'missing', 'in the mapping file, for a CSV');
-    try {
-      this.#time = timeReader(time.format, time.zone);
-    } catch (error) {
-      throw this.#refuse('time', (error as Error).message, 'in the mapping file');
-    }
+    if (time === undefined) throw this.#refuse('time', 'missing', 'it in the mapping file, for a CSV');
+    this.#time = timeReader(time.format, time.zone);
   }
 
   push(chunk: Buffer): void {
     const last = chunk.lastIndexOf(LF);
-    if (last < 0) {
-      this.#carry += this.#decoder.decode(chunk, { stream: true });
-      return;
-    }
+    if (last < 0) return this.#keep(this.#carry + this.#decoder.decode(chunk, { stream: true }));
     const text = this.#carry + this.#decoder.decode(chunk.subarray(0, last + 1), { stream: true });
-    this.#carry = this.#decoder.decode(chunk.subarray(last + 1), { stream: true });
+    this.#keep(this.#decoder.decode(chunk.subarray(last + 1), { stream: true }));
     for (const line of text.slice(0, -1).split('\n')) this.#readLine(line);
+  }
+
+  #keep(rest: string): void {
+    this.#carry = rest;
+    if (rest.length <= LINE_CHARACTERS_MAX) return;
+    throw this.#refuse('row', `${rest.length} characters without a line end`, 'lines');
   }
 
   end(): void {
     if (this.#carry !== '') this.#readLine(this.#carry);
-    if (this.#line === 0) throw this.#refuse('row', 'missing', 'a header and rows under it');
+    if (this.#count === 0) throw this.#refuse('row', 'missing', 'a header and rows under it');
   }
 
   #readLine(line: string): void {
     this.#line++;
     const text = line.endsWith('\r') ? line.slice(0, -1) : line;
-    if (this.#line === 1) return this.#header(text.replace(/^\uFEFF/, ''));
-    if (text.trim() === '') return;
-    const cells = cellsOf(text, this.#mapping.delimiter);
-    if (cells.length !== this.#count)
+    const { headerLine, delimiter } = this.#mapping;
+    if (this.#line < headerLine) return;
+    const cells = cellsOf(this.#line === 1 ? text.replace(/^\uFEFF/, '') : text, delimiter);
+    if (this.#line === headerLine) return this.#header(cells);
+    if (cells.every((cell) => cell === '')) return;
+    if (this.#count === 0) this.#header(cells.map(() => ''));
+    // A delimiter too many at the end of a row means nothing.
+    if (cells.length < this.#count || cells.slice(this.#count).some((cell) => cell !== ''))
       return this.#problem('row', `${cells.length} cells`, `${this.#count}, as in the header`, null);
     if (!this.#where.every(({ index, value }) => cells[index] === value)) return;
     for (const plan of this.#plans) {
@@ -93,21 +101,22 @@ export class MappedCsvReader {
     }
   }
 
-  #header(line: string): void {
-    const names = cellsOf(line, this.#mapping.delimiter);
+  #header(names: readonly string[]): void {
     const cell = (name: string): Cell => {
-      const index = names.indexOf(name);
-      if (index >= 0) return { name, index };
-      throw this.#refuse(name, 'missing', `one of the columns ${names.slice(0, 20).join(', ')}`);
+      const index = names.includes(name) ? names.indexOf(name) : /^\d+$/.test(name) ? Number(name) - 1 : -1;
+      if (index >= 0 && index < names.length) return { name, index };
+      const shown = names.slice(0, NAMES_SHOWN).map((known) => known.slice(0, 40));
+      throw this.#refuse(name, 'missing', `one of the columns ${shown.join(', ') || `1 to ${names.length}`}`);
     };
     const filter = (where: Record<string, string> | undefined) =>
       Object.entries(where ?? {}).map(([name, value]) => ({ index: cell(name).index, value }));
     this.#count = names.length;
-    this.#timeCell = cell(this.#mapping.time?.column ?? '');
+    this.#timeCells = (this.#mapping.time?.column ?? []).map(cell);
     this.#where = filter(this.#mapping.where);
     this.#plans = Object.entries(this.#mapping.feeders).map(([id, feeder]) => ({
       slot: this.#sink.slotOf(id),
       where: filter(feeder.where),
+      beforeMs: Number.NEGATIVE_INFINITY,
       ...cellsFor(feeder, cell),
     }));
     this.#sink.timeForm(this.#time.form, this.#file);
@@ -115,12 +124,15 @@ export class MappedCsvReader {
     if (assumed !== null) this.#sink.note(`${this.#file}: ${assumed}`);
   }
 
-  #take({ slot, values, volts, isTotal }: Plan, cells: readonly string[]): void {
-    const timeText = cells[this.#timeCell.index] ?? '';
-    const atMs = this.#time.read(timeText);
+  #take(plan: Plan, cells: readonly string[]): void {
+    const { slot, values, volts, isTotal } = plan;
+    const timeText = this.#timeCells.map(({ index }) => cells[index]).join(' ');
+    const timeName = this.#timeCells.map(({ name }) => name).join(' ');
+    const atMs = this.#time.read(timeText, plan.beforeMs);
     if (Number.isNaN(atMs)) {
-      const { format = 'iso' } = this.#mapping.time ?? {};
-      return this.#problem(this.#timeCell.name, JSON.stringify(timeText), `a time as ${format}`, slot);
+      const { format = 'iso', zone = 'UTC' } = this.#mapping.time ?? {};
+      const expected = zone === 'UTC' ? `a time as ${format}` : `a time as ${format}, as ${zone} has it`;
+      return this.#problem(timeName, JSON.stringify(timeText), expected, slot);
     }
     const amperes: number[] = [];
     for (const [index, cell] of values.entries()) {
@@ -130,8 +142,8 @@ export class MappedCsvReader {
       amperes.push(this.#amperes(value, volts[index] ? volt : (this.#mapping.voltageV ?? 1), isTotal));
     }
     this.#row.set([atMs, ...amperes]);
-    if (!this.#sink.reading(slot, this.#row))
-      this.#problem(this.#timeCell.name, timeText, 'a time after the feeder’s row before', slot);
+    if (this.#sink.reading(slot, this.#row)) plan.beforeMs = atMs;
+    else this.#problem(timeName, timeText, 'a time after the feeder’s row before', slot);
   }
 
   /** NaN where there is no cell or nothing in it; null where it is no number, which has been told. */
@@ -149,7 +161,7 @@ export class MappedCsvReader {
     const signed = (sign === 'importIsNegative' ? -value : value) * scale * PER_UNIT[unit];
     // Export is a current like any other; only where nobody knows the sign is a negative one suspicious.
     const given = sign === 'unknown' ? signed : Math.abs(signed);
-    if (unit === 'A' || unit === 'kA') return given;
+    if (isAmperes(unit)) return given;
     const power = unit.endsWith('Wh') ? given / intervalS : given;
     const apparent = unit.endsWith('VA') ? power : power / powerFactor;
     return apparent / (isTotal ? 3 : 1) / voltV;
@@ -176,7 +188,7 @@ function cellsFor(
 
 /** How power became current, for whoever reads the result. */
 function assumption({ unit, voltageV, powerFactor, intervalS, feeders }: Mapping): string | null {
-  if (unit === 'A' || unit === 'kA') return null;
+  if (isAmperes(unit)) return null;
   const measured = Object.values(feeders).some(({ voltage }) => voltage !== undefined);
   const volts = measured ? 'the measured voltage' : `${voltageV} V from phase to neutral`;
   const factor = unit.endsWith('VA') ? '' : ` and power factor ${powerFactor}`;

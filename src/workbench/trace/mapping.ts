@@ -1,12 +1,18 @@
 // The mapping file: how a CSV that is not native, or a COMTRADE record, becomes amperes of feeders. One schema is its
 // type, its checks and its defaults; docs/traces.md explains each key.
 import { z } from 'zod';
+import { CONDUCTORS, PHASES } from '../../feeder.ts';
 import { readYamlFile, showProblem } from '../../yaml-file.ts';
+import { isTimeFormat, isZone, TIME_FORMATS, ZONES } from './time-format.ts';
 
 const column = z
   .union([z.string().min(1), z.int().min(1)])
   .transform(String)
-  .describe('a name in the header; of a record the name or number of a channel');
+  .describe('a name in the header, or a number from 1; of a record the name or number of a channel');
+const columns = z
+  .union([column, z.array(column).min(1)])
+  .transform((given) => (Array.isArray(given) ? given : [given]))
+  .describe('a name in the header, or several whose texts are one time with a blank between, as of date and time');
 const where = z
   .record(z.string().min(1), z.union([z.string(), z.number()]).transform(String))
   .describe('a row counts only where these columns have these values');
@@ -33,16 +39,21 @@ const feeder = z
 export const mappingSchema = z
   .strictObject({
     delimiter: z.enum([',', ';', '\t', '|']).default(','),
+    headerLine: z
+      .int()
+      .min(0)
+      .default(1)
+      .describe('where the names of the columns stand; 0: nowhere, columns are numbers'),
     decimal: z.enum(['.', ',']).default('.'),
     time: z
       .strictObject({
-        column,
+        column: columns,
         format: z
           .string()
-          .min(1)
+          .refine(isTimeFormat, TIME_FORMATS)
           .default('iso')
           .describe('iso, seconds, milliseconds, or a pattern like dd/MM/yyyy HH:mm:ss'),
-        zone: z.string().min(1).default('UTC').describe('UTC, an offset like +01:00, or a name like Europe/London'),
+        zone: z.string().refine(isZone, ZONES).default('UTC').describe('of stamps that name none'),
       })
       .optional()
       .describe('needed for a CSV'),
@@ -66,6 +77,10 @@ export const mappingSchema = z
 export type Mapping = z.output<typeof mappingSchema>;
 export type MappedFeeder = Mapping['feeders'][string];
 
+export function isAmperes(unit: Mapping['unit']): boolean {
+  return unit === 'A' || unit === 'kA';
+}
+
 /** Gives the mapping, or every problem of the file as one text. */
 export function readMapping(file: string): Mapping | string {
   const { value, problems, problemAt } = readYamlFile(file, mappingSchema);
@@ -74,13 +89,19 @@ export function readMapping(file: string): Mapping | string {
   const wrong: string[] = [];
   if (unit.endsWith('Wh') && intervalS === undefined)
     wrong.push(showProblem(problemAt(['intervalS'], 'the seconds over which the energy was counted')));
-  for (const [id, { voltage, total, L1, L2, L3 }] of Object.entries(feeders)) {
-    if (total === undefined && L1 === undefined && L2 === undefined && L3 === undefined)
+  for (const [id, { voltage, total, ...columns }] of Object.entries(feeders)) {
+    const given = PHASES.filter((phase) => columns[phase] !== undefined);
+    if ((total === undefined) === (given.length === 0))
       wrong.push(showProblem(problemAt(['feeders', id], 'a column for L1, L2 or L3, or for total')));
-    if (!unit.endsWith('A') || unit.endsWith('VA')) {
-      if (voltageV === undefined && voltage === undefined)
-        wrong.push(showProblem(problemAt(['voltageV'], `volts from phase to neutral, to turn ${unit} into amperes`)));
-    }
+    if (voltageV !== undefined || isAmperes(unit)) continue;
+    const needed = CONDUCTORS.filter(
+      (name) => (total === undefined || name === 'N' ? columns[name] : total) !== undefined,
+    );
+    const volts = `volts from phase to neutral, to turn ${unit} into amperes`;
+    if (voltage === undefined) wrong.push(showProblem(problemAt(['voltageV'], volts)));
+    else
+      for (const name of needed.filter((name) => voltage[name] === undefined))
+        wrong.push(showProblem(problemAt(['feeders', id, 'voltage', name], `a column of ${volts}, or voltageV`)));
   }
   return wrong.length > 0 ? [...new Set(wrong)].join('\n') : value;
 }

@@ -80,6 +80,23 @@ test('other delimiters, a decimal comma, quotes, blanks', async () => {
   ]);
 });
 
+test('a header further down, or none; rows and cells with nothing in them at the end', async () => {
+  const feeders = { F1: { L1: 'a' } };
+  expect(await amperes(csv('Logger 7', '', 't,a', '0,1', '10,2,,', ',', ''), { headerLine: 3, feeders })).toEqual([
+    ['F1', 1, Number.NaN, Number.NaN],
+    ['F1', 2, Number.NaN, Number.NaN],
+  ]);
+  const time = { column: 1, format: 'seconds' };
+  const byNumber = await amperes(csv('0,1', '10,2'), { headerLine: 0, time, feeders: { F1: { L1: 2 } } });
+  expect(byNumber.map(([, L1_A]) => L1_A)).toEqual([1, 2]);
+  await expect(mapped(csv('0,1'), { headerLine: 0, time, feeders: { F1: { L1: 3 } } })).rejects.toThrow('3 is missing');
+});
+
+test('what has no line ends is not read to its end', async () => {
+  const file = csv('t,a'.repeat(1_000_000));
+  await expect(mapped(file, { feeders: { F1: { L1: 'a' } } })).rejects.toThrow('without a line end, expected lines');
+});
+
 test('rows that cannot be read', async () => {
   const file = csv('t,a', '0,1', 'x,2', '2,z', '3', '4,5');
   const { taken, broken } = await mapped(file, { feeders: { F1: { L1: 'a' } } });
@@ -106,20 +123,38 @@ describe('times', () => {
     ['iso', 'Europe/London', '2026-01-01 12:00:00', '2026-01-01T12:00:00.000Z'],
     ['iso', 'Europe/London', '2026-07-01T12:00:00Z', '2026-07-01T12:00:00.000Z'],
     ['dd/MM/yyyy HH:mm:ss', 'UTC', '31/12/2025 23:59:59', '2025-12-31T23:59:59.000Z'],
-    ['d.M.yy HH:mm', 'UTC', '1.2.26 3:04', null],
     ['dd.MM.yy HH:mm', 'UTC', '1.2.26 3:04', '2026-02-01T03:04:00.000Z'],
     ['dd/MM/yyyy HH:mm', 'UTC', '31/02/2026 00:00', null],
     ['dd/MM/yyyy HH:mm', 'Europe/London', '25/10/2026 01:30', '2026-10-25T00:30:00.000Z'],
     ['dd/MM/yyyy HH:mm', 'Europe/London', '25/10/2026 02:30', '2026-10-25T02:30:00.000Z'],
+    ['dd-MMM-yy HH:mm:ss', 'UTC', '05-Jan-26 17:00:30', '2026-01-05T17:00:30.000Z'],
+    ['dd-MMM-yy HH:mm:ss', 'UTC', '05-Foo-26 17:00:30', null],
     ['milliseconds', 'UTC', '1767225600000', '2026-01-01T00:00:00.000Z'],
   ])('%s in %s: %s', (format, zone, text, expected) => {
-    if (format.startsWith('d.')) return expect(() => timeReader(format, zone)).toThrow('expected iso, seconds');
-    const atMs = timeReader(format, zone).read(text);
+    const atMs = timeReader(format, zone).read(text, Number.NEGATIVE_INFINITY);
     expect(Number.isNaN(atMs) ? null : new Date(atMs).toISOString()).toBe(expected);
   });
 
-  test('a zone that is none', () => {
-    expect(() => timeReader('iso', 'Elm Grove')).toThrow('"Elm Grove", expected UTC, an offset');
+  test('a night of 25 hours and one of 23: every row of it at its own instant', async () => {
+    const night = async (...stamps: string[]) => {
+      const time = { column: 't', format: 'dd/MM/yyyy HH:mm', zone: 'Europe/London' };
+      const file = csv('t,a', ...stamps.map((stamp) => `${stamp},1`));
+      const { taken, broken } = await mapped(file, { time, feeders: { F1: { L1: 'a' } } });
+      return [taken.map(([, atMs]) => new Date(atMs).toISOString().slice(11, 16)).join(' '), broken.length];
+    };
+    const half = (day: string, ...clocks: string[]) => clocks.map((clock) => `${day} ${clock}`);
+    const autumn = half('25/10/2026', '00:30', '01:00', '01:30', '01:00', '01:30', '02:00');
+    expect(await night(...autumn)).toEqual(['23:30 00:00 00:30 01:00 01:30 02:00', 0]);
+    // An hour that no clock showed is told, whatever the logger meant by it.
+    expect(await night(...half('29/03/2026', '00:30', '01:30', '02:00'))).toEqual(['00:30 01:00', 1]);
+  });
+
+  test('date and time in columns of their own', async () => {
+    const time = { column: ['day', 'clock'], format: 'dd/MM/yyyy HH:mm' };
+    const file = csv('day,clock,a', '05/01/2026,17:00,1', '05/01/2026,,1');
+    const { taken, broken } = await mapped(file, { time, feeders: { F1: { L1: 'a' } } });
+    expect(taken.map(([, atMs]) => new Date(atMs).toISOString())).toEqual(['2026-01-05T17:00:00.000Z']);
+    expect(broken[0]).toContain('day clock is "05/01/2026 ", expected a time as dd/MM/yyyy HH:mm');
   });
 });
 
@@ -135,6 +170,20 @@ test('what is wrong with a mapping is told with its place', () => {
       `${file}:1:1: voltageV is missing, expected volts from phase to neutral, to turn Wh into amperes`,
     ].join('\n'),
   );
+});
+
+test.each([
+  ['time: { column: t, format: d.M.yy }', ':1:28: time.format is "d.M.yy", expected iso, seconds'],
+  ['time: { column: t, format: "dd/MM/yyyy hh:mm a" }', 'expected iso, seconds'],
+  ['time: { column: t, zone: Elm Grove }', ':1:26: time.zone is "Elm Grove", expected UTC, an offset'],
+  ['feeders: { F1: { total: a, L1: a } }', 'expected a column for L1, L2 or L3, or for total'],
+  ['feeders: { F1: { L9: a } }', 'feeders.F1.L9 is an unknown key, expected one of where, L1,'],
+  ['unit: kW\nfeeders: { F1: { L1: a, L2: b, voltage: { L1: u } } }', 'feeders.F1.voltage.L2 is missing'],
+  ['unit: kW\nfeeders: { F1: { total: a, voltage: { L1: u, L2: u } } }', 'feeders.F1.voltage.L3 is missing'],
+])('%s is refused at its place', (text, expected) => {
+  const file = join(folder, 'mapping.yaml');
+  writeFileSync(file, text.includes('feeders') ? text : `${text}\nfeeders: { F1: { L1: a } }`);
+  expect(readMapping(file)).toContain(expected);
 });
 
 const SHARED = join(import.meta.dirname, '../../../../shared/data/feeders');
