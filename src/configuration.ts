@@ -10,6 +10,7 @@ import { field, list, number, type Say, text } from './judge.ts';
 import { judgeFeeders } from './judge-feeders.ts';
 import { judgePace } from './judge-pace.ts';
 import { judgeSources } from './judge-sources.ts';
+import { judgeTimes } from './judge-times.ts';
 import { judgeTransformer } from './judge-transformer.ts';
 import { judgeUplink } from './judge-uplink.ts';
 import { type Settings, settingsSchema } from './settings.ts';
@@ -66,7 +67,10 @@ export function readConfiguration(file: string): Judgement {
       judgeCircuits(read.given, index, map.value, say);
     }
   }
-  if (read.value !== null && problems.length === 0) judgePace(read.value, registerMaps, say);
+  if (read.value !== null && problems.length === 0) {
+    judgePace(read.value, registerMaps, say);
+    judgeTimes(read.value, read.given, say);
+  }
   const rank = (problem: Problem) => (problem.file === file ? '' : problem.file);
   // By code units: a collator takes tens of milliseconds to load, at every start.
   const inOrder = (a: Problem, b: Problem) =>

@@ -29,6 +29,15 @@ export function uncoveredMs(groups: readonly SettingsGroup[], fromMs: number): n
   return null;
 }
 
+/** Whether all of a calendar's time is certainly another's too. */
+export function isWithin(inner: Calendar, outer: Calendar): boolean {
+  if (inner.timeZone !== outer.timeZone) return false;
+  if (outer.days !== undefined && !(inner.days ?? WEEKDAYS).every((day) => outer.days?.includes(day))) return false;
+  const isSame = (from: 'from' | 'fromTime', to: 'to' | 'toTime') =>
+    outer[from] === undefined || (outer[from] === inner[from] && outer[to] === inner[to]);
+  return isSame('from', 'to') && isSame('fromTime', 'toTime');
+}
+
 /** Whether a time zone is one that is known here. */
 export function isTimeZone(timeZone: string): boolean {
   try {

@@ -208,6 +208,92 @@ describe('warnings', () => {
     expect(steps('releaseStepPercent: 4, mode: onOff')).toEqual([]);
   });
 
+  describe('of a time that another one keeps from taking effect', () => {
+    const of = (change: (text: string) => string) => warn(change).filter((line) => !line.includes('uplink.tls'));
+    const curtailed = (curtailment: string, atRisk = 'delayS: 30, resetDelayS: 60 }') =>
+      of((text) => text.replace('delayS: 30, resetDelayS: 60 }', `${atRisk}\n        curtailment: { ${curtailment} }`));
+    const [group, curtailment] = ['feeders[0].settings[0]', 'feeders[0].settings[0].curtailment'];
+
+    test('of delays, minimum and response times by the longest episode', () => {
+      const short = 'maxEpisodeS: 900, mode: onOff';
+      expect(curtailed(short)).toEqual([]);
+      expect(curtailed(`${short}, minOnS: 899`, 'delayS: 899, resetDelayS: 899 }')).toEqual([]);
+      expect(curtailed(`${short}, minOnS: 900`, 'delayS: 900, resetDelayS: 900 }')).toEqual([
+        `12:56: ${group}.atRisk.delayS is 900, expected less than maxEpisodeS (900), which counts from the pickup: the limit would be released at once`,
+        `12:74: ${group}.atRisk.resetDelayS is 900, expected less than maxEpisodeS (900), at which the limit is released in any case`,
+        `13:63: ${curtailment}.minOnS is 900, expected less than maxEpisodeS (900), at which the limit is released in any case`,
+      ]);
+      expect(curtailed('mode: onOff, maxEpisodeS: 720')).toEqual([
+        `13:9: ${curtailment}.responseTimeS is 720 (by default), expected less than maxEpisodeS (720): no effect would ever be judged`,
+      ]);
+      expect(
+        curtailed('maxEpisodeS: 1500, leaseS: 1700, refreshS: 1500, releaseStepPercent: 50, endSpreadS: 0'),
+      ).toEqual([
+        `13:67: ${curtailment}.refreshS is 1500, expected less than maxEpisodeS (1500): no limit lasts until its refresh`,
+      ]);
+    });
+
+    test('of every element, on the neutral and of the transformer too', () => {
+      const slow = '{ pickupA: 500, dropoutA: 310, delayS: 1, resetDelayS: 20000 }';
+      const lines = of(
+        (text) =>
+          `${text.replace('resetDelayS: 60 }', `resetDelayS: 60 }\n        emergency: ${slow}\n        neutral: { emergency: ${slow} }`)}transformer: { ratingKva: 500, voltageV: 433, feeders: [F1], emergency: ${slow} }\n`,
+      );
+      const places = lines.map((line) => line.split(' ')[1]);
+      expect(places).toEqual([
+        `${group}.emergency.resetDelayS`,
+        `${group}.neutral.emergency.resetDelayS`,
+        'transformer.emergency.resetDelayS',
+      ]);
+    });
+
+    test('of a lease by its cap, of refreshes by the cap of requests, and of the alarm of acknowledgements by them', () => {
+      expect(curtailed('refreshS: 60, ackTimeoutS: 14')).toEqual([]);
+      expect(curtailed('refreshS: 59, ackTimeoutS: 14')).toEqual([
+        `13:34: ${curtailment}.refreshS is 59, expected at least 60: requestsPerHour (60) holds up what is more often`,
+      ]);
+      expect(curtailed('refreshS: 60, ackTimeoutS: 15')).toEqual([
+        `13:51: ${curtailment}.ackTimeoutS is 15, expected less than 15, a quarter of refreshS: the refresh comes before the alarm noAck`,
+      ]);
+      expect(curtailed('endSpreadS: 60 }\n        caps: { longestLeaseS: 1200')).toEqual([
+        `13:9: ${curtailment}.leaseS is 1800 (by default), expected at most longestLeaseS (1200), which cuts it`,
+      ]);
+    });
+
+    test('of a delay by the time from reading to reading, and of an age by the time-out', () => {
+      const source = (times: string) => of((text) => text.replace('eastron-sdm630 }', `eastron-sdm630, ${times} }`));
+      expect(source('pollMs: 30000')).toEqual([]);
+      expect(source('pollMs: 30001')).toEqual([
+        `12:56: ${group}.atRisk.delayS is 30, expected at least 30.001, the time from reading to reading: one of them is enough for a request`,
+      ]);
+      expect(source('staleAfterMs: 501')).toEqual([]);
+      expect(source('staleAfterMs: 500')).toEqual([
+        '4:94: sources[0].staleAfterMs is 500, expected more than timeoutMs (500): a feeder is blind before its answer counts as missing',
+      ]);
+    });
+
+    test('of a group by the calendar of one before it', () => {
+      const groups = (first: string, second: string) =>
+        of((text) => {
+          const settings = text.slice(text.indexOf('      - name: winter'));
+          const other = (name: string, calendar: string) =>
+            settings.replace(
+              'name: winter',
+              `name: ${name}\n        calendar: { timeZone: Europe/London, ${calendar} }`,
+            );
+          return `${text}${other('first', first)}${other('second', second)}`;
+        });
+      const [weekdays, evening] = ['days: [mon, tue, wed, thu, fri]', 'fromTime: "16:00", toTime: "20:00"'];
+      expect(groups('days: [sat]', weekdays)).toEqual([]);
+      expect(groups(`${weekdays}, ${evening}`, weekdays)).toEqual([]);
+      expect(groups(weekdays, `days: [fri], ${evening}`)).toEqual([
+        expect.stringMatching(
+          /settings\[2\]\.calendar is .*, expected a time that first, which goes before it, leaves: it is never in force/,
+        ),
+      ]);
+    });
+  });
+
   test('of a broker whose certificate only public authorities vouch for', () => {
     expect(warn((text) => text)).toEqual([
       "2:9: uplink.tls is missing, expected this substation's certFile and keyFile, and a caFile, unless a public authority signed the broker",
