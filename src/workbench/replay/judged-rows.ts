@@ -66,6 +66,7 @@ export class JudgedRows {
     this.#odd = odd;
   }
 
+  /** A number that no CT delivers is taken out of the row: it is no value for whoever counts the row either. */
   judge(row: Row): ControlReading {
     const atMs = row[0] as number;
     let L1 = row[1] as number;
@@ -102,6 +103,7 @@ export class JudgedRows {
     const changes: AlarmChange[] = [];
     const judged = judgeReading(this.#memory, this.#rules, { ...about, ...currents }, atMs, changes);
     for (const change of changes) this.#odd(atMs, change);
+    for (const [index, name] of PHASES.entries()) if (judged[name].quality === 'bad') row[index + 1] = Number.NaN;
     return judged;
   }
 }

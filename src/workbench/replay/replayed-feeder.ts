@@ -160,8 +160,10 @@ export class ReplayedFeeder {
 
   /** The row as control takes it. */
   reading(row: Row, feeder: WatchedFeeder): ControlReading {
+    const reading =
+      this.#runs === null ? (this.#rows as JudgedRows).judge(row) : this.#recorded(row, feeder, this.#runs);
     this.#highestA = this.#counts.count(row);
-    return this.#runs === null ? (this.#rows as JudgedRows).judge(row) : this.#recorded(row, feeder, this.#runs);
+    return reading;
   }
 
   /** Control has taken the row. */

@@ -272,6 +272,13 @@ describe('what is counted', () => {
     expect(told(result)[0]).toBe('120 pickup atRisk L2');
   });
 
+  test('a number that no CT delivers is no value: neither a peak nor over the rating', async () => {
+    const trace = desk.file('huge.csv', nativeTrace(EVENING.replace('360 190', '360 65535')));
+    const result = await desk.replay(desk.configuration(), trace);
+    expect(result.feeders[0]).toMatchObject({ bad: 1, peakA: 370, overRatingMinutes: 0 });
+    expect(result.feeders[0]?.episodes[0]?.peakA).toBe(370);
+  });
+
   test('without anybody to ask an episode ends with the dropout', async () => {
     const configuration = desk.configuration();
     const [feeder] = configuration.settings.feeders;
