@@ -32,7 +32,7 @@ export function controlSettings(
   };
 }
 
-function signConfirmed(sign: FeederSettings['powerSign']): NonNullable<ControlSettings['signConfirmed']> {
+export function signConfirmed(sign: FeederSettings['powerSign']): NonNullable<ControlSettings['signConfirmed']> {
   const is = (name: Phase) => (typeof sign === 'string' ? sign : sign[name]) === 'confirmed';
   return { L1: is('L1'), L2: is('L2'), L3: is('L3') };
 }

@@ -21,6 +21,8 @@ export interface JoinedInput {
   /** What is a gap, where the trace's own median interval shall not say it. */
   readonly gapMs: number | null;
   readonly initialThermalPercent: number;
+  /** A negative current of the trace is known to be export. */
+  readonly isSigned: boolean;
   readonly event: (event: ReplayEvent) => void;
   readonly note: (text: string) => void;
   readonly series: (id: string) => Series | null;
@@ -160,6 +162,7 @@ function transformerOf(input: JoinedInput): ReplayedTransformer | null {
     isMetered: own !== null,
     gapMs: gapMs ?? own?.gapMs ?? longestMs,
     initialThermalPercent: input.initialThermalPercent,
+    isSigned: input.isSigned,
     event: input.event,
     series: input.series(TRANSFORMER),
   });

@@ -12,6 +12,7 @@ import { heatPercent } from '../../control/thermal.ts';
 import { giveHeat } from '../../control/three-phases.ts';
 import type { ControlReading, ThermalSettings, ThermalState } from '../../control/types.ts';
 import { takeInput } from '../../control-input.ts';
+import { signConfirmed } from '../../control-settings.ts';
 import { CONDUCTORS } from '../../feeder.ts';
 import type { FeederSettings } from '../../feeder-settings.ts';
 import { followCalendar } from '../../group-in-force.ts';
@@ -40,6 +41,8 @@ export interface FeederInput {
   readonly form: () => TimeForm;
   /** Heat at the first reading, in percent; a replay starts cold unless told. */
   readonly initialThermalPercent: number | undefined;
+  /** A negative current of the trace is known to be export. */
+  readonly isSigned: boolean;
   /** Where it is known beforehand. */
   readonly gapMs: number | null;
   /** What an export says of this feeder; none for a trace without inputs. */
@@ -55,7 +58,7 @@ export interface FeederInput {
 export class ReplayedFeeder {
   readonly #input: FeederInput;
   readonly #episodes = new Episodes();
-  readonly #counts = new TraceCounts();
+  readonly #counts: TraceCounts;
   readonly #runs: RecordedRuns | null;
   /** From the first reading on. */
   #feeder: WatchedFeeder | null = null;
@@ -69,6 +72,8 @@ export class ReplayedFeeder {
 
   constructor(input: FeederInput) {
     this.#input = input;
+    const confirmed = signConfirmed(input.settings.powerSign);
+    this.#counts = new TraceCounts((phase) => input.isSigned || confirmed[phase]);
     this.#runs = input.runs.length === 0 ? null : new RecordedRuns(input.runs);
     if (input.isAsItRan) this.#begin(input.runs[0]?.staleAfterMs ?? Number.NaN);
     else if (input.gapMs !== null) this.#begin(input.gapMs);

@@ -27,6 +27,8 @@ export interface TransformerInput {
   readonly gapMs: number;
   /** Heat at the first reading, in percent. */
   readonly initialThermalPercent: number;
+  /** A negative current of its meter is known to be export. */
+  readonly isSigned: boolean;
   readonly event: (event: ReplayEvent) => void;
   /** For a chart; null where nobody wants one. */
   readonly series: Series | null;
@@ -40,7 +42,7 @@ interface Open {
 
 export class ReplayedTransformer {
   readonly #input: TransformerInput;
-  readonly #counts = new TraceCounts();
+  readonly #counts: TraceCounts;
   readonly #ratedA: number;
   /** Null where the sum of its feeders counts. */
   readonly #rows: JudgedRows | null;
@@ -56,6 +58,7 @@ export class ReplayedTransformer {
     this.#input = input;
     const { given, isMetered, gapMs, event } = input;
     this.#ratedA = ratedCurrentA(given);
+    this.#counts = new TraceCounts(() => input.isSigned);
     this.#counts.gapMs = gapMs;
     const measured = isMetered ? measuredTransformer(given) : null;
     const odd = (atMs: number, change: AlarmChange) => event(qualityEvent(TRANSFORMER, atMs, change));

@@ -1,6 +1,6 @@
 // What is counted of a trace beside what control decides: how much of it there is and how good it is, the highest
 // current and heat, and how long it was over the rating.
-import { type Phase, rounded } from '../../feeder.ts';
+import { PHASES, type Phase, rounded } from '../../feeder.ts';
 import type { Row } from '../trace/sink.ts';
 import { Intervals } from './intervals.ts';
 import type { CountedResult } from './results.ts';
@@ -17,6 +17,7 @@ export class TraceCounts {
   #readings = 0;
   #bad = 0;
   #wrongSigns = 0;
+  readonly #isSigned: (phase: Phase) => boolean;
   #gaps = 0;
   #gapSumMs = 0;
   #firstMs = Number.NaN;
@@ -29,6 +30,11 @@ export class TraceCounts {
   #peakAtMs = Number.NaN;
   #peakPhase: Phase = 'L1';
   #peakHeatPercent = Number.NEGATIVE_INFINITY;
+
+  /** `isSigned`: a negative current of the phase is known to be export. */
+  constructor(isSigned: (phase: Phase) => boolean = () => false) {
+    this.#isSigned = isSigned;
+  }
 
   /** A reading has come. False where its time is not after the one before. */
   comes(atMs: number): boolean {
@@ -127,7 +133,7 @@ export class TraceCounts {
   /** A row with a value that is negative or missing: neither is equal to its magnitude. */
   #countOdd(row: Row): void {
     const phases = row.subarray(1, 4);
-    if (phases.some((value) => value < 0)) this.#wrongSigns++;
+    if (phases.some((value, index) => value < 0 && !this.#isSigned(PHASES[index] as Phase))) this.#wrongSigns++;
     if (phases.some(Number.isNaN)) this.#bad++;
   }
 }

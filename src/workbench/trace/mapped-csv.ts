@@ -158,9 +158,7 @@ export class MappedCsvReader {
 
   #amperes(value: number, voltV: number, isTotal: boolean): number {
     const { unit, intervalS = 1, powerFactor, scale, sign } = this.#mapping;
-    const signed = (sign === 'importIsNegative' ? -value : value) * scale * PER_UNIT[unit];
-    // Export is a current like any other; only where nobody knows the sign is a negative one suspicious.
-    const given = sign === 'unknown' ? signed : Math.abs(signed);
+    const given = (sign === 'importIsNegative' ? -value : value) * scale * PER_UNIT[unit];
     if (isAmperes(unit)) return given;
     const power = unit.endsWith('Wh') ? given / intervalS : given;
     const apparent = unit.endsWith('VA') ? power : power / powerFactor;

@@ -66,7 +66,7 @@ export const mappingSchema = z
     sign: z
       .enum(['unknown', 'importIsPositive', 'importIsNegative'])
       .default('unknown')
-      .describe('unknown: a negative value counts as one of the wrong sign; its magnitude is used in every case'),
+      .describe('unknown: a negative value counts as one of the wrong sign; else it is export'),
     feeders: z
       .record(z.string().min(1), feeder)
       .refine((all) => Object.keys(all).length > 0, 'at least one feeder')

@@ -73,7 +73,8 @@ export async function readTraceFile(
 
 function recordFeeders(file: string, { mapping, onlyFeeder }: HowToRead): RecordFeeder[] {
   if (mapping !== null) {
-    const { scale, feeders } = mapping;
+    const { sign, feeders } = mapping;
+    const scale = sign === 'importIsNegative' ? -mapping.scale : mapping.scale;
     return Object.entries(feeders).map(([id, { L1, L2, L3, N }]) => ({ id, channels: { L1, L2, L3, N }, scale }));
   }
   if (onlyFeeder !== null) return [{ id: onlyFeeder, channels: null, scale: 1 }];

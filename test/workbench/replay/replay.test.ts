@@ -3,6 +3,7 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { replayJson, replayText } from '../../../src/workbench/replay/show-results.ts';
+import { mappingSchema } from '../../../src/workbench/trace/mapping.ts';
 import { TraceProblem } from '../../../src/workbench/trace/problem.ts';
 import { type Desk, nativeTrace, openDesk, told } from './desk.ts';
 
@@ -270,6 +271,36 @@ describe('what is counted', () => {
     const result = await desk.replay(desk.configuration(), trace);
     expect(result.feeders[0]).toMatchObject({ wrongSigns: 1, bad: 0, peakA: 370 });
     expect(told(result)[0]).toBe('120 pickup atRisk L2');
+  });
+
+  test('where the sign is known, export is none of the wrong sign, and a phase that feeds back asks for nothing', async () => {
+    const rows = EVENING.trim()
+      .split('\n')
+      .map((row) =>
+        row
+          .trim()
+          .split(/ +/)
+          .map((cell, at) => (at === 2 ? `-${cell}` : cell)),
+      );
+    const trace = desk.file('export.csv', `t,a,b,c\n${rows.map((row) => row.join(',')).join('\n')}\n`);
+    const read = (sign: string, powerSign: string) => {
+      const given = { time: { column: 't', format: 'seconds' }, sign, feeders: { F1: { L1: 'a', L2: 'b', L3: 'c' } } };
+      const configuration = desk.configuration(undefined, ['F1'], '', `powerSign: ${powerSign}`);
+      return desk.replay(configuration, trace, { mapping: mappingSchema.parse(given) });
+    };
+    const exported = await read('importIsPositive', 'confirmed');
+    expect(exported.feeders[0]).toMatchObject({ wrongSigns: 0, peakA: 370, episodes: [{ deepestLevelPercent: null }] });
+    expect(exported.events.map(({ reason }) => reason.split(':')[0])).toContain('reverseOverload');
+    // L2 imports, and the other two do not.
+    const imported = await read('importIsNegative', 'confirmed');
+    expect(imported.feeders[0]).toMatchObject({ wrongSigns: 0, episodes: [{ phase: 'L2', deepestLevelPercent: 53 }] });
+    // What the meter's sign is nobody knows, in service as here: the magnitude counts.
+    const magnitudes = await read('importIsPositive', 'unknown');
+    expect(magnitudes.feeders[0]).toMatchObject({
+      wrongSigns: 0,
+      episodes: [{ phase: 'L2', deepestLevelPercent: 53 }],
+    });
+    expect((await read('unknown', 'unknown')).feeders[0]).toMatchObject({ wrongSigns: 10 });
   });
 
   test('a number that no CT delivers is no value: neither a peak nor over the rating', async () => {
