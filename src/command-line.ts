@@ -159,6 +159,12 @@ function addStudyVerbs(program: Command, set: Set): void {
     .option('--data <dir>', 'folder of recorded data; ../shared/data where it is there, else synthetic')
     .option('--controller <name>', 'proportional, onOff, threshold, cap or evening', 'proportional')
     .option('--evs <number>', 'how many; one a home unless given', wholeNumber)
+    .option(
+      '--sections <number>',
+      'meters downstream as well, at the sections that the head shows least',
+      wholeNumber,
+      0,
+    )
     .option('--seed <number>', 'of the year', wholeNumber, 1)
     .option('--day <number>', '1 to 365; the whole year unless given', wholeNumber)
     .option('--homes <name>', 'profiles of a winter day: enwl, or ieee', 'enwl')
@@ -175,6 +181,12 @@ function addStudyVerbs(program: Command, set: Set): void {
     .option('--feeder <name>', 'ieee, or an ENWL feeder as "enwl 2/1"; all: every feeder; the first unless given')
     .option('--data <dir>', 'folder of recorded data; ../shared/data where it is there, else synthetic')
     .option('--mode <mode>', 'proportional or onOff', 'proportional')
+    .option(
+      '--sections <number>',
+      'meters downstream as well, at the sections that the head shows least',
+      wholeNumber,
+      0,
+    )
     .option('--seeds <number>', 'seed-years', wholeNumber, 60)
     .option('--first-seed <number>', 'the first of them', wholeNumber, 1)
     .option('--fleet', 'instead: the cars without control against what Electric Nation measured')

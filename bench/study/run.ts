@@ -2,14 +2,8 @@
 // without control, with it, and with every reading stepped.
 //   node bench/study/run.ts [--years 5] [--evs 34] [--data DIR]
 import { parseArgs } from 'node:util';
-import { seededRandom } from '../../src/workbench/seeded-random.ts';
-import type { Chargers } from '../../src/workbench/simulate/chargers.ts';
 import { loopOf } from '../../src/workbench/simulate/controllers.ts';
-import { Edge } from '../../src/workbench/simulate/edge.ts';
-import { CHAIN, HeadEndChain } from '../../src/workbench/simulate/head-end.ts';
-import { wallMsOf } from '../../src/workbench/simulate/messenger.ts';
 import { feederOf, loadData, scenarioOf } from '../../src/workbench/simulate/scenario.ts';
-import { thresholds } from '../../src/workbench/simulate/thresholds.ts';
 
 const { values } = parseArgs({
   options: {
@@ -21,20 +15,15 @@ const { values } = parseArgs({
 const data = loadData(values.data, undefined);
 const feeder = feederOf(data, undefined);
 const { plant, cars } = scenarioOf(data, feeder, { heatPumpShare: 0, tariffShare: 0 });
-const set = thresholds(plant.conductors, 'proportional');
 const YEAR_S = 365 * 86_400;
-
-function everyReading(seed: number) {
-  return (chargers: Chargers) => {
-    const chain = new HeadEndChain(CHAIN, 'apc', chargers, seededRandom(`${seed}/chain`), wallMsOf);
-    return new Edge({ ...set, meterFactor: 1, diesAfterS: null, everyReading: true }, chain, chargers);
-  };
-}
 
 const variants = [
   ['without control', () => null],
   ['with control', (seed: number) => loopOf(plant, 'proportional', seed)],
-  ['with control, every reading stepped', everyReading],
+  [
+    'with control, every reading stepped',
+    (seed: number) => loopOf(plant, 'proportional', seed, { everyReading: true }),
+  ],
 ] as const;
 process.stdout.write(`${data.origin} feeder ${feeder.name}, ${feeder.phaseOf.length} homes, ${values.evs} EVs\n`);
 for (const [name, loop] of variants) {

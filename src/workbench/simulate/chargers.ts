@@ -4,8 +4,8 @@
 
 import type { Car, YearOfSessions } from './cars.ts';
 import type { Conductor, FeederModel } from './feeder-model.ts';
+import { NEVER, TargetGroup } from './target-group.ts';
 
-export const NEVER = 0x7fffffff;
 /** A charger cannot go under 6 A: it pauses (docs.zaptec.com). */
 const LEAST_A = 6;
 /** What the chargers of one home may draw together: two cars share it. */
@@ -26,17 +26,17 @@ export class Chargers {
   /** Sessions that ended short of what the car wanted. */
   readonly unfinishedOf: Int32Array;
   sessions = 0;
-  /** Number of the episode that limits belong to. */
-  episode = 0;
   /** What no longer comes before a start, a finish, a departure or the end of a limit. */
   nextStep = NEVER;
 
+  readonly #groups: TargetGroup[] = [];
   readonly #parent: Int32Array;
   readonly #conductorOf: Int32Array;
   readonly #mate: Int32Array;
   readonly #year: YearOfSessions;
+  /** What each obeys: the lowest of its groups' levels, percent; and whose that is, −1 without a limit. */
   readonly #level: Float64Array;
-  readonly #limitEnd: Int32Array;
+  readonly #obeys: Int32Array;
   readonly #drawA: Float64Array;
   readonly #wouldA: Float64Array;
   readonly #want: Float64Array;
@@ -47,9 +47,7 @@ export class Chargers {
   readonly #depart: Int32Array;
   readonly #place: Int32Array;
   readonly #active: Int32Array;
-  readonly #lastEpisode: Int32Array;
   #activeCount = 0;
-  #limited = 0;
   #at = 0;
   #isSupplied = true;
 
@@ -85,7 +83,7 @@ export class Chargers {
     this.occasions = ints(0);
     this.unfinishedOf = ints(0);
     this.#level = floats().fill(100);
-    this.#limitEnd = ints(NEVER);
+    this.#obeys = ints(-1);
     this.#drawA = floats();
     this.#wouldA = floats();
     this.#want = floats();
@@ -96,7 +94,6 @@ export class Chargers {
     this.#depart = ints(NEVER);
     this.#place = ints(-1);
     this.#active = ints(0);
-    this.#lastEpisode = ints(0);
     while (this.#at < year.count && (year.startStep[this.#at] as number) < fromStep) this.#at++;
     this.nextStep = year.startStep[this.#at] ?? NEVER;
   }
@@ -106,26 +103,41 @@ export class Chargers {
     return this.#drawA[car] as number;
   }
 
-  levelPercent(car: number): number {
-    return this.#level[car] as number;
+  /** The chargers behind any of these conductors, by their cars. */
+  behind(conductors: readonly (number | null)[]): number[] {
+    const parent = this.#parent;
+    const isBehind = (at: number): boolean =>
+      conductors.includes(at) || (parent[at] !== at && isBehind(parent[at] as number));
+    return Array.from({ length: this.count }, (_, car) => car).filter((car) =>
+      isBehind(this.#conductorOf[car] as number),
+    );
   }
 
-  /** The permitted level from now to `endStep`, percent; 100 frees it. */
-  setLevel(car: number, levelPercent: number, endStep: number, step: number): void {
-    const before = this.#level[car] as number;
-    if (before < 100 && levelPercent >= 100) this.#limited--;
-    if (before >= 100 && levelPercent < 100) this.#limited++;
-    this.#limitEnd[car] = levelPercent < 100 ? endStep : NEVER;
-    if (before !== levelPercent) {
-      this.#level[car] = levelPercent;
-      if ((this.#place[car] as number) >= 0) this.#change(car, step);
+  /** Makes a target group of these cars' chargers. A charger in several groups obeys the lowest of their levels. */
+  group(cars: readonly number[]): TargetGroup {
+    const group = new TargetGroup(this, cars, (car, endStep, step) => this.#obey(car, endStep, step));
+    this.#groups.push(group);
+    return group;
+  }
+
+  /** A level of one of the groups of `car` is new, until `endStep`. */
+  #obey(car: number, endStep: number, step: number): void {
+    let levelPercent = 100;
+    let by = -1;
+    for (const [index, group] of this.#groups.entries()) {
+      const wanted = group.levelOfCar(car);
+      if (wanted >= levelPercent) continue;
+      levelPercent = wanted;
+      by = index;
     }
-    this.nextStep = Math.min(this.nextStep, this.#limitEnd[car] as number, this.#finish[car] as number);
-  }
-
-  /** The end of a limit that the charger keeps; nothing where it keeps none. */
-  extend(car: number, endStep: number): void {
-    if ((this.#level[car] as number) < 100) this.#limitEnd[car] = endStep;
+    const isSame = this.#level[car] === levelPercent;
+    const isPresent = (this.#place[car] as number) >= 0;
+    // What has been withheld until now is the doing of the group that was obeyed until now.
+    if (isPresent && (!isSame || this.#obeys[car] !== by)) this.#settle(car, step);
+    this.#level[car] = levelPercent;
+    this.#obeys[car] = by;
+    if (!isSame && isPresent) this.#change(car, step);
+    this.nextStep = Math.min(this.nextStep, endStep, this.#finish[car] as number);
   }
 
   /** The supply goes, or comes back: whoever waits begins at once, with no random delay. */
@@ -138,11 +150,7 @@ export class Chargers {
   /** Everything that happens at `step`. */
   run(step: number): void {
     if (step < this.nextStep) return;
-    if (this.#limited > 0) {
-      for (let car = 0; car < this.count; car++) {
-        if (step >= (this.#limitEnd[car] as number)) this.setLevel(car, 100, NEVER, step);
-      }
-    }
+    for (const group of this.#groups) group.end(step);
     for (let place = this.#activeCount - 1; place >= 0; place--) {
       const car = this.#active[place] as number;
       if (step >= (this.#finish[car] as number) || step >= (this.#depart[car] as number)) this.#end(car, step);
@@ -167,12 +175,7 @@ export class Chargers {
       if (finish < next) next = finish;
       if (depart < next) next = depart;
     }
-    if (this.#limited > 0) {
-      for (let car = 0; car < this.count; car++) {
-        const end = this.#limitEnd[car] as number;
-        if (end < next) next = end;
-      }
-    }
+    for (const group of this.#groups) next = Math.min(next, group.nextEnd());
     this.nextStep = next;
   }
 
@@ -250,8 +253,7 @@ export class Chargers {
     this.#wouldLeft[car] = wouldLeft - wouldA * wouldSteps;
     if (wouldA <= drawA) return;
     this.withheld[car] = (this.withheld[car] as number) + (wouldA - drawA) * wouldSteps;
-    if (this.#lastEpisode[car] === this.episode) return;
-    this.#lastEpisode[car] = this.episode;
+    if (this.#groups[this.#obeys[car] as number]?.isFirstOfEpisode(car) !== true) return;
     this.occasions[car] = (this.occasions[car] as number) + 1;
   }
 }

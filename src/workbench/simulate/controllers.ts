@@ -2,9 +2,10 @@
 import type { Action } from '../../control/types.ts';
 import { seededRandom } from '../seeded-random.ts';
 import type { Chargers } from './chargers.ts';
-import { Edge } from './edge.ts';
+import { Edge, Life } from './edge.ts';
 import { CHAIN, type ChainOptions, HeadEndChain } from './head-end.ts';
 import { wallMsOf } from './messenger.ts';
+import { type MeteredPlace, meteredPlaces } from './metered-places.ts';
 import type { Loop, Outage, Plant } from './plant.ts';
 import { EveningCapLoop, ThresholdLoop } from './simple-controllers.ts';
 import { thresholds } from './thresholds.ts';
@@ -24,6 +25,15 @@ export interface Stress {
   readonly outage?: Outage;
 }
 
+export interface LoopOptions {
+  readonly stress?: Stress | undefined;
+  /** How many sections downstream have a meter as well, the weakest first. */
+  readonly sections?: number | undefined;
+  readonly action?: (action: Action, feederId: string) => void;
+  /** Takes no reading as one that cannot matter: slower, and the same. */
+  readonly everyReading?: boolean | undefined;
+}
+
 /** 4.2 kW at 230 V. */
 const CAP_A = 18.3;
 const EVENING_PERCENT = 50;
@@ -33,21 +43,52 @@ export function loopOf(
   plant: Plant,
   name: ControllerName,
   seed: number,
-  { chain: chainChanges, meterFactor = 1, diesAfterS }: Stress = {},
-  action?: (action: Action) => void,
+  { stress = {}, sections = 0, action, everyReading }: LoopOptions = {},
 ): ((chargers: Chargers) => Loop) | null {
   if (name === 'none') return null;
-  const set = thresholds(plant.conductors, name === 'onOff' ? 'onOff' : 'proportional');
   const kind = name === 'onOff' || name === 'threshold' ? 'hcalcs' : 'apc';
-  const options = { ...CHAIN, ...chainChanges, leastA: name === 'cap' ? CAP_A : null };
+  const options = { ...CHAIN, ...stress.chain, leastA: name === 'cap' ? CAP_A : null };
+  const [head, ...others] = meteredPlaces(plant.conductors, sections);
+  const set = (place: MeteredPlace) => thresholds(place, name === 'onOff' ? 'onOff' : 'proportional');
   return (chargers) => {
-    const chain = new HeadEndChain(options, kind, chargers, seededRandom(`${seed}/chain`), wallMsOf);
-    if (name === 'evening') return new EveningCapLoop(set, chain, chargers, EVENING_PERCENT);
-    if (name === 'threshold' || name === 'cap') return new ThresholdLoop(set, chain, chargers, 0);
-    return new Edge(
-      { ...set, meterFactor, diesAfterS: diesAfterS ?? null, ...(action && { action }) },
-      chain,
-      chargers,
-    );
+    const everyone = Array.from({ length: chargers.count }, (_, car) => car);
+    const group = chargers.group(everyone);
+    const chain = new HeadEndChain(options, kind, group, seededRandom(`${seed}/chain`), wallMsOf);
+    if (name === 'evening') return new EveningCapLoop(set(head), chain, group, EVENING_PERCENT);
+    if (name === 'threshold' || name === 'cap') return new ThresholdLoop(set(head), chain, group, 0);
+    const life = new Life();
+    const edge = (place: MeteredPlace, its: HeadEndChain, reached: typeof group) => {
+      const { meterFactor = 1, diesAfterS = null } = stress;
+      const own = set(place);
+      const told = action && { action: (one: Action) => action(one, own.feeder.id) };
+      const { conductors } = place;
+      return new Edge({ ...own, conductors, meterFactor, diesAfterS, life, everyReading, ...told }, its, reached);
+    };
+    const atHead = edge(head, chain, group);
+    if (others.length === 0) return atHead;
+    const below = others.map((place) => {
+      const cars = chargers.behind(place.conductors);
+      const deaf = cars.map((car) => chain.deaf[car] ?? false);
+      const reached = chargers.group(cars);
+      const random = seededRandom(`${seed}/chain ${place.id}`);
+      return edge(place, new HeadEndChain(options, kind, reached, random, wallMsOf, deaf), reached);
+    });
+    return together([atHead, ...below]);
+  };
+}
+
+/** One controller that watches several places. */
+function together(edges: readonly Edge[]): Loop {
+  return {
+    read: (step, currentA) => {
+      for (const edge of edges) edge.read(step, currentA);
+    },
+    run: (step) => {
+      for (const edge of edges) edge.run(step);
+    },
+    nextStep: () => edges.reduce((next, edge) => Math.min(next, edge.nextStep()), Number.POSITIVE_INFINITY),
+    get episodes() {
+      return edges.reduce((sum, { episodes }) => sum + episodes, 0);
+    },
   };
 }

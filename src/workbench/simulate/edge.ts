@@ -1,28 +1,38 @@
-// The real control at the head of a simulated feeder: its readings are the plant's currents, its requests go out as the
-// real messages to the simulated head end, whose acknowledgements it hears.
+// The real control of one metered place of a simulated feeder, its head or a section downstream: its readings are the
+// plant's currents, its requests go out as the real messages to the simulated head end, whose acknowledgements it hears.
 
 import { newFeederState, nextDueMs, stepAck, stepReading, stepTime } from '../../control/feeder-control.ts';
 import type { Action, ControlSettings, FeederState } from '../../control/types.ts';
 import { controlSettings } from '../../control-settings.ts';
+import { PHASES } from '../../feeder.ts';
 import { STEP_S, STEPS_PER_DAY } from './cars.ts';
-import { type Chargers, NEVER } from './chargers.ts';
 import type { HeadEndChain } from './head-end.ts';
 import { Messenger, STEP_MS } from './messenger.ts';
 import type { Loop } from './plant.ts';
 import { type Reading, Rest } from './rest.ts';
+import { NEVER, type TargetGroup } from './target-group.ts';
 import type { Thresholds } from './thresholds.ts';
 
 /** Readings come when a current changes, at least every slot of five minutes: one that holds is none that is stale. */
 const STALE_AFTER_MS = 600_000;
 
+/** Of one controller, whatever it watches. */
+export class Life {
+  diesStep = NEVER;
+  /** 0 while it lives. */
+  deadUntilStep = 0;
+}
+
 export interface EdgeOptions extends Thresholds {
+  /** Of the plant, for L1 to L3; null for a phase that the section does not have, or that cannot be overloaded there. */
+  readonly conductors: readonly (number | null)[];
   /** What the meter shows of a current: 1 is right. */
   readonly meterFactor: number;
   /** From this time after the first limit of an episode on the controller is dead for the rest of the day, s; null: never. */
   readonly diesAfterS: number | null;
+  readonly life: Life;
   readonly action?: (action: Action) => void;
-  /** Takes no reading as one that cannot matter: slower by an order, and the same. */
-  readonly everyReading?: boolean;
+  readonly everyReading?: boolean | undefined;
 }
 
 export class Edge implements Loop {
@@ -34,16 +44,15 @@ export class Edge implements Loop {
   readonly #out: Action[] = [];
   readonly #reading: Reading;
   readonly #rest: Rest;
+  readonly #life: Life;
   #dueStep = 0;
-  #diesStep = NEVER;
-  /** 0 while it lives. */
-  #deadUntilStep = 0;
 
-  constructor(options: EdgeOptions, chain: HeadEndChain, chargers: Chargers) {
+  constructor(options: EdgeOptions, chain: HeadEndChain, group: TargetGroup) {
     this.#options = options;
+    this.#life = options.life;
     this.#settings = controlSettings(options.feeder, options.group, STALE_AFTER_MS, 0);
     this.#chain = chain;
-    this.#messenger = new Messenger(options, chain, chargers);
+    this.#messenger = new Messenger(options, chain, group);
     const input = () => ({ currentA: 0, quality: 'good' as const });
     this.#reading = { atMs: 0, L1: input(), L2: input(), L3: input(), N: input() };
     this.#rest = new Rest(this.#state, this.#settings, options.everyReading === true);
@@ -53,15 +62,16 @@ export class Edge implements Loop {
     return this.#messenger.episodes;
   }
 
-  read(step: number, L1: number, L2: number, L3: number): void {
-    if (step < this.#deadUntilStep) return;
-    this.#deadUntilStep = 0;
-    const { meterFactor } = this.#options;
+  read(step: number, currentA: (conductor: number) => number): void {
+    if (step < this.#life.deadUntilStep) return;
+    this.#life.deadUntilStep = 0;
+    const { meterFactor, conductors } = this.#options;
     const reading = this.#reading;
     reading.atMs = step * STEP_MS;
-    reading.L1.currentA = L1 * meterFactor;
-    reading.L2.currentA = L2 * meterFactor;
-    reading.L3.currentA = L3 * meterFactor;
+    for (const [phase, name] of PHASES.entries()) {
+      const conductor = conductors[phase] ?? null;
+      reading[name].currentA = conductor === null ? 0 : currentA(conductor) * meterFactor;
+    }
     if (this.#rest.take(reading)) {
       this.#dueStep = NEVER;
       return;
@@ -77,20 +87,21 @@ export class Edge implements Loop {
         stepAck(this.#state, this.#settings, { status, controllableA }, step * STEP_MS, this.#out);
       }
     }
-    if (step >= this.#diesStep) this.#die(step);
-    if (step < this.#deadUntilStep) return;
+    if (step >= this.#life.diesStep) this.#die(step);
+    if (step < this.#life.deadUntilStep) return;
     if (step >= this.#dueStep) stepTime(this.#state, this.#settings, step * STEP_MS, this.#out);
     if (this.#out.length > 0) this.#carryOut(step);
   }
 
   nextStep(): number {
-    const ownStep = this.#deadUntilStep > 0 ? this.#deadUntilStep : Math.min(this.#dueStep, this.#diesStep);
+    const ownStep =
+      this.#life.deadUntilStep > 0 ? this.#life.deadUntilStep : Math.min(this.#dueStep, this.#life.diesStep);
     return Math.min(this.#chain.nextStep, ownStep);
   }
 
   #die(step: number): void {
-    this.#diesStep = NEVER;
-    this.#deadUntilStep = (Math.floor(step / STEPS_PER_DAY) + 1) * STEPS_PER_DAY;
+    this.#life.diesStep = NEVER;
+    this.#life.deadUntilStep = (Math.floor(step / STEPS_PER_DAY) + 1) * STEPS_PER_DAY;
   }
 
   #carryOut(step: number): void {
@@ -100,7 +111,7 @@ export class Edge implements Loop {
       const { episodes } = this;
       this.#messenger.send(action, step);
       const { diesAfterS } = this.#options;
-      if (diesAfterS !== null && this.episodes > episodes) this.#diesStep = step + Math.round(diesAfterS / STEP_S);
+      if (diesAfterS !== null && this.episodes > episodes) this.#life.diesStep = step + Math.round(diesAfterS / STEP_S);
     }
     this.#out.length = 0;
   }

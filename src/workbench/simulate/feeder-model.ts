@@ -25,6 +25,8 @@ export interface Conductor {
   readonly ratingA: number;
   readonly parent: number;
   readonly homes: number;
+  /** The same for the phases of one section; 0 for the head's. */
+  readonly section: number;
 }
 
 export interface FeederModel {
@@ -73,6 +75,7 @@ export function buildFeeder(
     ratingA: headRatingA,
     parent: phase,
     homes: branches[0]?.homes[phase] ?? 0,
+    section: 0,
   }));
   const deepest = keepConductors(branches, conductors);
   const placed = loads.map(({ bus, phase }) => deepest[at.get(bus) ?? 0]?.[phase] ?? phase);
@@ -139,7 +142,7 @@ function keepConductors(branches: readonly Branch[], conductors: Conductor[]): n
           conductors[above] = { ...kept, ratingA };
           return above;
         }
-        return conductors.push({ phase, ratingA, parent: above, homes: count }) - 1;
+        return conductors.push({ phase, ratingA, parent: above, homes: count, section: index }) - 1;
       }),
     );
   }

@@ -7,7 +7,7 @@ import type { Curtailment } from '../../messages.ts';
 import { type ServiceRequest, serviceRequestOf } from '../headend/duis.ts';
 import { type Device, type DeviceKind, newDevice, ratedByPhase } from '../headend/fleet.ts';
 import { STEP_S } from './cars.ts';
-import { type Chargers, NEVER } from './chargers.ts';
+import { NEVER, type TargetGroup } from './target-group.ts';
 
 export interface ChainOptions {
   /** Mean of one trip over the DCC, s; each is from half to one and a half of it. A critical command takes two. */
@@ -55,11 +55,12 @@ export class HeadEndChain {
   /** Service requests sent. */
   sent = 0;
   readonly #options: ChainOptions;
-  readonly #chargers: Chargers;
+  readonly #group: TargetGroup;
   readonly #random: () => number;
   readonly #wallMs: (step: number) => number;
   readonly #devices: Device[];
-  readonly #deaf: boolean[];
+  /** Those that never act, by place. */
+  readonly deaf: readonly boolean[];
   /** On its way to the charger, and waiting in it: when, which level, until when. */
   readonly #coming: (ServiceRequest | null)[];
   readonly #comingStep: Int32Array;
@@ -72,20 +73,21 @@ export class HeadEndChain {
   constructor(
     options: ChainOptions,
     kind: DeviceKind,
-    chargers: Chargers,
+    group: TargetGroup,
     random: () => number,
     wallMs: (step: number) => number,
+    deaf?: readonly boolean[],
   ) {
     this.#options = options;
-    this.#chargers = chargers;
+    this.#group = group;
     this.#random = random;
     this.#wallMs = wallMs;
-    const { count } = chargers;
-    this.#devices = Array.from({ length: count }, (_, car) => ({
-      ...newDevice('TG', car, kind, PHASES[options.recordedPhase[chargers.phase[car] ?? 0] ?? 0] ?? null),
-      ratedA: chargers.ratedA[car] ?? 0,
+    const { count } = group;
+    this.#devices = Array.from({ length: count }, (_, place) => ({
+      ...newDevice('TG', place, kind, PHASES[options.recordedPhase[group.phase[place] ?? 0] ?? 0] ?? null),
+      ratedA: group.ratedA[place] ?? 0,
     }));
-    this.#deaf = Array.from({ length: count }, () => random() < options.deafShare);
+    this.deaf = deaf ?? Array.from({ length: count }, () => random() < options.deafShare);
     this.#coming = new Array(count).fill(null);
     this.#comingStep = new Int32Array(count).fill(NEVER);
     this.#waitingStep = new Int32Array(count).fill(NEVER);
@@ -107,8 +109,8 @@ export class HeadEndChain {
     let lastStep = fromStep;
     const reached: Device[] = [];
     let targeted = 0;
-    for (const [car, device] of this.#devices.entries()) {
-      const share = this.#devices.length < 2 ? 1 : car / (this.#devices.length - 1);
+    for (const [place, device] of this.#devices.entries()) {
+      const share = this.#devices.length < 2 ? 1 : place / (this.#devices.length - 1);
       const request = this.#atLeast(serviceRequestOf(message, device, { share, wallMs, endWallMs }), device);
       if (request === null) continue;
       targeted++;
@@ -118,11 +120,11 @@ export class HeadEndChain {
       const answeredStep = fromStep + Math.ceil((waitS + turnS + tripsS) / STEP_S);
       const fetchedStep = answeredStep + Math.ceil((hanFetchS * this.#random()) / STEP_S);
       if (perSecond > 0) turnS += 1 / perSecond;
-      if (this.#deaf[car] || this.#random() < failureShare) continue;
+      if (this.deaf[place] || this.#random() < failureShare) continue;
       lastStep = Math.max(lastStep, answeredStep);
       reached.push(device);
-      this.#coming[car] = request;
-      this.#comingStep[car] = fetchedStep;
+      this.#coming[place] = request;
+      this.#comingStep[place] = fetchedStep;
       this.#nextStep = Math.min(this.#nextStep, fetchedStep);
     }
     if (targeted === 0) return;
@@ -136,10 +138,10 @@ export class HeadEndChain {
   run(step: number): readonly ChainAck[] {
     if (step < this.#nextStep) return [];
     let next = NEVER;
-    for (let car = 0; car < this.#chargers.count; car++) {
-      if ((this.#comingStep[car] as number) <= step) this.#arrive(car, step);
-      if ((this.#waitingStep[car] as number) <= step) this.#act(car, step);
-      next = Math.min(next, this.#comingStep[car] as number, this.#waitingStep[car] as number);
+    for (let place = 0; place < this.#group.count; place++) {
+      if ((this.#comingStep[place] as number) <= step) this.#arrive(place, step);
+      if ((this.#waitingStep[place] as number) <= step) this.#act(place, step);
+      next = Math.min(next, this.#comingStep[place] as number, this.#waitingStep[place] as number);
     }
     const due = this.#acks.filter((ack) => ack.step <= step);
     if (due.length > 0) this.#acks.splice(0, this.#acks.length, ...this.#acks.filter((ack) => ack.step > step));
@@ -159,34 +161,34 @@ export class HeadEndChain {
     this.#nextStep = Math.min(this.#nextStep, ack.step);
   }
 
-  #arrive(car: number, step: number): void {
-    const request = this.#coming[car];
-    this.#coming[car] = null;
-    this.#comingStep[car] = NEVER;
-    const device = this.#devices[car];
+  #arrive(place: number, step: number): void {
+    const request = this.#coming[place];
+    this.#coming[place] = null;
+    this.#comingStep[place] = NEVER;
+    const device = this.#devices[place];
     if (request == null || device === undefined) return;
     device.levelPercent = request.levelPercent;
     device.untilWallMs = request.untilWallMs;
     const endStep = request.levelPercent < 100 ? this.#stepOf(request.untilWallMs, step) : NEVER;
-    const isWaiting = this.#waitingStep[car] !== NEVER;
-    const goal = isWaiting ? (this.#waitingLevel[car] as number) : this.#chargers.levelPercent(car);
+    const isWaiting = this.#waitingStep[place] !== NEVER;
+    const goal = isWaiting ? (this.#waitingLevel[place] as number) : this.#group.levelPercent(place);
     if (request.levelPercent === goal) {
       // The same again is no change of rate: only its end is new.
-      if (isWaiting) this.#waitingEnd[car] = endStep;
-      this.#chargers.extend(car, endStep);
+      if (isWaiting) this.#waitingEnd[place] = endStep;
+      this.#group.extend(place, endStep);
       return;
     }
-    this.#waitingStep[car] = step + Math.floor((this.#options.randomDelayS * this.#random()) / STEP_S);
-    this.#waitingLevel[car] = request.levelPercent;
-    this.#waitingEnd[car] = endStep;
+    this.#waitingStep[place] = step + Math.floor((this.#options.randomDelayS * this.#random()) / STEP_S);
+    this.#waitingLevel[place] = request.levelPercent;
+    this.#waitingEnd[place] = endStep;
     // What it keeps until then does not end before.
-    this.#chargers.extend(car, Math.max(endStep, this.#waitingStep[car] as number));
+    this.#group.extend(place, Math.max(endStep, this.#waitingStep[place] as number));
   }
 
-  #act(car: number, step: number): void {
-    this.#waitingStep[car] = NEVER;
-    const endStep = this.#waitingEnd[car] as number;
-    if (endStep > step) this.#chargers.setLevel(car, this.#waitingLevel[car] as number, endStep, step);
+  #act(place: number, step: number): void {
+    this.#waitingStep[place] = NEVER;
+    const endStep = this.#waitingEnd[place] as number;
+    if (endStep > step) this.#group.setLevel(place, this.#waitingLevel[place] as number, endStep, step);
   }
 
   #stepOf(wallMs: number, step: number): number {

@@ -2,8 +2,8 @@
 import type { ControlRequest } from '../../control/types.ts';
 import { requestMessage } from '../../request-message.ts';
 import { STEP_S } from './cars.ts';
-import type { Chargers } from './chargers.ts';
 import type { HeadEndChain } from './head-end.ts';
+import type { TargetGroup } from './target-group.ts';
 import type { Thresholds } from './thresholds.ts';
 
 /** A Monday, as the first day of the season's year is. */
@@ -18,21 +18,21 @@ export class Messenger {
   episodes = 0;
   readonly #thresholds: Thresholds;
   readonly #chain: HeadEndChain;
-  readonly #chargers: Chargers;
+  readonly #group: TargetGroup;
   #sequence = 0;
   #episodeMs: number | null = null;
 
-  constructor(thresholds: Thresholds, chain: HeadEndChain, chargers: Chargers) {
+  constructor(thresholds: Thresholds, chain: HeadEndChain, group: TargetGroup) {
     this.#thresholds = thresholds;
     this.#chain = chain;
-    this.#chargers = chargers;
+    this.#group = group;
   }
 
   send(request: ControlRequest, step: number): void {
     if (this.#episodeMs !== request.episodeStartedMs) {
       this.#episodeMs = request.episodeStartedMs;
       this.episodes++;
-      this.#chargers.episode = this.episodes;
+      this.#group.episode = this.episodes;
     }
     this.#sequence++;
     const message = requestMessage(request, {

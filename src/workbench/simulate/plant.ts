@@ -15,8 +15,8 @@ const FUSES_A = [100, 125, 160, 200, 250, 315, 400, 500, 630, 800];
 
 /** What sits at the head of the feeder and acts on its chargers. */
 export interface Loop {
-  /** The phase currents at the head have changed, or may have. */
-  read(step: number, L1: number, L2: number, L3: number): void;
+  /** Currents have changed, or may have. `currentA` gives that of a conductor of the plant, A; the first three are the head's. */
+  read(step: number, currentA: (conductor: number) => number): void;
   /** What the chain or a timer does at `step`. */
   run(step: number): void;
   /** When `run` next has something to do, at the earliest. */
@@ -114,6 +114,7 @@ export class Plant {
       Math.exp((-steps * STEP_S) / (TIME_CONSTANT_MIN * 60)),
     );
     const { chargeA } = chargers;
+    const currentA = (at: number) => (baseA[at] as number) + (chargeA[at] as number);
     const watched = new HeadWatch(feeder, this.fuseA);
     let isViolated = false;
     let isSupplied = true;
@@ -136,12 +137,7 @@ export class Plant {
       chargers.run(step);
       if (loop !== null) {
         loop.run(step);
-        loop.read(
-          step,
-          (baseA[0] as number) + (chargeA[0] as number),
-          (baseA[1] as number) + (chargeA[1] as number),
-          (baseA[2] as number) + (chargeA[2] as number),
-        );
+        loop.read(step, currentA);
       }
       let next = Math.min(slotEnd, chargers.nextStep);
       if (loop !== null) next = Math.min(next, loop.nextStep());

@@ -75,7 +75,11 @@ export function scenarioOf(
 }
 
 /** What every result rests on, for people. */
-export function assumptionsOf(data: StudyData, { homes, heatPumpShare, tariffShare }: PlantOptions): string[] {
+export function assumptionsOf(
+  data: StudyData,
+  { homes, heatPumpShare, tariffShare }: PlantOptions,
+  sections: number,
+): string[] {
   return [
     ...data.assumptions,
     'each home has one car before any has two, and two share 32 A; where they stand is drawn once for a feeder',
@@ -83,6 +87,11 @@ export function assumptionsOf(data: StudyData, { homes, heatPumpShare, tariffSha
     `thermal state: IEC 60255-149, time constant ${TIME_CONSTANT_MIN} min, of every section with a known rating that its homes could overload`,
     'chain: two trips over the DCC of 12.5 to 37.5 s each, 5 devices a second, up to 60 s on the HAN, up to 600 s random delay at every change, 1 % of service requests without an answer',
     'fuse: the next size from the rating of the head section up; voltage: by the resistances of the lines from 230 V at the head',
+    ...(sections > 0
+      ? [
+          `a meter at the head, and at up to ${sections} of the sections that the head shows least, each a feeder of its own with a target group of the chargers behind it; a charger in two groups obeys the lower level`,
+        ]
+      : []),
     ...(homes === 'ieee' ? ['in winter the homes have the profiles of the IEEE feeder in place of those of ENWL'] : []),
     ...(heatPumpShare > 0 ? [`${Math.round(heatPumpShare * 100)} % of homes have a heat pump`] : []),
     ...(tariffShare > 0 ? [`${Math.round(tariffShare * 100)} % of cars wait for 00:30`] : []),

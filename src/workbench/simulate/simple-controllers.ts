@@ -3,10 +3,10 @@
 import type { ControlRequest, Trigger } from '../../control/types.ts';
 import { PHASES, type Phase } from '../../feeder.ts';
 import { STEPS_PER_DAY } from './cars.ts';
-import type { Chargers } from './chargers.ts';
 import type { HeadEndChain } from './head-end.ts';
 import { Messenger, STEP_MS } from './messenger.ts';
 import type { Loop } from './plant.ts';
+import type { TargetGroup } from './target-group.ts';
 import type { Thresholds } from './thresholds.ts';
 
 const LEASE_MS = 1_800_000;
@@ -22,8 +22,8 @@ class Limits {
   #endMs = 0;
   #saidMs = 0;
 
-  constructor(thresholds: Thresholds, chain: HeadEndChain, chargers: Chargers) {
-    this.messenger = new Messenger(thresholds, chain, chargers);
+  constructor(thresholds: Thresholds, chain: HeadEndChain, group: TargetGroup) {
+    this.messenger = new Messenger(thresholds, chain, group);
     this.chain = chain;
   }
 
@@ -97,8 +97,8 @@ export class ThresholdLoop implements Loop {
   readonly #dropoutA: number;
   readonly #levelPercent: number;
 
-  constructor(thresholds: Thresholds, chain: HeadEndChain, chargers: Chargers, levelPercent: number) {
-    this.#limits = new Limits(thresholds, chain, chargers);
+  constructor(thresholds: Thresholds, chain: HeadEndChain, group: TargetGroup, levelPercent: number) {
+    this.#limits = new Limits(thresholds, chain, group);
     this.#pickupA = thresholds.group.ratingA;
     this.#dropoutA = thresholds.group.ratingA * 0.8;
     this.#levelPercent = levelPercent;
@@ -108,10 +108,8 @@ export class ThresholdLoop implements Loop {
     return this.#limits.messenger.episodes;
   }
 
-  read(step: number, L1: number, L2: number, L3: number): void {
-    this.#judge('L1', L1, step);
-    this.#judge('L2', L2, step);
-    this.#judge('L3', L3, step);
+  read(step: number, currentA: (conductor: number) => number): void {
+    for (const [conductor, name] of PHASES.entries()) this.#judge(name, currentA(conductor), step);
   }
 
   run(step: number): void {
@@ -140,8 +138,8 @@ export class EveningCapLoop implements Loop {
   readonly #levelPercent: number;
   #nextStep = CAP_FROM_STEP;
 
-  constructor(thresholds: Thresholds, chain: HeadEndChain, chargers: Chargers, levelPercent: number) {
-    this.#limits = new Limits(thresholds, chain, chargers);
+  constructor(thresholds: Thresholds, chain: HeadEndChain, group: TargetGroup, levelPercent: number) {
+    this.#limits = new Limits(thresholds, chain, group);
     this.#levelPercent = levelPercent;
   }
 

@@ -19,6 +19,8 @@ export interface SimulateOptions {
   readonly feeder?: string | undefined;
   readonly controller: Exclude<ControllerName, 'none'>;
   readonly evs?: number | undefined;
+  /** How many sections downstream have a meter of their own. */
+  readonly sections: number;
   readonly seed: number;
   /** 1 to 365; the whole year without it. */
   readonly day?: number | undefined;
@@ -32,7 +34,7 @@ export interface SimulateOptions {
 
 interface Trace {
   readonly result: YearResult;
-  readonly actions: readonly Action[];
+  readonly actions: readonly { readonly feederId: string; readonly action: Action }[];
   /** Per five minutes: the highest current of each phase at the head, and the highest thermal state, percent. */
   readonly times: readonly number[];
   readonly currents: readonly [number[], number[], number[]];
@@ -79,6 +81,7 @@ function simulated({
   feeder: name,
   controller,
   evs,
+  sections,
   seed,
   day,
   homes,
@@ -97,9 +100,9 @@ function simulated({
   const count = Math.min(all.length, evs ?? feeder.phaseOf.length);
   const cars = all.slice(0, count);
   const range = day === undefined ? {} : { fromDay: day - 1, toDay: day };
-  const run = (which: ControllerName): Trace => traced(plant, seed, which, cars, range);
+  const run = (which: ControllerName): Trace => traced(plant, seed, which, cars, { ...range, sections });
   const [without, controlled] = [run('none'), run(controller)];
-  const notes = [`data: ${data.origin}`, ...assumptionsOf(data, options)];
+  const notes = [`data: ${data.origin}`, ...assumptionsOf(data, options, sections)];
   const document: SimulationDocument = {
     feeder: feeder.name,
     evs: count,
@@ -129,9 +132,9 @@ function traced(
   seed: number,
   which: ControllerName,
   cars: Parameters<Plant['run']>[1],
-  range: { fromDay?: number; toDay?: number },
+  { sections, ...range }: { fromDay?: number; toDay?: number; sections: number },
 ): Trace {
-  const actions: Action[] = [];
+  const actions: { feederId: string; action: Action }[] = [];
   const times: number[] = [];
   const currents: Trace['currents'] = [[], [], []];
   const heat: number[] = [];
@@ -139,7 +142,7 @@ function traced(
   const result = plant.run(seed, cars, {
     ...range,
     stopAtViolation: false,
-    loop: loopOf(plant, which, seed, {}, (action) => actions.push(action)),
+    loop: loopOf(plant, which, seed, { sections, action: (action, feederId) => actions.push({ feederId, action }) }),
     watch(fromStep, _to, currentsA, heatNow) {
       const now = Math.floor(fromStep / SLOT_STEPS);
       if (now !== slot) {
@@ -169,14 +172,22 @@ function summaryOf(result: YearResult) {
   };
 }
 
-function eventOf(action: Action) {
+function eventOf({ feederId, action }: Trace['actions'][number]) {
   const at = new Date(wallMsOf(0) + action.atMs).toISOString();
   if (action.kind === 'event') {
     const { type, element, phase, currentA, reason } = action;
-    return { at, type, element, phase, currentA: currentA === undefined ? undefined : rounded(currentA), reason };
+    return {
+      at,
+      feederId,
+      type,
+      element,
+      phase,
+      currentA: currentA === undefined ? undefined : rounded(currentA),
+      reason,
+    };
   }
   const { trigger, levelPercent, reason } = action;
-  return { at, type: action.action, element: trigger.element, phase: trigger.phase, levelPercent, reason };
+  return { at, feederId, type: action.action, element: trigger.element, phase: trigger.phase, levelPercent, reason };
 }
 
 const CUSTOMER_COLUMNS = ['car', 'home', 'charger', 'occasions', 'minutes', 'kWh late', 'not finished'];
@@ -209,8 +220,9 @@ function summaryRows({ without, with: controlled }: SimulationDocument): string[
 function textOf(document: SimulationDocument): string {
   const { feeder, evs, seed, day, controller, events, assumptions } = document;
   const title = `feeder ${feeder}, ${evs} EVs, seed ${seed}, ${day === null ? 'the whole year' : `day ${day}`}`;
-  const shown = events.map(({ at, type, element, phase, reason, ...rest }) => [
+  const shown = events.map(({ at, feederId, type, element, phase, reason, ...rest }) => [
     at,
+    feederId,
     phase ?? '',
     type,
     element ?? '',
@@ -221,7 +233,9 @@ function textOf(document: SimulationDocument): string {
     `${title}\n`,
     tableText(['', 'without control', controller], summaryRows(document)),
     tableText(CUSTOMER_COLUMNS, customerRows(document)),
-    shown.length === 0 ? 'no event\n' : tableText(['UTC', 'phase', 'event', 'element', 'level', 'reason'], shown),
+    shown.length === 0
+      ? 'no event\n'
+      : tableText(['UTC', 'feeder', 'phase', 'event', 'element', 'level', 'reason'], shown),
     `${assumptions.map((line) => `  ${line}`).join('\n')}\n`,
   ].join('\n');
 }
@@ -245,12 +259,12 @@ function page(document: SimulationDocument, without: Trace, controlled: Trace): 
   });
   const charts = [chart('Without control', without), chart(`With control: ${document.controller}`, controlled)];
   const { feeder, evs, seed, day, assumptions, events } = document;
-  const eventRows = events.map(({ at, type, phase, reason }) => [at, phase ?? '', type, reason]);
+  const eventRows = events.map(({ at, feederId, type, phase, reason }) => [at, feederId, phase ?? '', type, reason]);
   const body = `<p class="notice">${evs} EVs, seed ${seed}, ${day === null ? 'the whole year' : `day ${day}`}; the highest of every five minutes at the head. Not protection: the fuse stays the backstop.</p>
 <section>${charts.map((one, index) => chartPlace(index, one)).join('\n')}</section>
 <section><h2>In numbers</h2>${tableHtml(['', 'without control', document.controller], summaryRows(document))}</section>
 <section><h2>Customers whom a limit touched, or who left short</h2>${tableHtml(CUSTOMER_COLUMNS, customerRows(document))}</section>
-<section><h2>Events</h2>${tableHtml(['UTC', 'phase', 'event', 'reason'], eventRows)}</section>
+<section><h2>Events</h2>${tableHtml(['UTC', 'feeder', 'phase', 'event', 'reason'], eventRows)}</section>
 <section><h2>What it rests on</h2><ul>${assumptions.map((line) => `<li>${escaped(line)}</li>`).join('')}</ul></section>`;
   return chartPage(`Simulation of feeder ${feeder}`, body, charts);
 }

@@ -1,7 +1,7 @@
 // The settings of a simulated feeder: thresholds from its ratings and the chain's times alone, none from its loads.
 import { rounded } from '../../feeder.ts';
 import { type FeederSettings, feeder as feederSchema, type SettingsGroup } from '../../feeder-settings.ts';
-import type { Conductor } from './feeder-model.ts';
+import type { MeteredPlace } from './metered-places.ts';
 import { TIME_CONSTANT_MIN } from './plant.ts';
 
 export interface Thresholds {
@@ -20,18 +20,14 @@ const MOVABLE_SHARE = 0.5;
 /** Over the rating for a while is what the thermal element is there to permit; beyond this it is not waited for. */
 const AT_RISK_SHARE = 3;
 const RELEASE_UNDER_SHARE = 1.3;
-/** By how many standard deviations of its share a weak section may be above the mean. */
-const SPREAD_DEVIATIONS = 0.75;
-/** A charger draws this, A: the lump in which a section's share varies. */
-const LUMP_A = 32;
 
-export function thresholds(conductors: readonly Conductor[], mode: 'proportional' | 'onOff'): Thresholds {
-  const ratingA = rounded(headEquivalentA(conductors) * METER_SHARE, 1);
+export function thresholds(place: MeteredPlace, mode: 'proportional' | 'onOff'): Thresholds {
+  const ratingA = rounded(place.ratingA * METER_SHARE, 1);
   const movableA = rounded(ratingA * MOVABLE_SHARE, 1);
   const settings = feederSchema.parse({
-    id: 'F1',
+    id: place.id,
     currents: { source: 'meter' },
-    targetGroup: { id: 'TG', version: 1 },
+    targetGroup: { id: `TG-${place.id}`, version: 1 },
     controllableA: { L1: movableA, L2: movableA, L3: movableA },
     settings: [
       {
@@ -55,23 +51,4 @@ export function thresholds(conductors: readonly Conductor[], mode: 'proportional
   const [group] = settings.settings;
   if (group === undefined) throw new RangeError('no settings group');
   return { feeder: settings, group };
-}
-
-/**
- * The current at the head at which the weakest section may be at its own rating. A section with a share p of the homes
- * of its phase carries p of the head's current on average, and more by chance: cars come in lumps of 32 A, so its current
- * spreads by the square root of 32·I·p·(1 − p).
- */
-function headEquivalentA(conductors: readonly Conductor[]): number {
-  let lowestA = Number.POSITIVE_INFINITY;
-  for (const { phase, ratingA, homes } of conductors) {
-    const all = conductors[phase]?.homes ?? 0;
-    if (all === 0) continue;
-    const share = homes / all;
-    // share·x + deviations·sqrt(32·share·(1 − share)·x) = rating, for the square root of x
-    const spread = SPREAD_DEVIATIONS * Math.sqrt(LUMP_A * share * (1 - share));
-    const root = (-spread + Math.sqrt(spread * spread + 4 * share * ratingA)) / (2 * share);
-    lowestA = Math.min(lowestA, root * root);
-  }
-  return lowestA;
 }

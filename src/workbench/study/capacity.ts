@@ -17,6 +17,8 @@ export interface Probe {
   /** Of the first of them; 1 unless given. */
   readonly firstSeed?: number | undefined;
   readonly stress?: Stress | undefined;
+  /** How many sections downstream have a meter of their own; none unless given. */
+  readonly sections?: number | undefined;
 }
 
 export interface Outcome {
@@ -127,14 +129,14 @@ export function outcomeOf(probe: Probe, evs: number): Outcome {
 }
 
 function yearOf(
-  { plant, controller, stress }: Probe,
+  { plant, controller, stress, sections }: Probe,
   seed: number,
   set: readonly Car[],
   stopAtViolation: boolean,
 ): YearResult {
   return plant.run(seed, set, {
     stopAtViolation,
-    loop: loopOf(plant, controller, seed, stress),
+    loop: loopOf(plant, controller, seed, { stress, sections }),
     outage: stress?.outage,
   });
 }

@@ -13,6 +13,8 @@ export interface Job {
   readonly half?: Half | undefined;
   readonly controller: ControllerName;
   readonly stress?: Stress | undefined;
+  /** How many sections downstream have a meter of their own; none unless given. */
+  readonly sections?: number | undefined;
   readonly seeds: number;
   /** 1 unless given. */
   readonly firstSeed?: number | undefined;
@@ -33,12 +35,12 @@ export interface JobResult {
 
 export function runJob(
   data: StudyData,
-  { feeder: name, plant: options, half, controller, stress, seeds, firstSeed, evs: wanted }: Job,
+  { feeder: name, plant: options, half, controller, stress, sections, seeds, firstSeed, evs: wanted }: Job,
 ): JobResult {
   const feeder = feederOf(data, name);
   const scenario = scenarioOf(data, feeder, options, half);
   const { plant, cars } = scenario;
-  const probe = { plant, cars, controller, stress, seeds, firstSeed };
+  const probe = { plant, cars, controller, stress, sections, seeds, firstSeed };
   const found = () => {
     if (controller === 'none') return capacityWithout(probe);
     return capacityWith(probe, Math.max(1, capacityWithout(probe)), wanted === 'budgeted');

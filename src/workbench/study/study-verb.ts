@@ -16,6 +16,8 @@ export interface StudyOptions {
   /** A name, or `all`. */
   readonly feeder?: string | undefined;
   readonly mode: 'proportional' | 'onOff';
+  /** How many sections downstream have a meter of their own. */
+  readonly sections: number;
   readonly seeds: number;
   /** Other seeds than those that control was tried with while it was made. */
   readonly firstSeed: number;
@@ -93,7 +95,7 @@ class Study {
   preface(): string {
     const lines = [
       `data: ${this.#data.origin}; ${this.#options.seeds} seed-years from seed ${this.#options.firstSeed}; thermal time constant and chain as below`,
-      ...assumptionsOf(this.#data, this.#plant),
+      ...assumptionsOf(this.#data, this.#plant, this.#options.sections),
     ];
     return `${lines.map((line) => `  ${line}`).join('\n')}\n`;
   }
@@ -220,7 +222,18 @@ class Study {
   #job(feeder: string, { controller, stress, tariffShare }: Row, evs: Job['evs']): Job {
     const plant = { ...this.#plant, ...(tariffShare !== undefined && { tariffShare }) };
     const { seeds, firstSeed } = this.#options;
-    return { feeder, plant, controller, stress, seeds, ...(firstSeed !== 1 && { firstSeed }), evs };
+    // Only ours has use for more meters.
+    const sections = controller === 'proportional' || controller === 'onOff' ? this.#options.sections : 0;
+    return {
+      feeder,
+      plant,
+      controller,
+      stress,
+      ...(sections > 0 && { sections }),
+      seeds,
+      ...(firstSeed !== 1 && { firstSeed }),
+      evs,
+    };
   }
 }
 

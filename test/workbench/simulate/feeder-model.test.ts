@@ -21,10 +21,10 @@ test('a section that is weaker than all before it is kept, with its homes', () =
   ];
   const feeder = buildFeeder('f', lines, loads, 's');
   expect(feeder?.conductors).toEqual([
-    { phase: 0, ratingA: 200, parent: 0, homes: 2 },
-    { phase: 1, ratingA: 200, parent: 1, homes: 1 },
-    { phase: 2, ratingA: 200, parent: 2, homes: 0 },
-    { phase: 0, ratingA: 100, parent: 0, homes: 1 },
+    { phase: 0, ratingA: 200, parent: 0, homes: 2, section: 0 },
+    { phase: 1, ratingA: 200, parent: 1, homes: 1, section: 0 },
+    { phase: 2, ratingA: 200, parent: 2, homes: 0, section: 0 },
+    { phase: 0, ratingA: 100, parent: 0, homes: 1, section: 2 },
   ]);
   expect([...(feeder?.conductorOf ?? [])]).toEqual([3, 0, 1]);
 });

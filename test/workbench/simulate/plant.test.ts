@@ -2,16 +2,11 @@
 // where it would be overloaded without.
 import { describe, expect, test } from 'vitest';
 import type { Action } from '../../../src/control/types.ts';
-import { seededRandom } from '../../../src/workbench/seeded-random.ts';
 import { type Car, carsOf, STEPS_PER_DAY } from '../../../src/workbench/simulate/cars.ts';
 import type { Chargers } from '../../../src/workbench/simulate/chargers.ts';
 import { loopOf } from '../../../src/workbench/simulate/controllers.ts';
-import { Edge } from '../../../src/workbench/simulate/edge.ts';
-import { CHAIN, HeadEndChain } from '../../../src/workbench/simulate/head-end.ts';
-import { wallMsOf } from '../../../src/workbench/simulate/messenger.ts';
 import { Plant } from '../../../src/workbench/simulate/plant.ts';
 import { syntheticData } from '../../../src/workbench/simulate/synthetic.ts';
-import { thresholds } from '../../../src/workbench/simulate/thresholds.ts';
 
 const data = syntheticData();
 const [feeder] = data.feeders;
@@ -54,12 +49,8 @@ test('more cars are never cooler', () => {
 test('what is skipped at rest changes nothing that is decided or found', () => {
   const run = (everyReading: boolean) => {
     const actions: Action[] = [];
-    const set = thresholds(plant.conductors, 'proportional');
-    const loop = (chargers: Chargers) => {
-      const chain = new HeadEndChain(CHAIN, 'apc', chargers, seededRandom('chain'), wallMsOf);
-      const action = (one: Action) => actions.push(one);
-      return new Edge({ ...set, meterFactor: 1, diesAfterS: null, everyReading, action }, chain, chargers);
-    };
+    const action = (one: Action) => actions.push(one);
+    const loop = loopOf(plant, 'proportional', 1, { action, everyReading });
     const result = plant.run(1, cars.slice(0, 60), { ...DAYS, stopAtViolation: false, loop });
     const requests = actions.flatMap((action) =>
       action.kind === 'request' ? [[Math.round(action.atMs / 1000), action.levelPercent]] : [],
@@ -105,13 +96,14 @@ test('one car off for ten minutes has lost ten minutes on one occasion, and fini
     stopAtViolation: false,
     loop: (made) => {
       chargers = made;
+      const group = made.group([0]);
       return {
         episodes: 1,
         read() {},
         run(step) {
           if (step < offFrom || step >= offFrom + 60) return;
-          made.episode = 1;
-          made.setLevel(0, 0, offFrom + 60, step);
+          group.episode = 1;
+          group.setLevel(0, 0, offFrom + 60, step);
         },
         nextStep: () => offFrom,
       };
