@@ -37,6 +37,23 @@ export function shareOut(
   return owedA.map((currentA, index) => currentA + (more[index] ?? 0));
 }
 
+/** Whether what the transformer is over will come from nowhere: more than is owed, and no feeder may be asked for more. */
+export function isUnanswered(
+  sharers: readonly Sharer[],
+  name: Phase,
+  overA: number,
+  isUrgent: boolean,
+  nowMs: number,
+): boolean {
+  if (!isExhausted(sharers, name, isUrgent, nowMs)) return false;
+  return overA > sum(sharers.map(({ state, control }) => owedOf(state[name], control, name)));
+}
+
+/** No feeder may be asked for more. */
+export function isExhausted(sharers: readonly Sharer[], name: Phase, isUrgent: boolean, nowMs: number): boolean {
+  return sharers.every(({ state, control }) => moreOf(state, control, name, isUrgent, nowMs) === 0);
+}
+
 /**
  * Shares `restA` that nothing owes yet. A feeder that can give no more, or is not seen, gets none. What cannot be shared
  * by level, because it is too little, or the feeder knows only off, or nobody knows what it can give, is asked of one

@@ -9,7 +9,8 @@ import { resetElement } from './definite-time.ts';
 import { urgencyOf } from './elements.ts';
 import { nextDueMs, settle, stepReading, stepTime, takeReading } from './feeder-control.ts';
 import { returnA } from './relief.ts';
-import { grantRoom, type Sharer, shareOut } from './share.ts';
+import { alarm, endAlarm } from './requests.ts';
+import { grantRoom, isExhausted, isUnanswered, type Sharer, shareOut } from './share.ts';
 import {
   OWN_ELEMENTS,
   readTransformer,
@@ -165,7 +166,7 @@ function countOthers(
 type Words = { [P in Phase]: TransformerWord };
 
 /** What the transformer wants of every feeder and has room for, in their order. */
-function wordsFor({ state, settings, feeders }: SteppedTransformer, nowMs: number): Words[] {
+function wordsFor({ state, settings, feeders, actions }: SteppedTransformer, nowMs: number): Words[] {
   const isLimited = feeders.some((feeder) => feeder.state.episode !== null);
   const room = isLimited ? roomFor(state, settings, feeders, nowMs) : null;
   const words = feeders.map((_, index) => ({
@@ -173,6 +174,7 @@ function wordsFor({ state, settings, feeders }: SteppedTransformer, nowMs: numbe
     L2: wordAt(state, room, index, 'L2'),
     L3: wordAt(state, room, index, 'L3'),
   }));
+  let [isForNobody, mayEnd] = [false, true];
   for (const name of PHASES) {
     const on = state[name];
     // Nobody is limited any more for what is not seen: back from silence it has to operate anew.
@@ -181,10 +183,14 @@ function wordsFor({ state, settings, feeders }: SteppedTransformer, nowMs: numbe
     if (status === 'normal') continue;
     const isUrgent = cause !== null && urgencyOf(cause.element) > 0;
     const shares = overA > 0 ? shareOut(feeders, name, overA, isUrgent, nowMs) : [];
+    if (overA > 0 && isUnanswered(feeders, name, overA, isUrgent, nowMs)) isForNobody = true;
+    if (status === 'operated' && isExhausted(feeders, name, isUrgent, nowMs)) mayEnd = false;
     const { overSinceMs = 0, operatedMs = 0 } = since ?? {};
     for (const [index, word] of words.entries())
       word[name] = { ...word[name], status, overSinceMs, operatedMs, cause, shareA: shares[index] ?? 0 };
   }
+  if (isForNobody) alarm(state, 'noTarget', 'over, and no feeder can be asked for more', nowMs, actions);
+  else if (mayEnd) endAlarm(state, 'noTarget', nowMs, actions);
   return words;
 }
 

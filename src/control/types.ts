@@ -357,8 +357,8 @@ export type ControlCommand =
 /**
  * `reinforce`: an episode reached its longest time. `lapsed`: a limit ended because it could not be refreshed.
  * `requestCap`, `operationCap`, `feederCap`: a limit is wanted and a cap holds it back. `noTarget`: an element operated
- * on a feeder that has nobody to ask. `noEffect`: a limit moved nothing and was released. `budgetNear`, `budget`: customers' minutes
- * or episodes of the year are nearly or wholly spent. `thermalAlarm`: the heat of a phase is at or above `alarmPercent`.
+ * and there is nobody (more) to ask. `noEffect`: a limit moved nothing and was released. `budgetNear`, `budget`: customers'
+ * minutes or episodes of the year are nearly or wholly spent. `thermalAlarm`: the heat of a phase is at or above `alarmPercent`.
  * `dueAgain`: something fell due at one instant again and again, and timers wait for it (three-phases.ts).
  */
 export type AlarmName =
