@@ -83,7 +83,8 @@ function read(file: string): Buffer {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const value = { ENOENT: 'not found', EISDIR: 'a folder', EACCES: 'not permitted' }[code ?? ''] ?? message;
-    const expected = 'the parts of a COMTRADE record: .cfg and .dat side by side, or one .cff';
+    const expected =
+      'the parts of a COMTRADE record: .cfg and .dat side by side (or named one after the other), or one .cff';
     throw new TraceProblem({ file, line: 0, column: 0, path: '', value, expected });
   }
 }

@@ -1,7 +1,7 @@
 // Reads the .cfg part of a COMTRADE record: 1991, 1999 and 2013. What recorders do beside the standard (blanks, SUB
 // characters at the end, code pages, fields left out) is taken as it is meant, and said.
 import { TraceProblem } from '../trace/problem.ts';
-import { parseNumber } from '../trace/time.ts';
+import { isTraceTime, parseNumber } from '../trace/time.ts';
 import type { AnalogChannel, DataFormat, RecordConfiguration, Revision, SamplingRate } from './record.ts';
 
 const FORMATS: readonly DataFormat[] = ['ASCII', 'BINARY', 'BINARY32', 'FLOAT32'];
@@ -160,7 +160,8 @@ function startTime([date = '', time = '']: string[], revision: Revision, zone: s
   if (real.getUTCMonth() !== month - 1 || real.getUTCDate() !== day) return null;
   const [hours, minutes, seconds] = clock.slice(1).map(Number) as [number, number, number];
   if (hours > 23 || minutes > 59 || seconds >= 61) return null;
-  return dayMs + ((hours * 60 + minutes) * 60 + seconds) * 1000 - zoneMinutes(zone) * 60_000;
+  const atMs = dayMs + ((hours * 60 + minutes) * 60 + seconds) * 1000 - zoneMinutes(zone) * 60_000;
+  return isTraceTime(atMs) ? atMs : null;
 }
 
 /** `-5h30`, `+10`, `0`; `x` where it does not apply. */

@@ -2,7 +2,8 @@
 // they are a mapping says, or the caller where there is but one feeder.
 import type { Conductor } from '../../feeder.ts';
 import { TraceProblem } from '../trace/problem.ts';
-import { newRow, SECONDS_ZERO_MS, type TraceSink } from '../trace/sink.ts';
+import { newRow, type Row, SECONDS_ZERO_MS, showTime, type TraceSink } from '../trace/sink.ts';
+import { isTraceTime } from '../trace/time.ts';
 import type { RecordParts } from './parts.ts';
 import { findPhaseChannels, namedChannel, type PhaseChannel } from './phase-channels.ts';
 import { readRecordConfiguration } from './read-configuration.ts';
@@ -35,7 +36,8 @@ export function readRecord(
   const configuration = readRecordConfiguration(file, bytes, firstLine);
   const tell = (text: string) => sink.note(`${file}: ${text}`);
   for (const note of configuration.notes) tell(note);
-  sink.timeForm(configuration.startMs === null ? 'seconds' : 'utc', file);
+  const form = configuration.startMs === null ? 'seconds' : 'utc';
+  sink.timeForm(form, file);
   for (const feeder of feeders) {
     const phases = phasesOf(configuration, feeder);
     const channels = phases.map(({ channel }) => channel);
@@ -44,11 +46,27 @@ export function readRecord(
       sink.broken({ ...problem, file: parts.data.file }, slot),
     );
     for (const note of samples.notes) tell(note);
+    if (samples.values[0]?.length === 0) {
+      tell('no sample in the data');
+      continue;
+    }
     if (samples.timesMs.length === 0) throw refuse(configuration, 'no times', 'a sampling rate, or time stamps');
+    const spanMs = samples.timesMs.at(-1) as number;
+    if (!isTraceTime((configuration.startMs ?? SECONDS_ZERO_MS) + spanMs))
+      throw refuse(
+        configuration,
+        `a record of ${spanMs / 1000} s`,
+        'sampling rates, or time stamps, of less than that',
+      );
     tell(
       `${feeder.id}: ${phases.map(({ conductor, channel }) => `${conductor} is ${configuration.analog[channel]?.name}`).join(', ')}`,
     );
-    give(configuration, phases, samples, slot, sink, isMagnitudes, tell);
+    for (const row of rowsOf(configuration, phases, samples, isMagnitudes, tell)) {
+      if (sink.reading(slot, row)) continue;
+      const value = showTime(row[0] as number, form);
+      const expected = 'a time after the feeder’s reading before';
+      sink.broken({ file: parts.data.file, line: 0, column: 0, path: 'time', value: String(value), expected }, slot);
+    }
   }
 }
 
@@ -72,15 +90,14 @@ function phasesOf(configuration: RecordConfiguration, { channels, scale }: Recor
   });
 }
 
-function give(
+/** The same row again and again. */
+function* rowsOf(
   configuration: RecordConfiguration,
   phases: readonly PhaseChannel[],
   { timesMs, values }: Samples,
-  slot: number,
-  sink: TraceSink,
   isMagnitudes: boolean,
   tell: (text: string) => void,
-): void {
+): Generator<Row> {
   const frequencyHz = configuration.lineFrequencyHz ?? DEFAULT_LINE_FREQUENCY_HZ;
   const amperes = values.map((channel, index) => channel.map((value) => value * (phases[index]?.amperesPerUnit ?? 1)));
   const waveform = !isMagnitudes && isWaveform(timesMs, frequencyHz);
@@ -95,7 +112,7 @@ function give(
   const row = newRow();
   for (const reading of readings) {
     row.set([zeroMs + reading.atMs, at(reading, l1), at(reading, l2), at(reading, l3), at(reading, n)]);
-    sink.reading(slot, row);
+    yield row;
   }
 }
 

@@ -274,7 +274,7 @@ class Run implements TraceSink {
     if (first !== undefined) return new TraceProblem(first);
     const names = [...this.#unknown().keys()];
     if (names.length === 0) {
-      const expected = 'at least one row under the header';
+      const expected = 'at least one reading';
       return new TraceProblem({ file, line: 1, column: 1, path: 'row', value: null, expected });
     }
     const ids = this.#input.configuration.settings.feeders.map((feeder: FeederSettings) => feeder.id).join(', ');

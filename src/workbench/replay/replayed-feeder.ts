@@ -31,6 +31,8 @@ import { TraceCounts } from './trace-counts.ts';
 /** Readings that are held back until they tell the median interval. */
 const WARM_UP = 64;
 const MINUTE_MS = 60_000;
+/** A clock that was set forward by decades is not gone through minute by minute. */
+const CALENDAR_MAX_MS = 366 * 24 * 60 * MINUTE_MS;
 
 export interface FeederInput {
   readonly settings: FeederSettings;
@@ -188,6 +190,8 @@ export class ReplayedFeeder {
   followCalendar(untilMs: number): void {
     const feeder = this.#feeder;
     if (feeder === null || untilMs < this.#calendarMs) return;
+    if (untilMs - this.#calendarMs > CALENDAR_MAX_MS)
+      this.#calendarMs = Math.floor(untilMs / MINUTE_MS) * MINUTE_MS - CALENDAR_MAX_MS;
     for (; this.#calendarMs <= untilMs; this.#calendarMs += MINUTE_MS) {
       const at = { monotonicMs: this.#calendarMs, wallMs: this.#calendarMs };
       followCalendar(feeder, 'by the calendar', at);

@@ -4,7 +4,7 @@ import { CONDUCTORS } from '../../feeder.ts';
 import { isAmperes, type MappedFeeder, type Mapping } from './mapping.ts';
 import { TraceProblem } from './problem.ts';
 import { newRow, type TraceSink } from './sink.ts';
-import { parseNumber } from './time.ts';
+import { isTraceTime, parseNumber } from './time.ts';
 import { type TimeReader, timeReader } from './time-format.ts';
 
 const LF = 0x0a;
@@ -129,7 +129,7 @@ export class MappedCsvReader {
     const timeText = this.#timeCells.map(({ index }) => cells[index]).join(' ');
     const timeName = this.#timeCells.map(({ name }) => name).join(' ');
     const atMs = this.#time.read(timeText, plan.beforeMs);
-    if (Number.isNaN(atMs)) {
+    if (!isTraceTime(atMs)) {
       const { format = 'iso', zone = 'UTC' } = this.#mapping.time ?? {};
       const expected = zone === 'UTC' ? `a time as ${format}` : `a time as ${format}, as ${zone} has it`;
       return this.#problem(timeName, JSON.stringify(timeText), expected, slot);

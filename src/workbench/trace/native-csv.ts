@@ -22,7 +22,9 @@ const POWERS = Float64Array.from({ length: 16 }, (_, power) => 10 ** power);
 const DIGITS_MAX = 9;
 /** A decimal with no more of them is the double that rounding to milliamperes comes to. */
 const MILLI_DECIMALS = 3;
-const SECONDS_DIGITS_MAX = 12;
+/** More is no time of a reading, and is judged where there is time to. */
+const SECONDS_DIGITS_MAX = 10;
+const YEAR_MAX = 2299;
 /** `2026-01-05T17:00:` of a stamp: the minute, of which a row is mostly the same as the one before. */
 const MINUTE_BYTES = 17;
 const HEADER = 'time,feeder,L1_A,L2_A,L3_A[,N_A]';
@@ -248,7 +250,18 @@ export class NativeCsvReader {
     const [year, month, day] = [two(0) * 100 + two(2), two(5), two(8)];
     const [hour, minute] = [two(11), two(14)];
     // A date that is none, and the 24th hour, are judged where there is time to.
-    if (!(year >= 1970 && month >= 1 && month <= 12 && day >= 1 && day <= 28 && hour <= 23 && minute <= 59)) {
+    if (
+      !(
+        year >= 1970 &&
+        year <= YEAR_MAX &&
+        month >= 1 &&
+        month <= 12 &&
+        day >= 1 &&
+        day <= 28 &&
+        hour <= 23 &&
+        minute <= 59
+      )
+    ) {
       const time = parseTraceTime(`${textOf(bytes, start, start + MINUTE_BYTES)}00`);
       if (time === null || time.form !== 'utc') return false;
       this.#minuteMs = time.atMs;

@@ -6,11 +6,24 @@ export interface TraceTime {
   readonly form: TimeForm;
 }
 
+/** Before 1970 and after 2318 nothing was recorded: a clock that was never set, or numbers in another unit. */
+const TIME_MAX_MS = SECONDS_ZERO_MS + 1e13;
+
+/** Whether a reading may have this time, of whichever form. */
+export function isTraceTime(atMs: number): boolean {
+  return atMs >= 0 && atMs < TIME_MAX_MS;
+}
+
 const ISO_TIME = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(Z|[+-]\d{2}:?\d{2})?)?$/;
 const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
 
-/** ISO 8601, UTC where no zone stands, or plain seconds; null where it is neither. */
+/** ISO 8601, UTC where no zone stands, or plain seconds; null where it is neither, or no time of a reading. */
 export function parseTraceTime(text: string): TraceTime | null {
+  const time = timeOf(text);
+  return time !== null && isTraceTime(time.atMs) ? time : null;
+}
+
+function timeOf(text: string): TraceTime | null {
   const seconds = parseNumber(text);
   if (seconds !== null) return { atMs: SECONDS_ZERO_MS + seconds * 1000, form: 'seconds' };
   const parts = ISO_TIME.exec(text);

@@ -7,9 +7,11 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { DataFormat } from '../../../src/workbench/comtrade/record.ts';
 import { combined, type NewRecord, writeRecord } from '../../../src/workbench/comtrade/write-record.ts';
+import { replayText } from '../../../src/workbench/replay/show-results.ts';
 import { mappingSchema } from '../../../src/workbench/trace/mapping.ts';
 import { pairedRecords } from '../../../src/workbench/trace/open-trace.ts';
 import { TraceProblem } from '../../../src/workbench/trace/problem.ts';
+import { openDesk } from '../replay/desk.ts';
 import { readAll } from '../trace/reading.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'headroom-comtrade-'));
@@ -207,6 +209,11 @@ describe('broken records', () => {
     ['another format', (cfg) => cfg.replace('ASCII', 'MORSE'), ':12:1: "MORSE", expected one of ASCII, BINARY'],
     ['an end too early', (cfg) => cfg.split('\r\n').slice(0, 8).join('\r\n'), 'expected'],
     ['volts only', (cfg) => cfg.replaceAll(',A,0.', ',V,0.'), 'channels L1_A (V), L2_A (V)'],
+    [
+      'no rate that ends',
+      (cfg) => cfg.replace('\r\n1,2\r\n', '\r\n5e-324,2\r\n'),
+      ':2:1: a record of Infinity s, expected',
+    ],
     ['millions of channels', (cfg) => cfg.replace('4,4A,0D', '4,99999999A,0D'), ':2:1: "99999999A", expected'],
   ])('%s', async (_name, change, message) => {
     const failed = await read(change(good.cfg)).catch((error: unknown) => error);
@@ -228,6 +235,78 @@ describe('broken records', () => {
     const { taken, notes } = await read(binary.cfg, binary.dat.subarray(0, 40));
     expect(taken).toHaveLength(2);
     expect(notes.join()).toContain('8 bytes left out of 40');
+  });
+
+  test('data of another record are told row by row, and data without a sample as such', async () => {
+    const { taken, broken, notes } = await read(good.cfg, '1,0,1,2\r\n2,1000,1,2\r\n');
+    expect([taken.length, broken.length]).toEqual([0, 2]);
+    expect(broken[0]).toContain('broken.dat:1:1: row is 4 cells, expected 6');
+    expect(notes).toContain(`${join(folder, 'broken.cfg')}: no sample in the data`);
+  });
+
+  test('a record that comes after a later one is told reading by reading', async () => {
+    const desk = openDesk();
+    const late = write(
+      slow(
+        [
+          [1, 2, 3],
+          [1, 2, 3],
+        ],
+        { startMs: START_MS + 3_600_000 },
+      ),
+      'ASCII',
+      'late',
+    );
+    const early = write(
+      slow([
+        [1, 2, 3],
+        [1, 2, 3],
+      ]),
+      'ASCII',
+      'early',
+    );
+    const { readings, broken } = await desk.replay(desk.configuration(), [late.cfg, early.cfg]);
+    expect([readings, broken.count]).toEqual([2, 2]);
+    expect(broken.first[0]).toMatchObject({
+      file: early.cfg.replace('.cfg', '.dat'),
+      path: 'time',
+      value: '2026-01-05T17:00:00.250Z',
+    });
+    desk.close();
+  });
+
+  test('no number of a configuration is a crash, or a replay without end', async () => {
+    const desk = openDesk();
+    const configuration = desk.configuration();
+    const odd = fc.constantFrom(
+      '',
+      '0',
+      '-1',
+      '1e308',
+      '1e-308',
+      '5e-324',
+      '1e15',
+      '9007199254740993',
+      '31/12/9999',
+      'x',
+    );
+    const changes = fc.array(fc.tuple(fc.nat(20), fc.nat(12), odd), { minLength: 1, maxLength: 3 });
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...FORMATS), changes, async (format, changed) => {
+        const parts = writeRecord(waves([300, 400, 300], 1000, 100), format);
+        const lines = parts.cfg.split('\r\n').map((line) => line.split(','));
+        for (const [line, cell, text] of changed) {
+          const cells = lines[line % lines.length] ?? [];
+          cells[cell % cells.length] = text;
+        }
+        const file = desk.file('odd.cfg', lines.map((cells) => cells.join(',')).join('\r\n'));
+        desk.file('odd.dat', parts.dat);
+        const outcome = await desk.replay(configuration, file).then(replayText, (error: unknown) => error);
+        if (outcome instanceof Error) expect(outcome).toBeInstanceOf(TraceProblem);
+      }),
+      { numRuns: 300 },
+    );
+    desk.close();
   });
 
   test('no slip of a byte is a crash', async () => {

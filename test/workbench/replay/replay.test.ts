@@ -379,7 +379,7 @@ describe('rows that cannot be read', () => {
   test.each([
     ['', 'time is missing, expected a header like time,feeder,L1_A,L2_A,L3_A[,N_A]'],
     ['a,b,c\n1,2,3\n', 'time is missing, expected a header like'],
-    [`${HEADER}\n`, 'row is missing, expected at least one row under the header'],
+    [`${HEADER}\n`, 'row is missing, expected at least one reading'],
     ['a,\u001b[2J,c\n1,2,3\n', 'not "a,·[2J,c"'],
     [`${HEADER}\n0,F9,1,2,3\n`, 'feeder is F9, expected a feeder of the configuration (F1)'],
     [`${HEADER}\n0,F1,x,2,3\n`, 'L1_A is "x", expected a number, or nothing'],

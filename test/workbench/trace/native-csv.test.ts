@@ -86,6 +86,8 @@ describe('times', () => {
     '2026-01-05T25:00:00Z',
     '2026-01-05T17:00:60Z',
     '2026-01-05T17:61:00Z',
+    '9999-12-31T00:00:00Z',
+    '1969-12-31T23:59:59Z',
   ])('%s is none', (stamp) => {
     expect(read(`${HEADER}2026-01-01T00:00:00Z,F1,1,1,1,1\n${stamp},F1,1,1,1,1\n`).broken).toEqual([3]);
   });
@@ -93,6 +95,9 @@ describe('times', () => {
   test('seconds, with parts', () => {
     const { taken } = read(`${HEADER}-1.5,F1,1,1,1,1\n90.1,F1,1,1,1,1\n`);
     expect(taken.map(([, atMs]) => atMs - SECONDS_ZERO_MS)).toEqual([-1500, 90_100]);
+    // Since 1970, too; in milliseconds they are none.
+    const since1970 = read(`${HEADER}1767225600,F1,1,1,1,1\n1767225601000,F1,1,1,1,1\n1e300,F1,1,1,1,1\n`);
+    expect([since1970.taken.length, since1970.broken]).toEqual([1, [3, 4]]);
   });
 });
 
