@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import {
   type Document,
+  isAlias,
   isCollection,
   isMap,
   isNode,
@@ -70,7 +71,7 @@ export function readYamlFile<S extends z.ZodType>(file: string, schema: S): Yaml
 /** As `readYamlFile`, for text that is already at hand; `file` only names it. */
 function parseYaml<S extends z.ZodType>(file: string, text: string, schema: S): YamlFile<z.output<S>> {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true, merge: true });
   const at = (offset: number, path: string, value: string | null, expected: string): Problem => {
     const { line, col } = lines.linePos(offset);
     // An empty file has no line to count; it is line 1 all the same, since 0 means that the file could not be read.
@@ -79,19 +80,24 @@ function parseYaml<S extends z.ZodType>(file: string, text: string, schema: S): 
   const errors: YAMLError[] = [...document.errors, ...document.warnings];
   // One slip makes the parser stumble again further on: after a tab nothing else is worth telling.
   const tabs = errors.filter((error) => error.code === 'TAB_AS_INDENT');
-  const problems = (tabs.length > 0 ? tabs : errors).map((error) => {
+  const doubled = errors.filter((error) => error.code === 'DUPLICATE_KEY');
+  const problems = (tabs.length > 0 ? [...tabs, ...doubled] : errors).map((error) => {
     const offset = openQuote(document, error) ?? error.pos[0];
     return at(offset, '', ...explainYaml(error, text.slice(offset)));
   });
+  const expected = 'the values written out: anchors and aliases are not followed';
   visit(document, {
     Alias: (_key, alias) => {
-      const expected = 'the values written out: anchors and aliases are not followed';
       problems.push(at(alias.range?.[0] ?? 0, '', `*${alias.source}`, expected));
     },
+    Pair: (_key, { key, value }) => {
+      const isMerge = isScalar(key) && key.source === '<<';
+      if (isMerge && !isAlias(value)) problems.push(at(key.range?.[0] ?? 0, '', '<<', expected));
+    },
   });
-  // A key that stands twice is wrong, but all else in the file can still be judged; what is no YAML cannot.
-  const readable = problems.length === errors.filter((error) => error.code === 'DUPLICATE_KEY').length;
-  const given: unknown = readable ? document.toJS() : undefined;
+  // A key that stands twice and an alias are wrong, but all else in the file can still be judged; what is no YAML cannot.
+  const given: unknown = errors.length === doubled.length ? resolved(document) : undefined;
+  const readable = given !== undefined;
   const problemAt = (path: Path, expected: string, value?: string): Problem => {
     const found = locate(document.contents, path, given);
     return at(value === undefined ? found.offset : found.keyOffset, showPath(path), value ?? found.value, expected);
@@ -107,6 +113,15 @@ function parseYaml<S extends z.ZodType>(file: string, text: string, schema: S): 
     }
   }
   return { value: null, given, problems, problemAt };
+}
+
+/** What the document says, its aliases followed; undefined where they lead nowhere, or to more than a person writes. */
+function resolved(document: Document): unknown {
+  try {
+    return document.toJS() ?? null;
+  } catch {
+    return undefined;
+  }
 }
 
 /** One slip makes the parser stumble several times on the same line; the first is the one that helps. */
