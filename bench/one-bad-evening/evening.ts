@@ -27,6 +27,8 @@ export interface Transition {
 
 const WEEKS = existsSync(WEEKS_FILE) ? readWeeks(WEEKS_FILE) : [];
 export const EVENING = WEEKS.length > 0 ? 'recorded feeder weeks, ten minutes a step' : 'made from the seed';
+/** Four hours of a feeder's ten minutes. */
+const STRETCH_ROWS = 24;
 /** Of the rows of a stretch this share is under the pickup. */
 const UNDER_SHARE = 0.55;
 /** So many stretches are drawn, and the one with the most crossings is played. */
@@ -35,22 +37,23 @@ const AT_REST_A = 250;
 /** So that the other phases, at half of it, never reach a threshold: each change is one transition. */
 const HIGHEST_A = 600;
 
-/** Steps of one feeder, each of a scan and more: a stretch of recorded weeks, or made up where none is there. */
+/** Steps of one feeder, each of a scan and more: stretches of recorded weeks, or made up where none is there. */
 export function evening(seed: string, durationMs: number, dwellMs: number, pollMs: number): Step[] {
   if (WEEKS.length === 0) return steps(seed, durationMs, dwellMs);
   const random = seededRandom(seed);
   const rowMs = Math.max(1.05 * pollMs, 0.6 * dwellMs);
-  const crossings = (made: readonly Step[]) => transitions(made.map((step) => ({ ...step, shownMs: 0 }))).length;
-  let busiest: Step[] = [];
-  for (let n = 0; n < DRAWN; n++) {
-    const stretch = recordedStretch(Math.ceil(durationMs / rowMs), random);
-    // Everyone begins at rest.
-    const made = stretch.map(
-      (currentA, row): Step => ({ atMs: row * rowMs, currentA: row === 0 ? AT_REST_A : currentA }),
-    );
-    if (crossings(made) > crossings(busiest)) busiest = made;
+  const rows = Math.ceil(durationMs / rowMs);
+  // Everyone begins at rest.
+  const played = [AT_REST_A];
+  while (played.length < rows) {
+    const drawn = Array.from({ length: DRAWN }, () => recordedStretch(STRETCH_ROWS, random));
+    played.push(...drawn.reduce((busiest, one) => (crossings(one) > crossings(busiest) ? one : busiest)));
   }
-  return busiest;
+  return played.slice(0, rows).map((currentA, row) => ({ atMs: row * rowMs, currentA }));
+}
+
+function crossings(currentsA: readonly number[]): number {
+  return transitions(currentsA.map((currentA) => ({ atMs: 0, shownMs: 0, currentA }))).length;
 }
 
 /** The highest phase of so many rows in a row, from any row of any feeder, so scaled that both sides of the pickup are seen. */

@@ -38,9 +38,12 @@ export interface Judged {
   readonly earlyMs: number;
   /** When the way to the head end was mended. */
   readonly returnsMs: readonly number[];
+  readonly killsMs: readonly number[];
+  /** What was shown so shortly before a kill cannot have been kept yet. */
+  readonly keepingMs: number;
 }
 
-export function judge({ expected, said, slackMs, earlyMs, returnsMs }: Judged): Verdict {
+export function judge({ expected, said, slackMs, earlyMs, returnsMs, killsMs, keepingMs }: Judged): Verdict {
   const seen = new Set<string>();
   const live = new Array<Utterance | null>(expected.length).fill(null);
   const told = new Set<number>();
@@ -60,7 +63,13 @@ export function judge({ expected, said, slackMs, earlyMs, returnsMs }: Judged): 
     else if (live[index] === null) live[index] = one;
     else doubles += 1;
   }
-  const lost = expected.filter((_, index) => live[index] === null && !told.has(index)).length;
+  const tooShort = ({ shownMs }: Transition) => killsMs.some((atMs) => shownMs > atMs - keepingMs && shownMs <= atMs);
+  const isKept = (index: number) => live[index] !== null || told.has(index);
+  // Who cannot have kept a transition need have nothing to say of the way back either.
+  const isExcused = (index: number) =>
+    tooShort(expected[index] as Transition) ||
+    (index > 0 && tooShort(expected[index - 1] as Transition) && !isKept(index - 1));
+  const lost = expected.filter((_, index) => !isKept(index) && !isExcused(index)).length;
   const latenciesMs = live.flatMap((one, index) =>
     one === null ? [] : [one.arrivedMs - (expected[index] as Transition).shownMs],
   );

@@ -21,13 +21,15 @@ export interface MeterOptions {
   readonly fault: () => MeterFault | null;
   /** One answer in so many is false; 0 for none. */
   readonly falseOneIn: number;
+  /** Which kind of false answer is the first: so many meters see all of them sooner. */
+  readonly firstFalse: number;
   /** Real time of the contestants' time-out, ms: a late answer comes after it. */
   readonly timeoutMs: number;
   readonly random: () => number;
 }
 
 /** What a false answer is false in. */
-const FALSE_KINDS = [
+export const FALSE_KINDS = [
   'late',
   'transaction',
   'unit',
@@ -107,7 +109,9 @@ export class EveningMeter {
   }
 
   #falseAnswer(request: ModbusRequest, currentA: number): ReturnType<Script> {
-    const kind = FALSE_KINDS[this.falseAnswers.length % FALSE_KINDS.length] as (typeof FALSE_KINDS)[number];
+    const kind = FALSE_KINDS[
+      (this.#options.firstFalse + this.falseAnswers.length) % FALSE_KINDS.length
+    ] as (typeof FALSE_KINDS)[number];
     this.falseAnswers.push(kind);
     const words = registers(currentA >= DROPOUT_A ? FALSE_A.under : FALSE_A.over);
     const false16 = (request.transactionId + 1) & 0xffff;

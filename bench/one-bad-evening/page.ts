@@ -2,7 +2,7 @@
 // are distributed, each contestant's as one line of cumulative share over milliseconds on a log scale.
 import type { Result } from './rig.ts';
 import type { Scenario } from './scenarios.ts';
-import { COLUMNS, type Row } from './score.ts';
+import { COLUMNS, NOTE, type Row } from './score.ts';
 
 const COLOURS = ['#0b6e99', '#777777', '#c65102', '#6a51a3', '#b8860b', '#2e7d32'];
 const [WIDTH, HEIGHT, LEFT, BOTTOM] = [760, 260, 44, 28];
@@ -12,6 +12,8 @@ export function page(
   results: readonly Result[],
   scenarios: readonly Scenario[],
   skipped: readonly string[],
+  /** When, on which machine, which evening. */
+  circumstances: string,
 ): string {
   const parts = scenarios.map(({ name, what, alone }) => {
     const here = rows.filter((row) => row.scenario === name);
@@ -21,7 +23,8 @@ export function page(
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>One bad evening</title>
 <meta name="viewport" content="width=device-width"><style>${STYLE}</style></head><body>
 <h1>One bad evening</h1>
-<p>Median of the rounds, the worst in brackets where it differs. What each column counts: bench/README.md.</p>
+<p>${plain(NOTE)} What each column counts: bench/README.md.</p>
+<p>${plain(circumstances)}</p>
 ${parts.join('\n')}
 ${skipped.length > 0 ? `<h2>Left out</h2><ul>${[...new Set(skipped)].map((line) => `<li>${plain(line)}</li>`).join('')}</ul>` : ''}
 </body></html>

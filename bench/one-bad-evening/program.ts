@@ -1,4 +1,4 @@
-// One contestant's process: started on its core with its clock, killed and started again, and what it has used so far.
+// One contestant's process: started on its core or beside others, with its clock, killed and started again, and what it has used so far.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, existsSync, readFileSync, renameSync, type WriteStream, writeFileSync } from 'node:fs';
@@ -20,11 +20,16 @@ export interface ProgramOptions {
   /** How many times as fast its clock runs; 1 with `clockMoves` for a clock that jumps. */
   readonly rate: number;
   readonly clockMoves: boolean;
+  /** It has the first core to itself; else it shares all of them, behind the rig. */
+  readonly alone: boolean;
   /** Wall clock of the evening now, ms. */
   readonly wallMs: () => number;
 }
 
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1'.replace('x86_64', archOf());
+const ALL_CORES = `0-${availableParallelism() - 1}`;
+/** So that meters answer in time, however many contestants there are. */
+const BEHIND = ['nice', '-n', '5'];
 const CLOCK_TICKS = 100;
 const STOP_MS = 5_000;
 
@@ -35,7 +40,7 @@ function archOf(): string {
 export const hasFaketime = existsSync(FAKETIME);
 const hasTaskset = availableParallelism() > 1 && spawnSync('taskset', ['-V']).status === 0;
 
-/** The contestant has the first core, everything else the others. */
+/** A contestant that is timed has the first core, everything else the others. */
 export function leaveFirstCore(): void {
   if (hasTaskset) spawnSync('taskset', ['-a', '-p', '-c', `1-${availableParallelism() - 1}`, String(process.pid)]);
 }
@@ -56,8 +61,13 @@ export class Program {
   }
 
   start(): void {
-    const { command, environment } = this.#options;
-    const words = [...(hasTaskset ? ['taskset', '-c', '0'] : []), ...this.#fast(), ...command];
+    const { command, environment, alone } = this.#options;
+    const words = [
+      ...(hasTaskset ? ['taskset', '-c', alone ? '0' : ALL_CORES] : []),
+      ...(alone ? [] : BEHIND),
+      ...this.#fast(),
+      ...command,
+    ];
     const child = spawn(words[0] as string, words.slice(1), {
       cwd: this.#options.folder,
       env: { ...process.env, NODE_OPTIONS: '', ...environment, ...this.#clock() },

@@ -1,18 +1,19 @@
-// One contestant through one scenario: meters, proxies, broker and head end around it, the faults in their time, and the
-// judgement at the end.
+// One contestant through one scenario: meters, proxies, broker and head end are put up around it, it is started, the
+// evening is played with the faults in their time, and judged at the end.
 
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { seededRandom } from '../../src/workbench/seeded-random.ts';
 import { Mosquitto } from '../../test/simulators/mosquitto.ts';
 import { BadLink } from './bad-link.ts';
 import { type Contestant, environment, type Job } from './contestants.ts';
-import { DROPOUT_A, evening, PICKUP_A, restored, transitions } from './evening.ts';
-import { HeadEnd, type Said } from './head-end.ts';
-import { judge, type Utterance, type Verdict } from './judge.ts';
-import { EveningMeter } from './meter.ts';
+import { fillDisk, freeDisk, mountDisk, unmountDisk } from './disk.ts';
+import { DROPOUT_A, evening, PICKUP_A, restored } from './evening.ts';
+import { HeadEnd } from './head-end.ts';
+import type { Verdict } from './judge.ts';
+import { EveningMeter, FALSE_KINDS } from './meter.ts';
+import { verdictOf } from './oracle.ts';
 import { hasFaketime, Program, type Used } from './program.ts';
 import type { Scenario, Window } from './scenarios.ts';
 
@@ -33,94 +34,128 @@ export interface Result extends Verdict {
 
 const READY_MS = 60_000;
 const TICK_MS = 5;
-/** After the last step, for what is still under way. */
-const AFTER_MS = 1_500;
-const DISK_MB = 24;
+/** After the last step, for what is still under way; where nothing goes wrong that is little. */
+const AFTER_MS = { alone: 500, faulty: 1_500 };
 
 export class Skipped extends Error {}
 
-/** Rejects with Skipped where this machine cannot do it, with an Error where the contestant never began. */
-export async function run(contestant: Contestant, scenario: Scenario, round: number, folder: string): Promise<Result> {
-  const { rate, feeders } = scenario;
-  if ((rate !== 1 || scenario.clock.length > 0) && !hasFaketime) throw new Skipped('needs the package faketime');
-  const seed = `${scenario.name} ${round}`;
-  const bornMs = performance.now();
-  const bornWallMs = Date.now();
-  const wallMs = () => bornWallMs + (performance.now() - bornMs) * rate;
-  let beginsWallMs = Number.POSITIVE_INFINITY;
-  /** Before the start no step has come and no fault is there. */
-  const now = () => (Number.isFinite(beginsWallMs) ? wallMs() - beginsWallMs : 0);
-  const at = <F>(windows: readonly Window<F>[]) =>
-    windows.find(({ fromMs, toMs }) => now() >= fromMs && now() < toMs)?.fault ?? null;
+/** One contestant in one scenario: `open`, `start`, `play` and `close`, in that order; `close` whatever happened. */
+export class Rig {
+  readonly contestant: Contestant;
+  readonly scenario: Scenario;
+  readonly #round: number;
+  readonly #folder: string;
+  readonly #seed: string;
+  readonly #bornMs = performance.now();
+  readonly #bornWallMs = Date.now();
+  readonly #random: () => number;
+  readonly #meters: EveningMeter[] = [];
+  readonly #meterLinks: BadLink[] = [];
+  readonly #killsMs: number[] = [];
+  #beginsWallMs = Number.POSITIVE_INFINITY;
+  #disk: string | null = null;
+  #broker: Mosquitto | null = null;
+  #brokerLink: BadLink | null = null;
+  #headEnd: HeadEnd | null = null;
+  #program: Program | null = null;
 
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  const disk = scenario.diskFull === null ? null : mountDisk(join(folder, 'disk'));
-  const work = disk ?? join(folder, 'work');
-  mkdirSync(work, { recursive: true });
-  const broker = await Mosquitto.start({ unlimitedQueue: true });
-  const brokerProxy = new BadLink(broker.port);
-  const headEnd = await HeadEnd.start(broker.port, now);
-  const random = seededRandom(`${seed} faults`);
-  const meters = Array.from({ length: feeders }, (_, index) => {
-    const { durationMs, dwellMs, pollMs, falseOneIn, timeoutMs } = scenario;
-    return new EveningMeter({
-      steps: scenario.together
-        ? restored(durationMs, dwellMs)
-        : evening(`${seed} F${index + 1}`, durationMs, dwellMs, pollMs),
-      now,
-      fault: () => at(scenario.meterFaults),
-      falseOneIn,
-      timeoutMs: timeoutMs / rate,
-      random,
+  constructor(contestant: Contestant, scenario: Scenario, round: number, folder: string) {
+    this.contestant = contestant;
+    this.scenario = scenario;
+    this.#round = round;
+    this.#folder = folder;
+    this.#seed = `${scenario.name} ${round}`;
+    this.#random = seededRandom(`${this.#seed} faults`);
+  }
+
+  /** Puts up everything but the contestant. Rejects with Skipped where this machine cannot do it. */
+  async open(): Promise<void> {
+    const { rate, clock, diskFull, pollMs, timeoutMs, leaseS, meterLink, brokerLink } = this.scenario;
+    if ((rate !== 1 || clock.length > 0) && !hasFaketime) throw new Skipped('needs the package faketime');
+    rmSync(this.#folder, { recursive: true, force: true });
+    mkdirSync(this.#folder, { recursive: true });
+    if (diskFull !== null) {
+      this.#disk = mountDisk(join(this.#folder, 'disk'));
+      if (this.#disk === null) throw new Skipped('needs to be root, for a small file system');
+    }
+    const folder = this.#disk ?? join(this.#folder, 'work');
+    mkdirSync(folder, { recursive: true });
+    this.#broker = await Mosquitto.start({ unlimitedQueue: true });
+    this.#headEnd = await HeadEnd.start(this.#broker.port, () => this.#now());
+    let brokerPort = this.#broker.port;
+    if (brokerLink.length > 0) {
+      this.#brokerLink = new BadLink(brokerPort);
+      brokerPort = await this.#brokerLink.start();
+    }
+    const meterPorts: number[] = [];
+    for (const meter of this.#makeMeters()) {
+      this.#meters.push(meter);
+      const port = await meter.start();
+      if (meterLink.length > 0) this.#meterLinks.push(new BadLink(port));
+      meterPorts.push((await this.#meterLinks.at(-1)?.start()) ?? port);
+    }
+    const job: Job = {
+      folder,
+      meterPorts,
+      brokerPort,
+      pollMs,
+      timeoutMs,
+      leaseS,
+      pickupA: PICKUP_A,
+      dropoutA: DROPOUT_A,
+    };
+    this.#program = new Program({
+      command: this.contestant.command(job),
+      environment: environment(job),
+      folder,
+      log: join(this.#folder, 'log'),
+      rate,
+      clockMoves: clock.length > 0,
+      alone: this.scenario.alone,
+      wallMs: () => this.#wallMs(),
     });
-  });
-  const meterPorts = await Promise.all(meters.map((meter) => meter.start()));
-  const meterProxies = scenario.meterLink.length > 0 ? meterPorts.map((port) => new BadLink(port)) : [];
-  const direct = scenario.brokerLink.length === 0;
-  const job: Job = {
-    folder: work,
-    meterPorts: meterProxies.length > 0 ? await Promise.all(meterProxies.map((proxy) => proxy.start())) : meterPorts,
-    brokerPort: direct ? broker.port : await brokerProxy.start(),
-    pollMs: scenario.pollMs,
-    timeoutMs: scenario.timeoutMs,
-    leaseS: scenario.leaseS,
-    pickupA: PICKUP_A,
-    dropoutA: DROPOUT_A,
-  };
-  const program = new Program({
-    command: contestant.command(job),
-    environment: environment(job),
-    folder: work,
-    log: join(folder, 'log'),
-    rate,
-    clockMoves: scenario.clock.length > 0,
-    wallMs,
-  });
-  try {
+  }
+
+  /** Resolves when the contestant reads its meters and has found its broker. Rejects where it never does. */
+  async start(): Promise<void> {
+    const program = this.#opened(this.#program);
     program.start();
-    await ready(() => meters.every(({ reads }) => reads > 4) && (direct || brokerProxy.connections > 0), program);
+    const isReady = () =>
+      this.#meters.every(({ reads }) => reads > 4) && (this.#brokerLink === null || this.#brokerLink.connections > 0);
+    for (const untilMs = performance.now() + READY_MS; !isReady(); await sleep(20)) {
+      if (program.died !== null) throw new Error(`it ${program.died} before it began`);
+      if (performance.now() > untilMs) throw new Error(`it did not begin within ${READY_MS / 1000} s`);
+    }
     await sleep(500);
+  }
+
+  async play(): Promise<Result> {
+    const { scenario } = this;
+    const [program, headEnd] = [this.#opened(this.#program), this.#opened(this.#headEnd)];
     const before = program.used();
     const beganMs = performance.now();
-    beginsWallMs = wallMs();
-    await play(scenario, { now, random, program, brokerProxy, meterProxies, disk, linkFault: at });
+    this.#beginsWallMs = this.#wallMs();
+    await this.#playFaults(program);
     const after = program.used();
     const seconds = (performance.now() - beganMs) / 1000;
-    await sleep(AFTER_MS);
-    const verdict = judged(scenario, meters, headEnd.said, beginsWallMs);
-    keepRaw(folder, { scenario, beginsWallMs, meters, said: headEnd.said, unread: headEnd.unread, verdict });
+    await sleep(scenario.alone ? AFTER_MS.alone : AFTER_MS.faulty);
+    const { said, unread } = headEnd;
+    const [killsMs, beginsWallMs] = [this.#killsMs, this.#beginsWallMs];
+    const verdict = verdictOf({ scenario, meters: this.#meters, said, killsMs, beginsWallMs });
+    const meters = this.#meters.map(({ shown, falseAnswers, reads }) => ({ reads, falseAnswers, shown }));
+    const raw = { seed: this.#seed, scenario, beginsWallMs, killsMs, meters, said, unread, verdict };
+    writeFileSync(join(this.#folder, 'raw.json'), `${JSON.stringify(raw, null, 1)}\n`);
     return {
       ...verdict,
       scenario: scenario.name,
-      contestant: contestant.name,
-      round,
-      seed,
-      unseen: meters.reduce((sum, meter) => sum + meter.transitions, 0) - verdict.expected,
-      repeats: headEnd.said.length - new Set(headEnd.said.map(({ id, afterwards }) => `${id} ${afterwards}`)).size,
-      falseAnswers: meters.reduce((sum, { falseAnswers }) => sum + falseAnswers.length, 0),
-      reads: meters.reduce((sum, { reads }) => sum + reads, 0),
-      unread: headEnd.unread.length,
+      contestant: this.contestant.name,
+      round: this.#round,
+      seed: this.#seed,
+      unseen: this.#meters.reduce((sum, meter) => sum + meter.transitions, 0) - verdict.expected,
+      repeats: said.length - new Set(said.map(({ id, afterwards }) => `${id} ${afterwards}`)).size,
+      falseAnswers: this.#meters.reduce((sum, { falseAnswers }) => sum + falseAnswers.length, 0),
+      reads: this.#meters.reduce((sum, { reads }) => sum + reads, 0),
+      unread: unread.length,
       used: {
         cpuS: after.cpuS - before.cpuS,
         cpuPercent: (100 * (after.cpuS - before.cpuS)) / seconds,
@@ -129,136 +164,78 @@ export async function run(contestant: Contestant, scenario: Scenario, round: num
       },
       died: program.died,
     };
-  } finally {
-    await program.stop();
-    await headEnd.close();
-    for (const one of [...meters, ...meterProxies]) await one.close();
-    await brokerProxy.close();
-    await broker.remove();
-    if (disk !== null) spawnSync('umount', [disk]);
   }
-}
 
-async function ready(isReady: () => boolean, program: Program): Promise<void> {
-  for (const untilMs = performance.now() + READY_MS; !isReady(); await sleep(20)) {
-    if (program.died !== null) throw new Error(`it ${program.died} before it began`);
-    if (performance.now() > untilMs) throw new Error(`it did not begin within ${READY_MS / 1000} s`);
+  async close(): Promise<void> {
+    await this.#program?.stop();
+    await this.#headEnd?.close();
+    for (const one of [...this.#meters, ...this.#meterLinks]) await one.close();
+    await this.#brokerLink?.close();
+    await this.#broker?.remove();
+    if (this.#disk !== null) unmountDisk(this.#disk);
   }
-}
 
-interface Stage {
-  readonly now: () => number;
-  readonly random: () => number;
-  readonly program: Program;
-  readonly brokerProxy: BadLink;
-  readonly meterProxies: readonly BadLink[];
-  readonly disk: string | null;
-  readonly linkFault: <F>(windows: readonly Window<F>[]) => F | null;
-}
-
-async function play(scenario: Scenario, stage: Stage): Promise<void> {
-  const { now, random, program, brokerProxy, meterProxies, disk } = stage;
-  const kills = Array.from(
-    { length: scenario.kills },
-    (_, index) => (scenario.durationMs * (index + 0.2 + 0.6 * random())) / scenario.kills,
-  );
-  const clock = [...scenario.clock];
-  let full = false;
-  for (; now() < scenario.durationMs; await sleep(TICK_MS)) {
-    await brokerProxy.set(stage.linkFault(scenario.brokerLink));
-    for (const proxy of meterProxies) await proxy.set(stage.linkFault(scenario.meterLink));
-    if (clock[0] !== undefined && now() >= clock[0].atMs) program.setClock(clock.shift()?.offsetS ?? 0);
-    if (kills[0] !== undefined && now() >= kills[0]) {
-      kills.shift();
-      await program.kill();
-      program.start();
-    }
-    const isFull = scenario.diskFull !== null && now() >= scenario.diskFull.fromMs && now() < scenario.diskFull.toMs;
-    if (disk !== null && isFull) fill(disk);
-    if (disk !== null && full && !isFull) rmSync(join(disk, 'ballast'), { force: true });
-    full = isFull;
+  #wallMs(): number {
+    return this.#bornWallMs + (performance.now() - this.#bornMs) * this.scenario.rate;
   }
-}
 
-function judged(
-  scenario: Scenario,
-  meters: readonly EveningMeter[],
-  said: readonly Said[],
-  beginsWallMs: number,
-): Verdict {
-  const returnsMs = scenario.brokerLink.filter(({ fault }) => fault !== 'slow').map(({ toMs }) => toMs);
-  const jumps = scenario.clock.length > 0;
-  // A stamp is made where the decision is; an arrival has its way behind it too.
-  const slackMs = (jumps ? 500 : 100) * scenario.rate;
-  const behindMs = scenario.rate === 1 ? 0 : clockBehindMs(said, beginsWallMs);
-  const verdicts = meters.map((meter, index) => {
-    const own = said.filter(({ feeder }) => feeder === `F${index + 1}`);
-    return judge({
-      expected: transitions(meter.shown),
-      // Where the wall clock jumps a stamp says nothing: there the link is up and arrival is decision.
-      said: own.map(
-        (one): Utterance => ({
-          ...one,
-          decidedMs: jumps ? one.arrivedMs : one.decidedWallMs - beginsWallMs + behindMs,
-          validUntilMs: jumps ? Number.POSITIVE_INFINITY : one.validUntilWallMs - beginsWallMs + behindMs,
+  /** Evening time, ms; before the start no step has come and no fault is there. */
+  #now(): number {
+    return Number.isFinite(this.#beginsWallMs) ? this.#wallMs() - this.#beginsWallMs : 0;
+  }
+
+  #faultOf<F>(windows: readonly Window<F>[]): F | null {
+    return windows.find(({ fromMs, toMs }) => this.#now() >= fromMs && this.#now() < toMs)?.fault ?? null;
+  }
+
+  #makeMeters(): EveningMeter[] {
+    const { scenario } = this;
+    const { feeders, durationMs, dwellMs, pollMs, falseOneIn, timeoutMs, rate } = scenario;
+    return Array.from(
+      { length: feeders },
+      (_, index) =>
+        new EveningMeter({
+          steps: scenario.together
+            ? restored(durationMs, dwellMs)
+            : evening(`${this.#seed} F${index + 1}`, durationMs, dwellMs, pollMs),
+          now: () => this.#now(),
+          fault: () => this.#faultOf(scenario.meterFaults),
+          falseOneIn,
+          firstFalse: Math.floor((index * FALSE_KINDS.length) / feeders),
+          timeoutMs: timeoutMs / rate,
+          random: this.#random,
         }),
-      ),
-      slackMs,
-      // A stamp is rounded to a millisecond, and the clock's lag is known to some milliseconds of the rig's.
-      earlyMs: 5 + 20 * (scenario.rate - 1),
-      returnsMs,
-    });
-  });
-  const sum = (of: (one: Verdict) => number) => verdicts.reduce((total, one) => total + of(one), 0);
-  return {
-    expected: sum((one) => one.expected),
-    lost: sum((one) => one.lost),
-    expired: sum((one) => one.expired),
-    wrong: sum((one) => one.wrong),
-    doubles: sum((one) => one.doubles),
-    outOfOrder: sum((one) => one.outOfOrder),
-    latenciesMs: verdicts.flatMap((one) => one.latenciesMs),
-    returnsMs: verdicts.flatMap((one) => one.returnsMs),
-  };
-}
+    );
+  }
 
-/** A clock that runs faster begins when its process does: the message that was quickest to arrive shows by how much. */
-function clockBehindMs(said: readonly Said[], beginsWallMs: number): number {
-  const live = said.filter(({ afterwards }) => !afterwards);
-  const lags = live.map(({ arrivedMs, decidedWallMs }) => arrivedMs - (decidedWallMs - beginsWallMs));
-  return lags.length === 0 ? 0 : Math.min(...lags);
-}
+  async #playFaults(program: Program): Promise<void> {
+    const { durationMs, kills, diskFull, brokerLink, meterLink, ...scenario } = this.scenario;
+    const killsMs = Array.from(
+      { length: kills },
+      (_, index) => (durationMs * (index + 0.2 + 0.6 * this.#random())) / kills,
+    );
+    const clock = [...scenario.clock];
+    let full = false;
+    for (; this.#now() < durationMs; await sleep(TICK_MS)) {
+      await this.#brokerLink?.set(this.#faultOf(brokerLink));
+      for (const link of this.#meterLinks) await link.set(this.#faultOf(meterLink));
+      const nowMs = this.#now();
+      if (clock[0] !== undefined && nowMs >= clock[0].atMs) program.setClock(clock.shift()?.offsetS ?? 0);
+      if (killsMs[0] !== undefined && nowMs >= killsMs[0]) {
+        killsMs.shift();
+        await program.kill();
+        this.#killsMs.push(this.#now());
+        program.start();
+      }
+      const isFull = diskFull !== null && nowMs >= diskFull.fromMs && nowMs < diskFull.toMs;
+      if (this.#disk !== null && isFull) fillDisk(this.#disk);
+      if (this.#disk !== null && full && !isFull) freeDisk(this.#disk);
+      full = isFull;
+    }
+  }
 
-function keepRaw(
-  folder: string,
-  raw: {
-    scenario: Scenario;
-    beginsWallMs: number;
-    meters: readonly EveningMeter[];
-    said: readonly Said[];
-    unread: readonly string[];
-    verdict: Verdict;
-  },
-): void {
-  const meters = raw.meters.map(({ shown, falseAnswers, reads }) => ({ reads, falseAnswers, shown }));
-  writeFileSync(join(folder, 'raw.json'), `${JSON.stringify({ ...raw, meters }, null, 1)}\n`);
-}
-
-/** A file system of its own in memory, so that it can be full without anybody else noticing. */
-function mountDisk(folder: string): string {
-  mkdirSync(folder, { recursive: true });
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MB}m`, 'evening', folder]);
-  if (mounted.status !== 0) throw new Skipped('needs to be root, for a small file system');
-  return folder;
-}
-
-/** Takes what is free, again and again: what a contestant deletes it does not get back. */
-function fill(folder: string): void {
-  const { bavail, bsize } = statfsSync(folder);
-  if (bavail === 0) return;
-  try {
-    writeFileSync(join(folder, 'ballast'), Buffer.alloc(bavail * bsize), { flag: 'a' });
-  } catch {
-    // That it has no room for all of it is what is wanted.
+  #opened<T>(part: T | null): T {
+    if (part === null) throw new Error(`${this.#seed}: not opened`);
+    return part;
   }
 }

@@ -1,14 +1,15 @@
 // One bad evening: every contestant through every scenario, by turns, and one table. README.md in bench/ tells what each
 // scenario does; the raw records of every run are kept in the folder that is named at the end.
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { CONTESTANTS, type Contestant } from './contestants.ts';
+import { CONTESTANTS } from './contestants.ts';
 import { EVENING } from './evening.ts';
 import { page } from './page.ts';
+import { about, type Sitting, sittings } from './plan.ts';
 import { leaveFirstCore } from './program.ts';
-import { type Result, run, Skipped } from './rig.ts';
+import { type Result, Rig, Skipped } from './rig.ts';
 import { SCENARIOS, type Scenario } from './scenarios.ts';
 import { type Row, score, table } from './score.ts';
 
@@ -53,6 +54,8 @@ const scenarios = chosen(SCENARIOS, values.scenario ?? (values.quick ? QUICK : u
 );
 const say = (line: string) => process.stderr.write(`${line}\n`);
 const skipped: string[] = [];
+const begunMs = performance.now();
+say('making the contestants ready: half a minute the first time');
 const contestants = chosen(CONTESTANTS, values.contestant).filter((contestant) => {
   const why = contestant.install();
   if (why !== null) skipped.push(`${contestant.name}: ${why}`);
@@ -60,36 +63,64 @@ const contestants = chosen(CONTESTANTS, values.contestant).filter((contestant) =
 });
 leaveFirstCore();
 
-say(`the evening: ${EVENING}`);
+const circumstances = `${new Date().toISOString().slice(0, 10)}; ${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, Node ${process.versions.node}; ${rounds} ${rounds === 1 ? 'round' : 'rounds'}; the evening: ${EVENING}`;
+say(circumstances);
+const oneRound = sittings(scenarios, contestants);
+const roundS = oneRound.reduce((sum, { seconds }) => sum + seconds, 0);
+say(`${scenarios.length} scenarios, ${contestants.length} contestants: ${about(rounds * roundS)}`);
 const results: Result[] = [];
+let leftS = rounds * roundS;
 for (let round = 1; round <= rounds; round += 1) {
-  for (const scenario of scenarios) {
-    const turn = contestants.map((contestant) => () => one(contestant, scenario, round));
-    // Where nothing is timed they run side by side; where latency counts, each has the machine to itself.
-    if (scenario.alone) for (const play of turn) await play();
-    else await Promise.all(turn.map((play) => play()));
+  for (const sitting of oneRound) {
+    await sit(sitting, round);
+    leftS -= sitting.seconds;
+    const goneS = (performance.now() - begunMs) / 1000;
+    if (leftS > 1) say(`round ${round} of ${rounds}, ${about(goneS)} gone, ${about(leftS)} to go`);
   }
 }
 
-async function one(contestant: Contestant, scenario: Scenario, round: number): Promise<void> {
-  const name = `${scenario.name} ${contestant.name}`;
+async function sit({ scenarios, contestants }: Sitting, round: number): Promise<void> {
+  const all = scenarios.flatMap((scenario) =>
+    contestants.map((contestant) => {
+      const folder = join(out, `${scenario.name}-${contestant.name}-${round}`);
+      return new Rig(contestant, scenario, round, folder);
+    }),
+  );
+  const opened: Rig[] = [];
+  // One after the other: each takes ports that must still be free when its broker asks for them.
+  for (const rig of all) if (await succeeds(rig, () => rig.open())) opened.push(rig);
+  const started = await Promise.all(opened.map((rig) => succeeds(rig, () => rig.start())));
+  const playing = opened.filter((_, index) => started[index]);
+  await Promise.all(playing.map((rig) => succeeds(rig, async () => tell(await rig.play()))));
+  await Promise.all(all.map((rig) => rig.close()));
+}
+
+/** What one of them cannot do here keeps nobody else from it. */
+async function succeeds({ contestant, scenario }: Rig, act: () => Promise<void>): Promise<boolean> {
   try {
-    const result = await run(contestant, scenario, round, join(out, `${scenario.name}-${contestant.name}-${round}`));
-    results.push(result);
-    const { expected, lost, expired, wrong, doubles, outOfOrder, died } = result;
-    say(
-      `round ${round} ${name.padEnd(32)} expected ${expected}, lost ${lost}, expired ${expired}, wrong ${wrong}, doubles ${doubles}, out of order ${outOfOrder}${died === null ? '' : `; ${died}`}`,
-    );
+    await act();
+    return true;
   } catch (error) {
-    const reason = (error as Error).message;
+    const [name, reason] = [`${scenario.name} ${contestant.name}`, (error as Error).message];
     skipped.push(`${name}: ${reason}`);
-    say(`round ${round} ${name.padEnd(32)} ${error instanceof Skipped ? 'skipped' : 'FAILED'}: ${reason}`);
+    say(`${name.padEnd(38)} ${error instanceof Skipped ? 'skipped' : 'FAILED'}: ${reason}`);
     if (!(error instanceof Skipped)) process.exitCode = 1;
+    return false;
   }
 }
 
-const rows: Row[] = score(results, scenarios);
-writeFileSync(join(out, 'results.json'), `${JSON.stringify({ evening: EVENING, rows, skipped, results }, null, 1)}\n`);
-writeFileSync(join(out, 'results.html'), page(rows, results, scenarios, skipped));
-console.log(values.json ? JSON.stringify({ rows, skipped }, null, 1) : table(rows, skipped));
-say(`raw records, results.json and results.html: ${out}`);
+function tell(result: Result): void {
+  results.push(result);
+  const { scenario, contestant, expected, lost, expired, wrong, doubles, outOfOrder, died } = result;
+  say(
+    `${`${scenario} ${contestant}`.padEnd(38)} expected ${expected}, lost ${lost}, expired ${expired}, wrong ${wrong}, doubles ${doubles}, out of order ${outOfOrder}${died === null ? '' : `; ${died}`}`,
+  );
+}
+
+const rows: Row[] = score(results, scenarios, contestants);
+writeFileSync(join(out, 'results.json'), `${JSON.stringify({ circumstances, rows, skipped, results }, null, 1)}\n`);
+writeFileSync(join(out, 'results.html'), page(rows, results, scenarios, skipped, circumstances));
+console.log(
+  values.json ? JSON.stringify({ circumstances, rows, skipped }, null, 1) : table(rows, skipped, circumstances),
+);
+say(`after ${about((performance.now() - begunMs) / 1000)}; raw records, results.json and results.html: ${out}`);

@@ -1,5 +1,5 @@
 // What goes wrong in each scenario, and when. Times are evening time in ms; where `rate` is not 1, the contestant's clock
-// runs that many times as fast (libfaketime), so that ten minutes pass in half a minute.
+// runs that many times as fast (libfaketime), so that ten minutes pass in twenty seconds.
 
 import type { LinkFault } from './bad-link.ts';
 import type { MeterFault } from './meter.ts';
@@ -58,25 +58,64 @@ const QUIET = {
   together: false,
 } as const;
 
+/** Requests hold for less than the broker is away, so that some expire unsaid. */
+const BROKER_10MIN: Scenario = {
+  ...QUIET,
+  name: 'broker-10min',
+  what: 'the broker is away for 10 min, then hangs half-open for 2 min; requests hold for 4 min; clock 30 times as fast',
+  rate: 30,
+  pollMs: 1 * S,
+  timeoutMs: 5 * S,
+  leaseS: 240,
+  dwellMs: 25 * S,
+  durationMs: 17 * MIN,
+  brokerLink: [
+    { fromMs: 1 * MIN, toMs: 11 * MIN, fault: 'refused' },
+    { fromMs: 13 * MIN, toMs: 15 * MIN, fault: 'halfOpen' },
+  ],
+};
+
+const BROKER_DAY: Scenario = {
+  ...QUIET,
+  name: 'broker-day',
+  what: 'the broker is away for a day; clock 1200 times as fast, poll 1 min',
+  rate: 1200,
+  pollMs: 1 * MIN,
+  timeoutMs: 1 * MIN,
+  dwellMs: 18 * MIN,
+  durationMs: 27 * HOUR,
+  brokerLink: [{ fromMs: 1 * HOUR, toMs: 25 * HOUR, fault: 'refused' }],
+};
+
+/** The clean ones have as many feeders and crossings as their figures need, in as short a time as gives them. */
 export const SCENARIOS: readonly Scenario[] = [
   {
     ...QUIET,
     name: 'clean-1s',
-    what: 'nothing goes wrong; poll 1 s',
+    what: 'nothing goes wrong; 8 feeders, poll 1 s',
     alone: true,
+    feeders: 8,
     pollMs: 1 * S,
-    dwellMs: 1.2 * S,
-    durationMs: 12 * S,
+    dwellMs: 1.75 * S,
+    durationMs: 8 * S,
   },
-  { ...QUIET, name: 'clean-100ms', what: 'the same at 100 ms', alone: true, dwellMs: 250, durationMs: 10 * S },
+  {
+    ...QUIET,
+    name: 'clean-100ms',
+    what: 'the same with 3 feeders at 100 ms',
+    alone: true,
+    feeders: 3,
+    dwellMs: 175,
+    durationMs: 5 * S,
+  },
   {
     ...QUIET,
     name: 'clean-10ms',
-    what: 'the same at 10 ms',
+    what: 'the same with one feeder at 10 ms',
     alone: true,
     pollMs: 10,
-    dwellMs: 60,
-    durationMs: 10 * S,
+    dwellMs: 24,
+    durationMs: 8 * S,
   },
   {
     ...QUIET,
@@ -84,7 +123,8 @@ export const SCENARIOS: readonly Scenario[] = [
     what: '24 feeders on 24 meters at 100 ms',
     alone: true,
     feeders: 24,
-    durationMs: 8 * S,
+    dwellMs: 400,
+    durationMs: 5 * S,
   },
   {
     ...QUIET,
@@ -95,30 +135,17 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     ...QUIET,
-    name: 'broker-10min',
-    what: 'the broker is away for 10 min, then hangs half-open for 2 min; requests hold for 4 min; clock 20 times as fast',
-    rate: 20,
-    pollMs: 1 * S,
-    timeoutMs: 5 * S,
-    leaseS: 240,
-    dwellMs: 25 * S,
-    durationMs: 17 * MIN,
-    brokerLink: [
-      { fromMs: 1 * MIN, toMs: 11 * MIN, fault: 'refused' },
-      { fromMs: 13 * MIN, toMs: 15 * MIN, fault: 'halfOpen' },
-    ],
+    name: 'broker-10s-kills',
+    what: 'the broker away for 10 s, and kill -9 three times at random',
+    dwellMs: 4 * S,
+    durationMs: 36 * S,
+    kills: 3,
+    brokerLink: [{ fromMs: 14 * S, toMs: 24 * S, fault: 'refused' }],
   },
-  {
-    ...QUIET,
-    name: 'broker-day',
-    what: 'the broker is away for a day; clock 1200 times as fast, poll 1 min',
-    rate: 1200,
-    pollMs: 1 * MIN,
-    timeoutMs: 1 * MIN,
-    dwellMs: 18 * MIN,
-    durationMs: 27 * HOUR,
-    brokerLink: [{ fromMs: 1 * HOUR, toMs: 25 * HOUR, fault: 'refused' }],
-  },
+  BROKER_10MIN,
+  { ...BROKER_10MIN, name: 'broker-10min-kills', what: 'the same, and kill -9 three times at random', kills: 3 },
+  BROKER_DAY,
+  { ...BROKER_DAY, name: 'broker-day-kills', what: 'the same, and kill -9 three times at random', kills: 3 },
   {
     ...QUIET,
     name: 'broker-acks',
@@ -131,18 +158,9 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     ...QUIET,
-    name: 'kills',
-    what: 'the broker away for 10 s, and kill -9 three times at random',
-    dwellMs: 4 * S,
-    durationMs: 40 * S,
-    kills: 3,
-    brokerLink: [{ fromMs: 14 * S, toMs: 24 * S, fault: 'refused' }],
-  },
-  {
-    ...QUIET,
     name: 'meter',
-    what: 'the meter is silent, frozen, gives NaN, the sign turned, exceptions, and its link is half-open, 3 s each',
-    durationMs: 38 * S,
+    what: 'the meter is silent, frozen, gives NaN, the sign turned, exceptions; its link is half-open, then cut; 3 s each',
+    durationMs: 43 * S,
     meterFaults: [
       { fromMs: 3 * S, toMs: 6 * S, fault: 'silent' },
       { fromMs: 9 * S, toMs: 12 * S, fault: 'frozen' },
@@ -150,12 +168,16 @@ export const SCENARIOS: readonly Scenario[] = [
       { fromMs: 21 * S, toMs: 24 * S, fault: 'turned' },
       { fromMs: 27 * S, toMs: 30 * S, fault: 'exceptions' },
     ],
-    meterLink: [{ fromMs: 32 * S, toMs: 35 * S, fault: 'halfOpen' }],
+    meterLink: [
+      { fromMs: 32 * S, toMs: 35 * S, fault: 'halfOpen' },
+      { fromMs: 37 * S, toMs: 40 * S, fault: 'refused' },
+    ],
   },
   {
     ...QUIET,
     name: 'false-answers',
-    what: 'one answer in a thousand late or corrupt, at a poll of 10 ms',
+    what: 'one answer in a thousand late or corrupt, at a poll of 10 ms; 2 feeders',
+    feeders: 2,
     pollMs: 10,
     timeoutMs: 100,
     dwellMs: 400,

@@ -7,6 +7,14 @@ export interface Spread {
   readonly worst: number;
 }
 
+/** Of all rounds together. A quantile is null where fewer than one sample would lie above it. */
+export interface Latency {
+  readonly samples: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number | null;
+  readonly p999Ms: number | null;
+}
+
 export interface Row {
   readonly scenario: string;
   readonly contestant: string;
@@ -21,9 +29,9 @@ export interface Row {
   /** Until the first right request after the link's return, s of the evening; null where there is no return. */
   readonly returnS: Spread | null;
   /** Of the scenarios without faults; else null. */
-  readonly latency: { readonly p50Ms: number; readonly p99Ms: number; readonly p999Ms: number } | null;
+  readonly latency: Latency | null;
   /** Over the floor's. */
-  readonly ratio: { readonly p50: number; readonly p99: number; readonly p999: number } | null;
+  readonly ratio: { readonly p50: number; readonly p99: number | null; readonly p999: number | null } | null;
   readonly cpuPercent: Spread;
   readonly residentMb: Spread;
   readonly writtenMb: Spread;
@@ -33,13 +41,18 @@ export interface Row {
 
 export const FLOOR = 'c-floor';
 
-export function score(results: readonly Result[], scenarios: readonly Scenario[]): Row[] {
+export function score(
+  results: readonly Result[],
+  scenarios: readonly Scenario[],
+  contestants: readonly { readonly name: string }[],
+): Row[] {
   const rows: Row[] = [];
   for (const { name, alone } of scenarios) {
     const here = results.filter(({ scenario }) => scenario === name);
     const floor = latencyOf(here.filter(({ contestant }) => contestant === FLOOR));
-    for (const contestant of new Set(here.map((one) => one.contestant))) {
+    for (const { name: contestant } of contestants) {
       const own = here.filter((one) => one.contestant === contestant);
+      if (own.length === 0) continue;
       const latency = alone ? latencyOf(own) : null;
       rows.push({
         scenario: name,
@@ -59,8 +72,8 @@ export function score(results: readonly Result[], scenarios: readonly Scenario[]
             ? null
             : {
                 p50: latency.p50Ms / floor.p50Ms,
-                p99: latency.p99Ms / floor.p99Ms,
-                p999: latency.p999Ms / floor.p999Ms,
+                p99: over(latency.p99Ms, floor.p99Ms),
+                p999: over(latency.p999Ms, floor.p999Ms),
               },
         cpuPercent: spread(own, (one) => one.used.cpuPercent),
         residentMb: spread(own, (one) => one.used.residentMb),
@@ -81,12 +94,21 @@ function spread(results: readonly Result[], of: (result: Result) => number): Spr
   return { median: sorted[Math.floor((sorted.length - 1) / 2)] ?? 0, worst: sorted.at(-1) ?? 0 };
 }
 
-function latencyOf(results: readonly Result[]): Row['latency'] {
-  const sorted = results.flatMap(({ latenciesMs }) => latenciesMs).sort((a, b) => a - b);
-  if (sorted.length === 0) return null;
-  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? 0;
-  return { p50Ms: at(0.5), p99Ms: at(0.99), p999Ms: at(0.999) };
+function over(own: number | null, floor: number | null): number | null {
+  return own === null || floor === null ? null : own / floor;
 }
+
+function latencyOf(results: readonly Result[]): Latency | null {
+  const sorted = results.flatMap(({ latenciesMs }) => latenciesMs).sort((a, b) => a - b);
+  const samples = sorted.length;
+  if (samples === 0) return null;
+  const at = (share: number) => sorted[Math.ceil(share * samples) - 1] ?? 0;
+  const honest = (share: number) => (samples * (1 - share) < 1 - 1e-9 ? null : at(share));
+  return { samples, p50Ms: at(0.5), p99Ms: honest(0.99), p999Ms: honest(0.999) };
+}
+
+export const NOTE =
+  'Median of the rounds, the worst in brackets where it differs. Latency: from the answer that showed it, all rounds together; a quantile where at least one sample lies above it; × floor: p50, p99, p99.9.';
 
 type Column = readonly [heading: string, of: (row: Row) => string];
 
@@ -99,10 +121,20 @@ export const COLUMNS: readonly Column[] = [
   ['doubles', (row) => both(row.doubles)],
   ['disorder', (row) => both(row.outOfOrder)],
   ['return s', (row) => (row.returnS === null ? '' : both(row.returnS, 1))],
+  ['samples', (row) => number(row.latency?.samples, 0)],
   ['p50 ms', (row) => number(row.latency?.p50Ms, 2)],
   ['p99', (row) => number(row.latency?.p99Ms, 2)],
   ['p99.9', (row) => number(row.latency?.p999Ms, 2)],
-  ['× floor', (row) => (row.ratio === null ? '' : `${number(row.ratio.p50, 2)} ${number(row.ratio.p99, 2)}`)],
+  [
+    '× floor',
+    ({ ratio }) =>
+      ratio === null
+        ? ''
+        : [ratio.p50, ratio.p99, ratio.p999]
+            .map((one) => number(one, 2))
+            .join(' ')
+            .trimEnd(),
+  ],
   ['cpu %', (row) => number(row.cpuPercent.median, 1)],
   ['MB', (row) => number(row.residentMb.worst, 0)],
   ['written MB', (row) => number(row.writtenMb.median, 2)],
@@ -114,13 +146,13 @@ function both({ median, worst }: Spread, digits = 0): string {
   return a === b ? a : `${a} (${b})`;
 }
 
-function number(value: number | undefined, digits: number): string {
-  if (value === undefined) return '';
+function number(value: number | null | undefined, digits: number): string {
+  if (value === undefined || value === null) return '';
   return Number.isFinite(value) ? value.toFixed(digits) : 'never';
 }
 
-export function table(rows: readonly Row[], skipped: readonly string[]): string {
-  const lines: string[] = [];
+export function table(rows: readonly Row[], skipped: readonly string[], circumstances: string): string {
+  const lines: string[] = [circumstances, ''];
   for (const scenario of new Set(rows.map((row) => row.scenario))) {
     const here = rows.filter((row) => row.scenario === scenario);
     const cells = here.map((row) => [row.contestant, ...COLUMNS.map(([, of]) => of(row)), row.died ? 'died' : '']);
@@ -140,7 +172,7 @@ export function table(rows: readonly Row[], skipped: readonly string[]): string 
       );
     lines.push('');
   }
-  lines.push('median of the rounds, the worst in brackets where it differs; latency from the answer that showed it');
+  lines.push(NOTE);
   for (const line of new Set(skipped)) lines.push(`left out: ${line}`);
   return lines.join('\n');
 }
