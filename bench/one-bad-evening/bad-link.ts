@@ -6,6 +6,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 export type LinkFault = 'refused' | 'halfOpen' | 'noAnswers' | 'slow';
 
 const SLOW_MS = 200;
+/** Below those that the system gives to whoever asks for any. */
+let nextPort = 15_000;
 
 export class BadLink {
   connections = 0;
@@ -19,11 +21,22 @@ export class BadLink {
     this.#server = createServer({ noDelay: true }, (client) => this.#join(client));
   }
 
-  /** Listens on a free loopback port. */
-  async start(port = 0): Promise<number> {
+  /** Listens on a loopback port that nobody else takes while connects are refused. */
+  async start(): Promise<number> {
+    for (;;) {
+      const port = nextPort++;
+      try {
+        await this.#listen(port);
+        return port;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      }
+    }
+  }
+
+  async #listen(port: number): Promise<void> {
     this.#server.listen(port, '127.0.0.1');
     await once(this.#server, 'listening');
-    return (this.#server.address() as AddressInfo).port;
   }
 
   get port(): number {
@@ -40,7 +53,7 @@ export class BadLink {
       this.#server.close();
       this.#cutAll();
       this.#server = createServer({ noDelay: true }, (client) => this.#join(client));
-      this.#reopen = () => this.start(port);
+      this.#reopen = () => this.#listen(port);
       return;
     }
     if (before === 'refused') await this.#reopen?.();

@@ -1,9 +1,11 @@
 // A small file system in memory for one contestant's folder, so that it can be full without anybody else noticing.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, statfsSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const SIZE_MB = 24;
+const PIECE = Buffer.alloc(64 * 1024);
 
 /** Null where this user may not mount. */
 export function mountDisk(folder: string): string | null {
@@ -17,13 +19,16 @@ export function unmountDisk(folder: string): void {
 }
 
 /** Takes what is free; called again and again, since what a contestant deletes it does not get back. */
-export function fillDisk(folder: string): void {
-  const { bavail, bsize } = statfsSync(folder);
-  if (bavail === 0) return;
+export async function fillDisk(folder: string): Promise<void> {
+  if (statfsSync(folder).bavail === 0) return;
+  const file = await open(ballast(folder), 'a');
   try {
-    writeFileSync(ballast(folder), Buffer.alloc(bavail * bsize), { flag: 'a' });
+    // Piece by piece and not at once: the meters of everybody answer meanwhile.
+    for (;;) await file.writeFile(PIECE);
   } catch {
-    // That it has no room for all of it is what is wanted.
+    // That there is no room left is what is wanted.
+  } finally {
+    await file.close();
   }
 }
 

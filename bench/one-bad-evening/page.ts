@@ -1,5 +1,6 @@
 // The results as one page of HTML that opens anywhere: the table, and for the scenarios that are timed how the latencies
 // are distributed, each contestant's as one line of cumulative share over milliseconds on a log scale.
+import { isTimed } from './plan.ts';
 import type { Result } from './rig.ts';
 import type { Scenario } from './scenarios.ts';
 import { COLUMNS, NOTE, type Row } from './score.ts';
@@ -15,9 +16,10 @@ export function page(
   /** When, on which machine, which evening. */
   circumstances: string,
 ): string {
-  const parts = scenarios.map(({ name, what, alone }) => {
+  const parts = scenarios.map((scenario) => {
+    const { name, what } = scenario;
     const here = rows.filter((row) => row.scenario === name);
-    const chart = alone ? distribution(results.filter(({ scenario }) => scenario === name)) : '';
+    const chart = isTimed(scenario) ? distribution(results.filter(({ scenario }) => scenario === name)) : '';
     return `<section><h2>${name}</h2><p>${plain(what)}</p>${tableOf(here)}${chart}</section>`;
   });
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>One bad evening</title>

@@ -9,27 +9,41 @@ export interface Sitting {
   readonly seconds: number;
 }
 
-/** So many untimed scenarios at once; all begin together, when every contestant has started. */
-const AT_ONCE = 3;
 /** Start, settling and end; measured on 2 cores. */
 const AROUND_ALONE_S = 4;
-const AROUND_ONE_OF_MANY_S = 0.9;
+const AROUND_MANY_S = 18;
 
-/** One round. Untimed scenarios of about the same length sit together. */
-export function sittings(scenarios: readonly Scenario[], contestants: readonly Contestant[]): Sitting[] {
-  const alone = scenarios
-    .filter((one) => one.alone)
-    .flatMap((scenario) => contestants.map((contestant) => sitting([scenario], [contestant])));
-  const longestFirst = scenarios.filter((one) => !one.alone).sort((a, b) => realS(b) - realS(a));
-  const together = Array.from({ length: Math.ceil(longestFirst.length / AT_ONCE) }, (_, index) =>
-    sitting(longestFirst.slice(index * AT_ONCE, (index + 1) * AT_ONCE), contestants),
-  );
-  return [...alone, ...together];
+export interface Plan {
+  /** One after the other. */
+  readonly timed: readonly Sitting[];
+  /** Then all of these at once, the sittings of each one after the other. */
+  readonly lanes: readonly (readonly Sitting[])[];
+  /** Of a round. */
+  readonly seconds: number;
 }
 
-function sitting(scenarios: readonly Scenario[], contestants: readonly Contestant[]): Sitting {
-  const around = scenarios[0]?.alone ? AROUND_ALONE_S : AROUND_ONE_OF_MANY_S * scenarios.length * contestants.length;
-  return { scenarios, contestants, seconds: Math.max(...scenarios.map(realS)) + around };
+export function planRound(scenarios: readonly Scenario[], contestants: readonly Contestant[]): Plan {
+  const timed = scenarios
+    .filter(isTimed)
+    .flatMap((scenario) => contestants.map((contestant) => sitting([scenario], [contestant], AROUND_ALONE_S)));
+  const ofSitting = (name: Scenario['sitting']) => {
+    const some = scenarios.filter((one) => one.sitting === name);
+    return some.length === 0 ? [] : [sitting(some, contestants, AROUND_MANY_S)];
+  };
+  const lanes = [ofSitting('day'), ([1, 2, 3, 4] as const).flatMap(ofSitting)];
+  return { timed, lanes, seconds: secondsOf(timed) + Math.max(...lanes.map(secondsOf)) };
+}
+
+export function isTimed(scenario: Scenario): boolean {
+  return scenario.sitting === null;
+}
+
+export function secondsOf(some: readonly Sitting[]): number {
+  return some.reduce((sum, { seconds }) => sum + seconds, 0);
+}
+
+function sitting(scenarios: readonly Scenario[], contestants: readonly Contestant[], aroundS: number): Sitting {
+  return { scenarios, contestants, seconds: Math.max(...scenarios.map(realS)) + aroundS };
 }
 
 function realS({ durationMs, rate }: Scenario): number {

@@ -14,6 +14,7 @@ import { HeadEnd } from './head-end.ts';
 import type { Verdict } from './judge.ts';
 import { EveningMeter, FALSE_KINDS } from './meter.ts';
 import { verdictOf } from './oracle.ts';
+import { isTimed } from './plan.ts';
 import { hasFaketime, Program, type Used } from './program.ts';
 import type { Scenario, Window } from './scenarios.ts';
 
@@ -34,8 +35,10 @@ export interface Result extends Verdict {
 
 const READY_MS = 60_000;
 const TICK_MS = 5;
-/** After the last step, for what is still under way; where nothing goes wrong that is little. */
-const AFTER_MS = { alone: 500, faulty: 1_500 };
+/** After the last step, for what is still under way; no longer than anything is missing, but for the least. */
+const AFTER_MS = { least: 500, most: 6_000 };
+/** Before that, real time: who is killed has so long to come back. */
+const NO_KILL_MS = 6_000;
 
 export class Skipped extends Error {}
 
@@ -111,7 +114,7 @@ export class Rig {
       log: join(this.#folder, 'log'),
       rate,
       clockMoves: clock.length > 0,
-      alone: this.scenario.alone,
+      alone: isTimed(this.scenario),
       wallMs: () => this.#wallMs(),
     });
   }
@@ -138,10 +141,12 @@ export class Rig {
     await this.#playFaults(program);
     const after = program.used();
     const seconds = (performance.now() - beganMs) / 1000;
-    await sleep(scenario.alone ? AFTER_MS.alone : AFTER_MS.faulty);
     const { said, unread } = headEnd;
     const [killsMs, beginsWallMs] = [this.#killsMs, this.#beginsWallMs];
-    const verdict = verdictOf({ scenario, meters: this.#meters, said, killsMs, beginsWallMs });
+    const judge = () => verdictOf({ scenario, meters: this.#meters, said, killsMs, beginsWallMs });
+    await sleep(AFTER_MS.least);
+    for (let waitedMs = AFTER_MS.least; waitedMs < AFTER_MS.most && judge().lost > 0; waitedMs += 250) await sleep(250);
+    const verdict = judge();
     const meters = this.#meters.map(({ shown, falseAnswers, reads }) => ({ reads, falseAnswers, shown }));
     const raw = { seed: this.#seed, scenario, beginsWallMs, killsMs, meters, said, unread, verdict };
     writeFileSync(join(this.#folder, 'raw.json'), `${JSON.stringify(raw, null, 1)}\n`);
@@ -209,10 +214,12 @@ export class Rig {
   }
 
   async #playFaults(program: Program): Promise<void> {
-    const { durationMs, kills, diskFull, brokerLink, meterLink, ...scenario } = this.scenario;
+    const { durationMs, rate, kills, diskFull, brokerLink, meterLink, ...scenario } = this.scenario;
+    // Each at moments of its own: started all at once they would wait for each other.
+    const random = seededRandom(`${this.#seed} ${this.contestant.name} kills`);
     const killsMs = Array.from(
       { length: kills },
-      (_, index) => (durationMs * (index + 0.2 + 0.6 * this.#random())) / kills,
+      (_, index) => ((durationMs - NO_KILL_MS * rate) * (index + 0.2 + 0.8 * random())) / kills,
     );
     const clock = [...scenario.clock];
     let full = false;
@@ -228,7 +235,7 @@ export class Rig {
         program.start();
       }
       const isFull = diskFull !== null && nowMs >= diskFull.fromMs && nowMs < diskFull.toMs;
-      if (this.#disk !== null && isFull) fillDisk(this.#disk);
+      if (this.#disk !== null && isFull) await fillDisk(this.#disk);
       if (this.#disk !== null && full && !isFull) freeDisk(this.#disk);
       full = isFull;
     }

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { CONTESTANTS } from './contestants.ts';
 import { EVENING } from './evening.ts';
 import { page } from './page.ts';
-import { about, type Sitting, sittings } from './plan.ts';
+import { about, isTimed, planRound, type Sitting, secondsOf } from './plan.ts';
 import { leaveFirstCore } from './program.ts';
 import { type Result, Rig, Skipped } from './rig.ts';
 import { SCENARIOS, type Scenario } from './scenarios.ts';
@@ -37,8 +37,8 @@ function chosen<T extends { readonly name: string }>(all: readonly T[], names: r
 
 /** Long enough to see that everything still works, and no longer. */
 function quick(scenario: Scenario): Scenario {
-  const { alone, falseOneIn, brokerLink } = scenario;
-  const longestMs = alone
+  const { falseOneIn, brokerLink } = scenario;
+  const longestMs = isTimed(scenario)
     ? 4_000
     : falseOneIn > 0
       ? 10_000
@@ -65,22 +65,27 @@ leaveFirstCore();
 
 const circumstances = `${new Date().toISOString().slice(0, 10)}; ${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, Node ${process.versions.node}; ${rounds} ${rounds === 1 ? 'round' : 'rounds'}; the evening: ${EVENING}`;
 say(circumstances);
-const oneRound = sittings(scenarios, contestants);
-const roundS = oneRound.reduce((sum, { seconds }) => sum + seconds, 0);
-say(`${scenarios.length} scenarios, ${contestants.length} contestants: ${about(rounds * roundS)}`);
+const plan = planRound(scenarios, contestants);
+const all = [...plan.timed, ...plan.lanes.flat()];
+say(`${scenarios.length} scenarios, ${contestants.length} contestants: ${about(rounds * plan.seconds)}`);
 const results: Result[] = [];
-let leftS = rounds * roundS;
+let doneS = 0;
 for (let round = 1; round <= rounds; round += 1) {
-  for (const sitting of oneRound) {
-    await sit(sitting, round);
-    leftS -= sitting.seconds;
-    const goneS = (performance.now() - begunMs) / 1000;
-    if (leftS > 1) say(`round ${round} of ${rounds}, ${about(goneS)} gone, ${about(leftS)} to go`);
-  }
+  const inTurn = async (some: readonly Sitting[]) => {
+    for (const one of some) {
+      await sit(one, round);
+      doneS += one.seconds;
+      const goneS = (performance.now() - begunMs) / 1000;
+      const leftS = plan.seconds * (rounds - doneS / secondsOf(all));
+      say(`round ${round} of ${rounds}: ${about(goneS)} gone, ${about(leftS)} to go`);
+    }
+  };
+  await inTurn(plan.timed);
+  await Promise.all(plan.lanes.map(inTurn));
 }
 
 async function sit({ scenarios, contestants }: Sitting, round: number): Promise<void> {
-  const all = scenarios.flatMap((scenario) =>
+  const rigs = scenarios.flatMap((scenario) =>
     contestants.map((contestant) => {
       const folder = join(out, `${scenario.name}-${contestant.name}-${round}`);
       return new Rig(contestant, scenario, round, folder);
@@ -88,11 +93,11 @@ async function sit({ scenarios, contestants }: Sitting, round: number): Promise<
   );
   const opened: Rig[] = [];
   // One after the other: each takes ports that must still be free when its broker asks for them.
-  for (const rig of all) if (await succeeds(rig, () => rig.open())) opened.push(rig);
+  for (const rig of rigs) if (await succeeds(rig, () => rig.open())) opened.push(rig);
   const started = await Promise.all(opened.map((rig) => succeeds(rig, () => rig.start())));
   const playing = opened.filter((_, index) => started[index]);
   await Promise.all(playing.map((rig) => succeeds(rig, async () => tell(await rig.play()))));
-  await Promise.all(all.map((rig) => rig.close()));
+  await Promise.all(rigs.map((rig) => rig.close()));
 }
 
 /** What one of them cannot do here keeps nobody else from it. */

@@ -1,4 +1,5 @@
 // From the results of all rounds to one row for each contestant and scenario, median and worst, and the table of them.
+import { isTimed } from './plan.ts';
 import type { Result } from './rig.ts';
 import type { Scenario } from './scenarios.ts';
 
@@ -47,13 +48,14 @@ export function score(
   contestants: readonly { readonly name: string }[],
 ): Row[] {
   const rows: Row[] = [];
-  for (const { name, alone } of scenarios) {
+  for (const scenario of scenarios) {
+    const { name } = scenario;
     const here = results.filter(({ scenario }) => scenario === name);
     const floor = latencyOf(here.filter(({ contestant }) => contestant === FLOOR));
     for (const { name: contestant } of contestants) {
       const own = here.filter((one) => one.contestant === contestant);
       if (own.length === 0) continue;
-      const latency = alone ? latencyOf(own) : null;
+      const latency = isTimed(scenario) ? latencyOf(own) : null;
       rows.push({
         scenario: name,
         contestant,

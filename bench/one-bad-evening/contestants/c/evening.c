@@ -7,6 +7,7 @@
 #include <mosquitto.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { FIRST_CURRENT = 6, PHASES = 3, WORDS = 2 * PHASES, FEEDERS_MAX = 64, RETRY_S = 1 };
 
@@ -128,6 +130,13 @@ static void read_meter(int number, struct feeder *feeder) {
   say(number, feeder, worst_a);
 }
 
+/** Until the broker is there for the first time the library does not try again by itself. */
+static void *talk(void *port) {
+  while (mosquitto_connect(broker, "127.0.0.1", *(int *)port, 60) != MOSQ_ERR_SUCCESS) sleep(RETRY_S);
+  mosquitto_loop_forever(broker, -1, 1);
+  return NULL;
+}
+
 static void open_meters(void) {
   char *list = strdup(given("EVENING_METERS"));
   for (char *port = strtok(list, ","); port != NULL && feeder_count < FEEDERS_MAX; port = strtok(NULL, ",")) {
@@ -155,8 +164,10 @@ int main(void) {
   if (broker == NULL) stop("no memory");
   mosquitto_int_option(broker, MOSQ_OPT_TCP_NODELAY, 1);
   mosquitto_reconnect_delay_set(broker, 1, 10, true);
-  mosquitto_connect_async(broker, "127.0.0.1", atoi(given("EVENING_BROKER")), 60);
-  mosquitto_loop_start(broker);
+  mosquitto_threaded_set(broker, true);
+  int port = atoi(given("EVENING_BROKER"));
+  pthread_t talker;
+  if (pthread_create(&talker, NULL, talk, &port) != 0) stop("no thread");
 
   struct timespec next;
   clock_gettime(CLOCK_MONOTONIC, &next);

@@ -88,4 +88,6 @@ while True:
             print(one.name, error, file=sys.stderr)
             one.meter.close()
     next_s = max(next_s + POLL_S, time.monotonic() - POLL_S)
-    time.sleep(max(0, next_s - time.monotonic()))
+    left_s = next_s - time.monotonic()
+    if left_s > 0:
+        time.sleep(left_s)
