@@ -1,8 +1,9 @@
 // The contestants: how each is made ready, started and written to. All get the same job (JOB.md) in the same
 // environment variables, and a folder of their own for what they keep.
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 const here = import.meta.dirname;
 const root = join(here, '..', '..');
@@ -24,7 +25,7 @@ export interface Contestant {
   /** Makes it ready; null, or why it cannot take part here. */
   install(): string | null;
   /** The command, with what it needs written into the job's folder. */
-  command(job: Job): readonly string[];
+  command(job: Job): Promise<readonly string[]>;
 }
 
 const node = process.execPath;
@@ -34,7 +35,7 @@ export const CONTESTANTS: readonly Contestant[] = [
     name: 'headroom',
     what: 'Headroom as shipped',
     install: () => null,
-    command(job) {
+    async command(job) {
       const file = join(job.folder, 'evening.yaml');
       writeFileSync(file, headroomConfiguration(job));
       return [node, join(root, 'src/headroom.js'), 'run', file];
@@ -51,13 +52,13 @@ export const CONTESTANTS: readonly Contestant[] = [
       const made = spawnSync('gcc', ['-O2', '-Wall', '-o', floor, join(here, 'contestants/c/evening.c'), ...words]);
       return made.status === 0 ? null : `gcc: ${made.stderr ?? 'not found'}`;
     },
-    command: () => [floor],
+    command: async () => [floor],
   },
   {
     name: 'node',
     what: 'a plain Node script on the same libraries',
     install: () => null,
-    command: () => [node, join(here, 'contestants/node/evening.ts')],
+    command: async () => [node, join(here, 'contestants/node/evening.ts')],
   },
   {
     name: 'python',
@@ -66,7 +67,7 @@ export const CONTESTANTS: readonly Contestant[] = [
       const tried = spawnSync('/usr/bin/python3', ['-c', 'import pymodbus.client, paho.mqtt.client']);
       return tried.status === 0 ? null : 'needs python3-pymodbus, python3-serial-asyncio and python3-paho-mqtt';
     },
-    command: () => ['/usr/bin/python3', join(here, 'contestants/python/evening.py')],
+    command: async () => ['/usr/bin/python3', join(here, 'contestants/python/evening.py')],
   },
   nodeRed('node-red-stock', 'Node-RED with stock nodes', 'stock.ts'),
   nodeRed('node-red-hardened', 'Node-RED as a good integrator would', 'hardened.ts'),
@@ -86,9 +87,10 @@ function nodeRed(name: string, what: string, flow: string): Contestant {
       });
       return made.status === 0 ? null : `npm: ${made.stderr ?? 'not found'}`;
     },
-    command(job) {
-      const made = spawnSync(node, [join(folder, flow)], { env: { ...process.env, ...environment(job) } });
-      if (made.status !== 0) throw new Error(`${flow}: ${made.stderr}`);
+    async command(job) {
+      const made = await promisify(execFile)(node, [join(folder, flow)], {
+        env: { ...process.env, ...environment(job) },
+      });
       writeFileSync(join(job.folder, 'flows.json'), made.stdout);
       return [
         node,

@@ -33,7 +33,7 @@ export interface Result extends Verdict {
   readonly died: string | null;
 }
 
-const READY_MS = 60_000;
+const READY_MS = 180_000;
 const TICK_MS = 5;
 /** After the last step, for what is still under way; no longer than anything is missing, but for the least. */
 const AFTER_MS = { least: 500, most: 6_000 };
@@ -108,7 +108,7 @@ export class Rig {
       dropoutA: DROPOUT_A,
     };
     this.#program = new Program({
-      command: this.contestant.command(job),
+      command: await this.contestant.command(job),
       environment: environment(job),
       folder,
       log: join(this.#folder, 'log'),

@@ -43,7 +43,12 @@ function quick(scenario: Scenario): Scenario {
     : falseOneIn > 0
       ? 10_000
       : Math.max(0, ...brokerLink.map(({ toMs }) => toMs)) + 3_000;
-  return { ...scenario, durationMs: Math.min(scenario.durationMs, longestMs), falseOneIn: falseOneIn && 100 };
+  return {
+    ...scenario,
+    sitting: scenario.sitting && 1,
+    durationMs: Math.min(scenario.durationMs, longestMs),
+    falseOneIn: falseOneIn && 100,
+  };
 }
 
 const out = values.out ?? mkdtempSync(join(tmpdir(), 'one-bad-evening-'));
