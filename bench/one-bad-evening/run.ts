@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CONTESTANTS } from './contestants.ts';
 import { EVENING } from './evening.ts';
+import { headline } from './headline.ts';
 import { page } from './page.ts';
 import { about, isTimed, planRound, type Sitting, secondsOf } from './plan.ts';
 import { leaveFirstCore } from './program.ts';
@@ -128,9 +129,10 @@ function tell(result: Result): void {
 }
 
 const rows: Row[] = score(results, scenarios, contestants);
+const short = headline(results, rows);
+const text = [circumstances, '', short, '', table(rows, skipped)].join('\n');
 writeFileSync(join(out, 'results.json'), `${JSON.stringify({ circumstances, rows, skipped, results }, null, 1)}\n`);
-writeFileSync(join(out, 'results.html'), page(rows, results, scenarios, skipped, circumstances));
-console.log(
-  values.json ? JSON.stringify({ circumstances, rows, skipped }, null, 1) : table(rows, skipped, circumstances),
-);
-say(`after ${about((performance.now() - begunMs) / 1000)}; raw records, results.json and results.html: ${out}`);
+writeFileSync(join(out, 'results.html'), page(rows, results, scenarios, skipped, `${circumstances}\n\n${short}`));
+writeFileSync(join(out, 'results.txt'), `${text}\n`);
+console.log(values.json ? JSON.stringify({ circumstances, rows, skipped }, null, 1) : text);
+say(`after ${about((performance.now() - begunMs) / 1000)}; raw records and results as text, JSON and HTML: ${out}`);

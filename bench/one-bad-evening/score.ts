@@ -92,7 +92,11 @@ function returnS({ returnsMs }: Result): number {
 }
 
 function spread(results: readonly Result[], of: (result: Result) => number): Spread {
-  const sorted = results.map(of).sort((a, b) => a - b);
+  return spreadOf(results.map(of));
+}
+
+export function spreadOf(values: readonly number[]): Spread {
+  const sorted = [...values].sort((a, b) => a - b);
   return { median: sorted[Math.floor((sorted.length - 1) / 2)] ?? 0, worst: sorted.at(-1) ?? 0 };
 }
 
@@ -112,6 +116,9 @@ function latencyOf(results: readonly Result[]): Latency | null {
 export const NOTE =
   'Median of the rounds, the worst in brackets where it differs. Latency: from the answer that showed it, all rounds together; a quantile where at least one sample lies above it; × floor: p50, p99, p99.9.';
 
+/** The same for all tables, so that they stand under each other. */
+const NAME_WIDTH = 18;
+
 type Column = readonly [heading: string, of: (row: Row) => string];
 
 export const COLUMNS: readonly Column[] = [
@@ -127,54 +134,57 @@ export const COLUMNS: readonly Column[] = [
   ['p50 ms', (row) => number(row.latency?.p50Ms, 2)],
   ['p99', (row) => number(row.latency?.p99Ms, 2)],
   ['p99.9', (row) => number(row.latency?.p999Ms, 2)],
-  [
-    '× floor',
-    ({ ratio }) =>
-      ratio === null
-        ? ''
-        : [ratio.p50, ratio.p99, ratio.p999]
-            .map((one) => number(one, 2))
-            .join(' ')
-            .trimEnd(),
-  ],
+  ['× floor', ratios],
   ['cpu %', (row) => number(row.cpuPercent.median, 1)],
   ['MB', (row) => number(row.residentMb.worst, 0)],
   ['written MB', (row) => number(row.writtenMb.median, 2)],
 ];
 
+/** Over the floor's: p50, p99, p99.9. */
+export function ratios({ ratio }: Row): string {
+  return ratio === null
+    ? ''
+    : [ratio.p50, ratio.p99, ratio.p999]
+        .map((one) => number(one, 2))
+        .join(' ')
+        .trimEnd();
+}
+
 /** Median, and the worst where it differs. */
-function both({ median, worst }: Spread, digits = 0): string {
+export function both({ median, worst }: Spread, digits = 0): string {
   const [a, b] = [number(median, digits), number(worst, digits)];
   return a === b ? a : `${a} (${b})`;
 }
 
-function number(value: number | null | undefined, digits: number): string {
+export function number(value: number | null | undefined, digits: number): string {
   if (value === undefined || value === null) return '';
   return Number.isFinite(value) ? value.toFixed(digits) : 'never';
 }
 
-export function table(rows: readonly Row[], skipped: readonly string[], circumstances: string): string {
-  const lines: string[] = [circumstances, ''];
+export function table(rows: readonly Row[], skipped: readonly string[]): string {
+  const lines: string[] = [];
   for (const scenario of new Set(rows.map((row) => row.scenario))) {
     const here = rows.filter((row) => row.scenario === scenario);
     const cells = here.map((row) => [row.contestant, ...COLUMNS.map(([, of]) => of(row)), row.died ? 'died' : '']);
-    const headings = [scenario, ...COLUMNS.map(([heading]) => heading), ''];
-    const used = headings.map((_, column) => column === 0 || cells.some((row) => row[column] !== ''));
-    const widths = headings.map((heading, column) =>
-      Math.max(heading.length, ...cells.map((row) => row[column]?.length ?? 0)),
-    );
-    widths[0] = 18;
-    for (const row of [headings, ...cells])
-      lines.push(
-        row
-          .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
-          .filter((_, column) => used[column])
-          .join('  ')
-          .trimEnd(),
-      );
-    lines.push('');
+    lines.push(...aligned([[scenario, ...COLUMNS.map(([heading]) => heading), ''], ...cells]), '');
   }
   lines.push(NOTE);
   for (const line of new Set(skipped)) lines.push(`left out: ${line}`);
   return lines.join('\n');
+}
+
+/** Headings first; a column without anything in it is left out. */
+export function aligned(rows: readonly (readonly string[])[]): string[] {
+  const columns = (rows[0] ?? []).map((_, column) => rows.map((row) => row[column] ?? ''));
+  const used = columns.filter((cells, column) => column === 0 || cells.slice(1).some((cell) => cell !== ''));
+  const padded = used.map((cells, column) => {
+    const width = column === 0 ? NAME_WIDTH : Math.max(...cells.map(({ length }) => length));
+    return cells.map((cell) => (column === 0 ? cell.padEnd(width) : cell.padStart(width)));
+  });
+  return rows.map((_, row) =>
+    padded
+      .map((cells) => cells[row])
+      .join('  ')
+      .trimEnd(),
+  );
 }
