@@ -121,7 +121,7 @@ export const SCENARIOS: readonly Scenario[] = [
     sitting: null,
     pollMs: 10,
     dwellMs: 21,
-    durationMs: 6.5 * S,
+    durationMs: 7.5 * S,
   },
   {
     ...QUIET,
@@ -130,7 +130,7 @@ export const SCENARIOS: readonly Scenario[] = [
     sitting: null,
     feeders: 24,
     dwellMs: 300,
-    durationMs: 4 * S,
+    durationMs: 5 * S,
   },
   {
     ...QUIET,
