@@ -6,6 +6,8 @@ const BLOCK = 64;
 const SECONDS_ZERO_MS = 1e12;
 const AXIS_PX = 60;
 const RIGHT_PX = 16;
+/** A date under an axis, and some room to the next. */
+const DATE_PX = 84;
 const { form, feeders } = JSON.parse(document.getElementById('data').textContent);
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 /** Seconds, as uPlot counts them: since 1970, or those of the trace. */
@@ -85,7 +87,7 @@ function least(values, from, to) {
 
 /** The points from `min` to `max`, at most two per pixel, with a hole where there is a gap. */
 function visible(points, min, max, pixels) {
-  const { times, columns, level, stepA, blocks, gapS } = points;
+  const { times, columns, level, stepA, blocks, gapS, gaps } = points;
   let from = Math.max(0, firstAtOrAfter(times, min) - 1);
   const to = Math.min(times.length, firstAtOrAfter(times, max) + 1);
   let stride = Math.max(1, Math.floor((to - from) / pixels));
@@ -105,18 +107,25 @@ function visible(points, min, max, pixels) {
     const heat = pick(3);
     out[5].push(heat === null ? null : heat / 10);
   };
-  for (let at = from; at < to; at += stride) {
-    const end = Math.min(to, at + stride);
-    if (at > from && times[at] - times[at - 1] > gapS) {
+  const begin = from;
+  // What is narrower than a pixel is no hole to be seen.
+  const wideS = Math.max(gapS, (max - min) / pixels);
+  let gap = firstAtOrAfter(gaps, from + 1);
+  for (let at = from, end = from; at < to; at = end) {
+    while (gaps[gap] <= at || times[gaps[gap]] - times[gaps[gap] - 1] <= wideS) gap++;
+    // A stride that a gap cuts short goes on behind it to where it would have ended.
+    end = Math.min(to, begin + (Math.floor((at - begin) / stride) + 1) * stride, gaps[gap] ?? to);
+    if (at > from && times[at] - times[at - 1] > wideS) {
       out[0].push((times[at] + times[at - 1]) / 2);
       for (let series = 1; series < out.length; series++) out[series].push(null);
     }
-    const [first, last] = isCoarse ? [at / BLOCK, Math.ceil(end / BLOCK)] : [at, end];
+    const isWhole = isCoarse && at % BLOCK === 0 && (end % BLOCK === 0 || end === times.length);
+    const [first, last] = isWhole ? [at / BLOCK, Math.ceil(end / BLOCK)] : [at, end];
     const of = (isHigh) => (which) => {
-      const values = isCoarse ? blocks.columns[which][isHigh ? 'high' : 'low'] : columns[which];
+      const values = isWhole ? blocks.columns[which][isHigh ? 'high' : 'low'] : columns[which];
       return extreme(values, first, last, isHigh);
     };
-    const permitted = least(isCoarse ? blocks.level : level, first, last);
+    const permitted = least(isWhole ? blocks.level : level, first, last);
     push(at, of(false), permitted);
     if (end - at > 1) push(end - 1, of(true), permitted);
   }
@@ -159,6 +168,7 @@ function levels(plot, feeder, marked) {
     const wide = ctx.measureText(text).width + 2 * space;
     const close = told.filter((one) => one.isOther === isOther && Math.abs(one.y - y) < 2 * space);
     const aside = close.reduce((sum, one) => sum + one.wide, space);
+    ctx.textBaseline = 'alphabetic';
     ctx.textAlign = isOther ? 'right' : 'left';
     ctx.fillText(text, isOther ? bbox.left + bbox.width - aside : bbox.left + aside, y - 4 * devicePixelRatio);
     told.push({ isOther, y, wide });
@@ -187,6 +197,13 @@ function oddStretches({ times, bad, gapS }) {
     if (last?.name === 'bad' && last.to === times[at]) last.to = to;
     else found.push({ name: 'bad', from: times[at], to });
   }
+  return found;
+}
+
+/** The points that come after a gap, by their place. */
+function gapsOf({ times, gapS }) {
+  const found = [];
+  for (let at = 1; at < times.length; at++) if (times[at] - times[at - 1] > gapS) found.push(at);
   return found;
 }
 
@@ -231,7 +248,7 @@ function axes(label) {
   };
   const time = form === 'utc' ? { values: timeTicks } : { values: (_, ticks) => ticks.map((tick) => `${tick} s`) };
   return [
-    { ...common, ...time },
+    { ...common, ...time, space: DATE_PX },
     { ...common, scale: label, size: AXIS_PX, values: (_, ticks) => ticks.map((tick) => `${tick} ${label}`) },
   ];
 }
@@ -413,6 +430,7 @@ async function start() {
     points.gapS = 3 * medianInterval(points.times);
     points.blocks = blocksOf(points);
     points.odd = oddStretches(points);
+    points.gaps = gapsOf(points);
     const section = document.querySelector(`section.feeder[data-feeder="${index}"]`);
     if (points.times.length > 0) charts[index] = new FeederChart(section, feeder, points);
   }

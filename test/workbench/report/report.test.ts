@@ -112,6 +112,43 @@ describe.skipIf(!isThere)('the report', () => {
     expect(await page.$$eval('table.episodes tbody tr', (all) => all.length)).toBe(2);
   });
 
+  test('a gap is a hole in the currents, also where many readings share a pixel', async () => {
+    /** Pixels in the colour of L1 from one minute of the trace to another. */
+    const ofL1 = (minutes: readonly [number, number]) =>
+      page.$eval(
+        '.currents canvas',
+        (element, [from, to]) => {
+          const canvas = element as unknown as {
+            width: number;
+            height: number;
+            getContext(kind: string): { getImageData(...box: number[]): { data: Uint8Array } };
+          };
+          const [axisPx, rightPx, minutesInAll] = [60, 16, 2 * 1440 - 1];
+          const x = (minute: number) => axisPx + (minute / minutesInAll) * (canvas.width - axisPx - rightPx);
+          const wide = Math.floor(x(to) - x(from));
+          const { data } = canvas.getContext('2d').getImageData(Math.ceil(x(from)), 0, wide, canvas.height);
+          let count = 0;
+          for (let at = 0; at < data.length; at += 4)
+            if ((data[at] ?? 255) < 60 && (data[at + 2] ?? 0) > 140 && data[at + 3] === 255) count++;
+          return count;
+        },
+        minutes,
+      );
+    expect(await ofL1([606, 635])).toBe(0);
+    expect(await ofL1([560, 590])).toBeGreaterThan(5);
+  });
+
+  test('on a narrow screen nothing but wide tables is wider than the screen', async () => {
+    await page.setViewportSize({ width: 390, height: 844 });
+    const [wide, screen] = await page.$eval('html', (html) => {
+      const { scrollWidth, clientWidth } = html as unknown as { scrollWidth: number; clientWidth: number };
+      return [scrollWidth, clientWidth];
+    });
+    await shot('light-narrow');
+    expect(wide).toBe(screen);
+    await page.setViewportSize({ width: 1200, height: 900 });
+  });
+
   test('zooms by the buttons, the wheel and a drag, pans, and comes back', async () => {
     const [from, to] = await range();
     await page.click('[data-do="in"]');
