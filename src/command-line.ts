@@ -235,7 +235,7 @@ function addReplayVerb(program: Command, set: Set): void {
     .option('--mapping <file>', 'how another CSV, or the channels of a record, become amperes of feeders')
     .option('--feeder <id>', 'whose currents a COMTRADE record holds')
     .option('--initial-thermal <percent>', 'heat of the thermal elements at the start; cold unless given', positive)
-    .option('--gap <seconds>', 'what is a gap; else more than three median intervals', positive)
+    .option('--gap <seconds>', 'what is a gap; else more than three median intervals', moreThanZero)
     .option('--compare <config>', 'another configuration over the same traces, side by side')
     .option('--sweep <range>', 'a setting of every group over a range, as atRisk.pickupA=300:400:10')
     .option('--report <file>', 'a self-contained HTML page with charts')
@@ -337,6 +337,12 @@ function positive(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value < 0 || text.trim() === '')
     throw new InvalidArgumentError(`${text}, expected a number of at least 0.`);
+  return value;
+}
+
+function moreThanZero(text: string): number {
+  const value = positive(text);
+  if (value === 0) throw new InvalidArgumentError(`${text}, expected a number more than 0.`);
   return value;
 }
 

@@ -37,6 +37,10 @@ export async function replayVerb(config: string, traces: readonly string[], opti
     process.stderr.write(`${sweep}\n`);
     return 2;
   }
+  if (sweep !== undefined && options.compare !== undefined) {
+    process.stderr.write('--sweep and --compare, expected one of them\n');
+    return 2;
+  }
   const other = options.compare === undefined ? undefined : configurationOrProblems(options.compare);
   if (other === null) return 2;
   const bar = progressBar(process.stderr);

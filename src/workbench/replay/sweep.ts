@@ -144,8 +144,10 @@ function withSetting(configuration: Configuration, path: readonly string[], valu
 function put(group: object, path: readonly string[], value: number): void {
   let at = group as Record<string, unknown>;
   for (const step of path.slice(0, -1)) {
-    at[step] ??= {};
-    at = at[step] as Record<string, unknown>;
+    const below = at[step];
+    const group = typeof below === 'object' && below !== null ? below : {};
+    at[step] = group;
+    at = group as Record<string, unknown>;
   }
   at[path.at(-1) ?? ''] = value;
 }

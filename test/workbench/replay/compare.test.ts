@@ -76,13 +76,20 @@ describe('a range', () => {
     expect(text).toContain('open loop');
   });
 
-  test('a key that no group has is refused', async () => {
-    const sweep = parseSweep('atRisk.pickup=300:310:10');
+  test.each(['atRisk.pickup', 'ratingA.pickupA'])('%s is a key that no group has: refused', async (key) => {
+    const sweep = parseSweep(`${key}=300:310:10`);
     if (typeof sweep === 'string') throw new Error(sweep);
     const trace = desk.file('hour.csv', nativeTrace(ROWS));
     const rows = await runSweep({ configuration: desk.configuration(group(345)), traces: [trace] }, sweep);
     expect(rows.every(({ refused }) => refused !== null)).toBe(true);
   });
+});
+
+test('a range and another configuration at once are refused', async () => {
+  const trace = desk.file('hour.csv', nativeTrace(ROWS));
+  const config = desk.file('a.yaml', desk.text(group(345)));
+  const options = { sweep: 'ratingA=300:400:10', compare: config, quiet: true };
+  expect(await replayVerb(config, [trace], options)).toBe(2);
 });
 
 describe('as pages', () => {
