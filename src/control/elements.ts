@@ -47,8 +47,9 @@ export interface Ask {
   readonly operatedMs: number;
   /** When the latest of the urgent elements operated; null where none asks. */
   readonly urgentSinceMs: number | null;
-  /** How far the current is over the lowest pickup and over the lowest dropout of all that ask; negative is under. */
+  /** How far the current is over the lowest pickup of all that ask; negative is under. */
   readonly overPickupA: number;
+  /** And over the lowest dropout; never negative. */
   readonly overDropoutA: number;
 }
 
@@ -61,7 +62,7 @@ export function urgencyOf(element: OwnElement): number {
   return URGENCY[element];
 }
 
-/** What the operated elements ask of a phase; null when none asks or the conductor that it rests on is not seen. */
+/** What the operated elements ask of a phase; null when none asks, being content, or is seen. */
 export function askOf(state: FeederState, settings: ControlSettings, name: Phase): Ask | null {
   const phase = state[name];
   let ask: Ask | null = null;
@@ -191,13 +192,15 @@ export function thresholds(
   return thermal === undefined ? null : { pickupA: thermal.ratingA, dropoutA: thermal.ratingA * THERMAL_AIM };
 }
 
+/** Null while it is content: under its dropout it lends its urgency to no other, though it has not dropped out yet. */
 function askBy(
   { currentA }: { readonly currentA: number },
   { overSinceMs, operatedMs }: ElementState,
   element: OwnElement,
   conductor: Conductor,
   { pickupA, dropoutA }: { readonly pickupA: number; readonly dropoutA: number },
-): Ask {
+): Ask | null {
+  if (currentA < dropoutA) return null;
   const urgency = URGENCY[element];
   return {
     element,

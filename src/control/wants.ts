@@ -103,8 +103,7 @@ function openAsk(state: FeederState, settings: ControlSettings, name: Phase): As
   const phase = state[name];
   // A limit that is about to be released, because it moves nothing, is not deepened before.
   if (phase.levelPercent <= deepestPercent(settings) || isInVain(phase, settings, name)) return null;
-  const ask = askOf(state, settings, name);
-  return ask === null || ask.overDropoutA < 0 ? null : ask;
+  return askOf(state, settings, name);
 }
 
 /**
