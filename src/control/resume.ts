@@ -61,7 +61,10 @@ function keepHeat({ thermal: kept }: ConductorState, { thermal }: ConductorState
   thermal.windingPercent = kept.windingPercent;
 }
 
-/** A new state but for what must not be lost with the time away: what customers have borne, and what was learned. */
+/**
+ * A new state but for what must not be lost with the time away: what customers have borne, what was learned, and what
+ * has been asked for lately. The time away counts as none, so that no restart gives anything back.
+ */
 function forgotten(kept: FeederState, byMs: number): FeederState {
   const state = newFeederState();
   const { usage, blocks, testUntilMs, heatRatingA, group, groupByCommand, groupUntilMs, ...before } = shifted(
@@ -75,8 +78,11 @@ function forgotten(kept: FeederState, byMs: number): FeederState {
   }
   // The devices have held the limit to its end at most.
   if (before.episode !== null) endUse({ ...state, testUntilMs, usage }, before.episode.endMs);
+  const { episode, requestTimesMs, operationTimesMs } = before;
+  const releasedMs = episode === null ? before.releasedMs : episode.steppedMs;
   // What an operator has blocked stays so for as long as was left, and no settings group changes by itself.
-  return { ...state, usage, blocks, testUntilMs, heatRatingA, group, groupByCommand, groupUntilMs };
+  const asked = { releasedMs, requestTimesMs, operationTimesMs };
+  return { ...state, ...asked, usage, blocks, testUntilMs, heatRatingA, group, groupByCommand, groupUntilMs };
 }
 
 /**

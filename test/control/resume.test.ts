@@ -37,6 +37,21 @@ describe('the time away', () => {
   });
 });
 
+test('what has been asked for lately counts on after a time away that nobody knows, as if it were none', () => {
+  const kept = newFeederState();
+  kept.requestTimesMs = [400_000, 450_000];
+  kept.operationTimesMs = [400_000];
+  kept.releasedMs = 490_000;
+  const now = { ...KEPT, bootId: 'two', monotonicMs: 20_000, clockSynchronised: false };
+  const { state, lost } = resumeState(kept, KEPT, now);
+  expect(lost).toBe('the time away is unknown');
+  expect(state).toMatchObject({
+    requestTimesMs: [-80_000, -30_000],
+    operationTimesMs: [-80_000],
+    releasedMs: 10_000,
+  });
+});
+
 describe('other settings after a restart', () => {
   test('heat is the same share of a conductor, and another of another rating', () => {
     const values = { timeConstantMin: '60' };
