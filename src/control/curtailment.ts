@@ -361,12 +361,13 @@ function freePhase(phase: PhaseState, atMs: number): void {
 
 /**
  * When phases whose limit moved nothing, judged twice, are released: not sooner than the response time after any
- * deeper level, which is no time to change one's mind.
+ * deeper level, which is no time to change one's mind, and not before a limit has lasted minOnS.
  */
 function noEffectDueMs(state: FeederState, settings: ControlSettings): number {
   const { episode } = state;
   if (episode === null || !PHASES.some((name) => isWithoutEffect(state[name], settings, name))) return NEVER;
-  return episode.deepenedMs + settings.curtailment.responseTimeS * 1000;
+  const { responseTimeS, minOnS } = settings.curtailment;
+  return Math.max(episode.deepenedMs + responseTimeS * 1000, episode.firstLimitMs + minOnS * 1000);
 }
 
 function isWithoutEffect(phase: PhaseState, settings: ControlSettings, name: Phase): boolean {
