@@ -9,6 +9,7 @@ import { type Ack, type Curtailment, curtailmentSchema, type Event, eventSchema 
 import { Breach } from './breach.ts';
 import type { Message } from './broker.ts';
 import { DROPOUT_A } from './plan.ts';
+import { judgeRestraint, type Kept, type Restraints } from './restraint.ts';
 
 /** At 80 parts per million in four hours. */
 const DRIFT_MS = 1_200;
@@ -32,6 +33,8 @@ export interface Excuses {
   lostCount(fromMs: number, toMs: number): boolean;
   /** The wall clock was stepped between these, or begun to be kept. */
   steppedClock(fromMs: number, toMs: number): boolean;
+  /** For how long between these the program was not running, ms. */
+  awayMs(fromMs: number, toMs: number): number;
 }
 
 export class Invariants {
@@ -57,6 +60,8 @@ export class Invariants {
   #keptEvent = 0;
   /** Feeders whose present request has to be said on this connection before any event. */
   #owed = new Map<string, Curtailment>();
+  /** When the head end said of an episode for the last time that it is being sent on; by its requests. */
+  readonly #dispatchedMs = new Map<string, number>();
   /** Acknowledgements that were confirmed while storage failed. */
   readonly #owedAcks = new Set<string>();
 
@@ -138,8 +143,10 @@ export class Invariants {
   }
 
   /** An acknowledgement was confirmed to the broker, which forgets it. */
-  confirmed({ topic, payload }: Message, { isFailing, isUndurable }: Moment): void {
+  confirmed({ topic, payload }: Message, { isFailing, isUndurable, nowMs }: Moment): void {
     if (!topic.endsWith('/curtailment/ack')) return;
+    const { requestId, status } = JSON.parse(payload) as Ack;
+    if (status === 'dispatched') this.#dispatchedMs.set(requestId, nowMs);
     if (isFailing || isUndurable) this.#owedAcks.add(payload);
     else this.#isAckKept(payload);
   }
@@ -259,6 +266,21 @@ export class Invariants {
     for (const { feeder_id, body } of this.#sql().states.all() as { feeder_id: string; body: string }[]) {
       if (JSON.parse(body).episode !== null) throw new Breach(`the episode of ${feeder_id} never ended`);
     }
+  }
+
+  /** Over the whole of it no more was asked of customers than the settings allow. */
+  isRestrained(restraints: Restraints): void {
+    const rows = this.#sql().requests.all() as (RequestRow & { request_id: string })[];
+    const kept = new Map<string, Kept>();
+    const dispatchedMs = new Map<string, number>();
+    for (const { request_id, body } of rows) {
+      const message = JSON.parse(body) as Curtailment;
+      kept.set(request_id, { message, decidedMs: this.#decidedMs.get(request_id) ?? 0 });
+      const sentMs = this.#dispatchedMs.get(request_id) ?? Number.NEGATIVE_INFINITY;
+      dispatchedMs.set(message.episodeId, Math.max(sentMs, dispatchedMs.get(message.episodeId) ?? 0));
+    }
+    const { lostCount, awayMs } = this.#excuses;
+    judgeRestraint(restraints, { events: this.events(), kept, dispatchedMs, lostCount, awayMs });
   }
 
   /** It expired before anybody could be told of it, as far as the program could know. */

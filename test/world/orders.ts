@@ -111,9 +111,17 @@ export class Orders {
     if (before !== undefined && request.sequence <= before.sequence) return;
     this.#said.set(request.feederId, request);
     const untilMs = this.#blocked.get(request.feederId) ?? 0;
-    if (this.#timeline.nowMs >= untilMs || request.action === 'release') return;
+    if (this.#timeline.nowMs >= untilMs || request.action === 'release' || this.#mayBeUnblocked(request.feederId))
+      return;
     const deeper = request.phases.filter((phase) => levelOf(request, phase) < levelOf(before, phase));
     if (deeper.length > 0) throw new Breach(`asks for more on ${deeper} while it is blocked: ${payload}`);
+  }
+
+  /** What an unblock lets through is said before its answer is. */
+  #mayBeUnblocked(feederId: string): boolean {
+    return [...this.#given.values()].some(
+      ({ order, answer }) => order.action === 'unblock' && answer === null && (order.feederId ?? feederId) === feederId,
+    );
   }
 
   /** Confirmed to the broker, which forgets it: the answer is kept, unless there may have been too many. */

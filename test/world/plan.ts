@@ -4,6 +4,7 @@ import { type Settings, settingsSchema } from '../../src/settings.ts';
 import { type Random, seeded } from '../simulators/random.ts';
 import type { Defect } from './disk.ts';
 import type { Order } from './orders.ts';
+import type { Restraints } from './restraint.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -51,8 +52,17 @@ export interface Plan {
   /** With the measurement history beside the journal. */
   readonly keepsHistory: boolean;
   readonly curtailment: { readonly [setting: string]: number | string };
+  readonly caps: { readonly requestsPerHour: number; readonly operationsPerDay: number };
+  readonly budget: {
+    readonly episodesPerYear: number;
+    readonly minutesPerYear: number;
+    readonly refuseBeyond: boolean;
+  };
   readonly faults: readonly Fault[];
 }
+
+/** Only alarms. */
+const BUDGET = { episodesPerYear: 4, minutesPerYear: 40, refuseBeyond: false };
 
 /** One world in four is long, on a large site where a fault is rare; in the others one comes upon the other. */
 const CALM = { share: 4, feeders: 24, faultsPerDay: 0.5, hours: 1 };
@@ -89,8 +99,11 @@ export function planOf(seed: number, longestHours: number): Plan {
       ackTimeoutS: pick(10, 60),
       maxEpisodeS: pick(3600, 14_400),
       minOnS: pick(0, 0, 300),
+      minOffS: pick(0, 0, 600, 1800),
       endSpreadS: pick(0, 60, 600),
     },
+    caps: { requestsPerHour: pick(60, 60, 12), operationsPerDay: pick(0, 0, 3) },
+    budget: pick(BUDGET, BUDGET, BUDGET, { episodesPerYear: 6, minutesPerYear: 90, refuseBeyond: true }),
   };
   const count = Math.ceil((hours / 24) * faultsPerDay * random.between(0.7, 1.3));
   const faults = Array.from({ length: count }, () => drawFault(random, hours * HOUR_MS, feeders));
@@ -183,16 +196,38 @@ export function settingsOf(plan: Plan): Settings {
 /** In either group it is the same conductor. */
 export const THERMAL = { ratingA: 310, timeConstantMin: 45, leadTimeMin: 10, resetPercent: 95 };
 
+const RESET_DELAY_S = 120;
+/** Of 25 % each. */
+const RELEASE_STEPS = 4;
+
 /** Under it the definite-time elements drop out. */
 export const DROPOUT_A = { atRisk: 270, emergency: 300 };
 
-function settingsGroup({ curtailment, isThermal }: Plan, name: string, pickupA: number) {
+function settingsGroup({ curtailment, caps, budget, isThermal }: Plan, name: string, pickupA: number) {
   return {
     name,
     ratingA: 385,
-    atRisk: { pickupA, dropoutA: DROPOUT_A.atRisk, delayS: 60, resetDelayS: 120 },
+    atRisk: { pickupA, dropoutA: DROPOUT_A.atRisk, delayS: 60, resetDelayS: RESET_DELAY_S },
     emergency: { pickupA: 380, dropoutA: DROPOUT_A.emergency, delayS: 10, resetDelayS: 120 },
     ...(isThermal && { thermal: THERMAL }),
     curtailment,
+    caps,
+    budget,
+  };
+}
+
+/** The bounds of the plan on what is asked of customers. */
+export function restraintsOf({ curtailment, caps, budget }: Plan): Restraints {
+  const seconds = (key: string) => Number(curtailment[key]);
+  const stepS = seconds('responseTimeS') === 0 ? RESET_DELAY_S : seconds('responseTimeS');
+  const { episodesPerYear: episodes, minutesPerYear: minutes } = budget;
+  return {
+    responseTimeS: seconds('responseTimeS'),
+    minOnS: seconds('minOnS'),
+    minOffS: seconds('minOffS'),
+    maxEpisodeS: seconds('maxEpisodeS'),
+    releaseS: curtailment['mode'] === 'onOff' ? 0 : RELEASE_STEPS * stepS,
+    ...caps,
+    budget: budget.refuseBeyond ? { episodes, minutes } : null,
   };
 }

@@ -46,6 +46,8 @@ export class Program {
   readonly counts = { crashes: 0, starts: 0 };
   /** True times of starts that could not know how long the program had been away. */
   readonly lostCountMs: number[] = [];
+  /** True times between which it was away. */
+  readonly #aways: { readonly fromMs: number; untilMs: number }[] = [];
   /** Under way while it stops as it was told to. */
   stopping: Promise<void> | null = null;
   readonly #input: ProgramInput;
@@ -85,6 +87,12 @@ export class Program {
     return this.#client;
   }
 
+  /** For how long of that time it was away. */
+  awayMs(fromMs: number, toMs: number): number {
+    const within = this.#aways.map((one) => Math.min(one.untilMs, toMs) - Math.max(one.fromMs, fromMs));
+    return within.reduce((sum, ms) => sum + Math.max(0, ms), 0);
+  }
+
   /** As its clock shows. */
   get monotonicMs(): number {
     return ((this.#input.timeline.nowMs - this.#boot.bootedMs) * (1e6 + this.#input.plan.driftPpm)) / 1e6;
@@ -98,6 +106,8 @@ export class Program {
     if (isNewBoot && isDoubtful) this.lostCountMs.push(nowMs);
     const running = { isRunning: true };
     this.#running = running;
+    const away = this.#aways.at(-1);
+    if (away !== undefined) away.untilMs = nowMs;
     this.counts.starts += 1;
     const isRunning = () => running.isRunning;
     const { folder } = disk;
@@ -204,6 +214,7 @@ export class Program {
     const life = this.#life;
     this.#life = null;
     this.#client = null;
+    this.#aways.push({ fromMs: this.#input.timeline.nowMs, untilMs: Number.POSITIVE_INFINITY });
     this.#input.ended();
     if (life !== null) this.#closeLater(life);
   }

@@ -17,7 +17,7 @@ import { LinkLog } from './link-log.ts';
 import { EPOCH_MS, Wall } from './machine-clock.ts';
 import { Meter } from './meter.ts';
 import { type EdgeNow, Orders } from './orders.ts';
-import { type Fault, feederIds, type Plan, THERMAL } from './plan.ts';
+import { type Fault, feederIds, type Plan, restraintsOf, THERMAL } from './plan.ts';
 import { Program } from './program.ts';
 import { historyIsKept, nothingStands } from './rest.ts';
 import { Street } from './street.ts';
@@ -114,6 +114,7 @@ export class World {
       couldSay: (fromMs, toMs) => this.#linkLog.couldSay(fromMs, toMs),
       lostCount: (fromMs, toMs) => isIn(this.#program.lostCountMs, fromMs, toMs),
       steppedClock: (fromMs, toMs) => isIn(this.#wall.changedMs, fromMs, toMs),
+      awayMs: (fromMs, toMs) => this.#program.awayMs(fromMs, toMs),
     });
     this.#orders = new Orders(timeline, this.#broker, seeded(plan.seed + 6), feederIds(plan));
     this.#heat = plan.isThermal
@@ -335,6 +336,7 @@ export class World {
     const { folder } = this.#program;
     if (folder === null) throw new Breach('the program is not running at the end');
     this.#invariants.atRest(this.#taken);
+    this.#invariants.isRestrained(restraintsOf(this.#plan));
     this.#orders.atRest(this.#invariants.events());
     const { nowMs } = this.timeline;
     if (this.#plan.keepsHistory) historyIsKept(folder, this.#streets.keys(), nowMs);
