@@ -52,6 +52,16 @@ static time_t now_s(void) {
   return now.tv_sec;
 }
 
+/** Not clock_nanosleep to a moment of the monotonic clock: libfaketime gets that wrong. */
+static void sleep_until(struct timespec when) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const long long left_ns = (when.tv_sec - now.tv_sec) * 1000000000LL + when.tv_nsec - now.tv_nsec;
+  if (left_ns <= 0) return;
+  const struct timespec left = {left_ns / 1000000000, left_ns % 1000000000};
+  nanosleep(&left, NULL);
+}
+
 static void open_outbox(const char *folder) {
   char path[512];
   sqlite3 *database;
@@ -179,6 +189,6 @@ int main(void) {
       next.tv_nsec -= 1000000000;
       next.tv_sec++;
     }
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
+    sleep_until(next);
   }
 }
