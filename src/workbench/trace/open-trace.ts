@@ -1,7 +1,7 @@
 // Opens a trace whatever its form is, plain or gzipped, and reads it into a sink. Gzip is known by its first bytes, a
 // COMTRADE record by its name, a native CSV by its header; any other CSV needs a mapping file. The file is read piece by
 // piece, so its size does not matter.
-import { closeSync, createReadStream, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, createReadStream, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { isComtradeName, recordParts } from '../comtrade/parts.ts';
 import { type RecordFeeder, readRecord } from '../comtrade/read-record.ts';
@@ -136,12 +136,15 @@ function isGzip(file: string): boolean {
   }
 }
 
+/** A file and no pipe: what is a gap may ask for a second reading. */
 function openOrExplain(file: string): number {
   try {
-    return openSync(file, 'r');
+    const stats = statSync(file);
+    if (stats.isFile() || stats.isDirectory()) return openSync(file, 'r');
   } catch (error) {
     throw explained(file, error);
   }
+  throw unreadable(file, 'a device or a pipe');
 }
 
 function explained(file: string, error: unknown): TraceProblem {

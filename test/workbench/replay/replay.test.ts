@@ -390,13 +390,16 @@ describe('rows that cannot be read', () => {
     expect(String(failed)).toContain(message);
   });
 
-  test('no file, a folder, a broken archive', async () => {
+  test('no file, a folder, a device, a broken archive', async () => {
     const configuration = desk.configuration();
     const missing = `${desk.folder}/missing.csv`;
     await expect(desk.replay(configuration, missing)).rejects.toThrow(
       `${missing}: not found, expected a readable trace`,
     );
     await expect(desk.replay(configuration, desk.folder)).rejects.toThrow('a folder, expected a readable trace');
+    await expect(desk.replay(configuration, '/dev/null')).rejects.toThrow(
+      'a device or a pipe, expected a readable trace',
+    );
     const archive = gzipSync(nativeTrace(EVENING).repeat(50));
     const broken = desk.file('broken.csv.gz', archive.subarray(0, archive.length / 2));
     await expect(desk.replay(configuration, broken)).rejects.toThrow('a broken gzip archive');
