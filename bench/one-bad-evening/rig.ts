@@ -151,8 +151,8 @@ export class Rig {
     const { said, unread } = headEnd;
     const [killsMs, beginsWallMs] = [this.#killsMs, this.#beginsWallMs];
     const judge = () => verdictOf({ scenario, meters: this.#meters, said, killsMs, beginsWallMs });
-    // Who is still on the way back from the last kill has its time too, however slow the machine.
-    if (this.#killsMs.length > 0) await this.#ready(program, this.#readsAtKill);
+    // Who is still on the way back from the last kill has its time too; who never comes is judged by what it said.
+    if (this.#killsMs.length > 0) await this.#ready(program, this.#readsAtKill).catch(() => {});
     await sleep(AFTER_MS.least);
     for (let waitedMs = AFTER_MS.least; waitedMs < AFTER_MS.most && judge().lost > 0; waitedMs += 250) await sleep(250);
     const verdict = judge();
