@@ -76,9 +76,9 @@ export class HarmCaps {
     { requestTimesMs, operationTimesMs }: Asked,
     isFirst: boolean,
   ): string | null {
-    if (isFull(requestTimesMs, requestsPerHour, atMs - HOUR_MS)) return `requestsPerHour ${requestsPerHour}`;
+    if (isFull(requestTimesMs, requestsPerHour, atMs, HOUR_MS)) return `requestsPerHour ${requestsPerHour}`;
     if (!isFirst) return null;
-    if (!trigger.isUrgent && isFull(operationTimesMs, operationsPerDay, atMs - DAY_MS))
+    if (!trigger.isUrgent && isFull(operationTimesMs, operationsPerDay, atMs, DAY_MS))
       return `operationsPerDay ${operationsPerDay}`;
     const isCapped = this.#feedersAtOnce > 0 && this.#othersLimited(feederId, atMs) >= this.#feedersAtOnce;
     return isCapped ? `feedersAtOnce ${this.#feedersAtOnce}` : null;
@@ -102,6 +102,7 @@ function levelOf({ levelPercent }: ControlRequest, name: (typeof PHASES)[number]
   return levelPercent[name] ?? 100;
 }
 
-function isFull(timesMs: readonly number[], most: number, sinceMs: number): boolean {
-  return most > 0 && timesMs.filter((thenMs) => thenMs > sinceMs).length >= most;
+/** By the very sum that control waits for: a fraction of a millisecond, rounded otherwise, would hold a limit back. */
+function isFull(timesMs: readonly number[], most: number, atMs: number, spanMs: number): boolean {
+  return most > 0 && timesMs.filter((thenMs) => atMs < thenMs + spanMs).length >= most;
 }

@@ -40,6 +40,16 @@ describe('what control says too much of', () => {
     expect(guard.pass('F1', caps, request(71, { L1: 50 }))).toBeTypeOf('object');
   });
 
+  test('is not refused at the very instant that control waits for, whatever its fraction of a millisecond', () => {
+    for (let n = 0; n < 100; n++) {
+      const guard = new HarmCaps(0);
+      const atMs = n / 7;
+      for (const level of [80, 70, 60]) guard.pass('F1', caps, request(0, { L1: level }, { atMs, endMs: 8e6 }));
+      const dueMs = atMs + 60 * MINUTE_MS;
+      expect(guard.pass('F1', caps, request(0, { L1: 50 }, { atMs: dueMs, endMs: 8e6 }))).toBeTypeOf('object');
+    }
+  });
+
   test('is refused: first limits in a day, but for emergency and thermal', () => {
     const guard = new HarmCaps(0);
     for (const atMin of [0, 100]) {
