@@ -13,7 +13,11 @@ export interface KeptCounts {
 /** Nothing yet where the file is not there; it is made. Throws in one line that names the file and what is wrong. */
 export function openCounts(file: string): KeptCounts {
   const counts = { file, tracks: existsSync(file) ? readTracks(file) : new Map() };
-  writeCounts(counts);
+  try {
+    writeCounts(counts);
+  } catch (error) {
+    throw new Error(`${file}: cannot be written: ${(error as Error).message}`);
+  }
   return counts;
 }
 

@@ -36,6 +36,11 @@ export async function headend(options: HeadEndVerbOptions): Promise<number> {
     process.stderr.write(`--worker is ${options.worker}, expected less than --workers ${options.workers}\n`);
     return 2;
   }
+  const strange = options.broker.split(',').find((url) => !/^mqtts?:$/.test(URL.parse(url)?.protocol ?? ''));
+  if (strange !== undefined) {
+    process.stderr.write(`--broker is ${strange}, expected mqtt://HOST:PORT or mqtts://HOST:PORT\n`);
+    return 2;
+  }
   const { ca, cert, key } = options;
   let rules: Rules;
   let counts: KeptCounts | undefined;
