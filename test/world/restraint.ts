@@ -183,7 +183,8 @@ class FeederJudge {
     now: { levels: Levels; isDeeper: boolean; isShallower: boolean; endMs: number; nowMs: number },
   ): void {
     const { levels, isDeeper, isShallower, endMs, nowMs } = now;
-    if (isDeeper) this.#deeperMs = nowMs;
+    // Once an urgent element has turned the way, a deeper level of another phase is against nothing.
+    if (isDeeper) [this.#deeperMs, this.#shallowerMs] = [nowMs, Number.NEGATIVE_INFINITY];
     if (isShallower) this.#shallowerMs = nowMs;
     if (action === 'release') {
       this.#over(nowMs);
