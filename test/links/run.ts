@@ -80,7 +80,12 @@ async function finish({ journal, broker, link, witness, headEnd, edge }: Rig): P
     const { standing, events, requests, acked } = readJournal(journal);
     const said = new Set(witness.curtailments().map((one) => curtailmentOf(one).requestId));
     const newest = requests.at(-1);
-    const isSaid = newest === undefined || newest.withheld !== null || said.has(newest.requestId);
+    // One that was handed to the wire and never arrived is told of afterwards.
+    const isLate = events.some(({ body }) => {
+      const { historical, requestId } = JSON.parse(body);
+      return historical === true && requestId === newest?.requestId;
+    });
+    const isSaid = newest === undefined || newest.withheld !== null || said.has(newest.requestId) || isLate;
     const isHeard = [...headEnd.acked].every((requestId) => acked.has(requestId));
     const isTold = witness.events().some((one) => eventOf(one).sequence === events.at(-1)?.sequence);
     if (standing.length === 0 && isSaid && isHeard && isTold) break;
