@@ -128,6 +128,7 @@ function headroomConfiguration(job: Job): string {
     (_, index) => `  - id: F${index + 1}
     currents: { source: meter-${index + 1} }
     targetGroup: { id: TG-${index + 1}, version: 1 }
+    quality: { stepPercent: off } # the job is to believe every step at once
     settings:
       - name: evening
         ratingA: 400

@@ -39,6 +39,8 @@ export const FALSE_KINDS = [
   'byteCount',
   'exceptions',
 ] as const;
+/** The registers of the current of L1, two words. */
+const L1_CURRENT = 6;
 const FALSE_A = { over: 900, under: 5 };
 
 export class EveningMeter {
@@ -90,7 +92,8 @@ export class EveningMeter {
       return exception(6)(request);
     }
     if (falseOneIn > 0 && nowMs > 0 && random() < 1 / falseOneIn) return this.#falseAnswer(request, present.currentA);
-    this.#show(nowMs);
+    // An answer about something else, such as the frequency, shows nothing of the current.
+    if (request.address <= L1_CURRENT && L1_CURRENT + 1 < request.address + request.count) this.#show(nowMs);
     return answer(request, registers(kind === 'turned' ? -present.currentA : present.currentA));
   }
 
@@ -150,7 +153,7 @@ function registers(currentA: number): Registers {
   for (const phase of [0, 1, 2]) {
     const phaseA = currentA * (phase === 0 ? 1 : 0.5 - 0.04 * phase);
     put(2 * phase, 236);
-    put(6 + 2 * phase, phaseA);
+    put(L1_CURRENT + 2 * phase, phaseA);
     put(12 + 2 * phase, 236 * phaseA);
   }
   put(0x46, 50);
