@@ -1,6 +1,6 @@
 // One bad evening: every contestant through every scenario, by turns, and one table. README.md in bench/ tells what each
 // scenario does; the raw records of every run are kept in the folder that is named at the end.
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -59,6 +59,14 @@ const scenarios = chosen(SCENARIOS, values.scenario ?? (values.quick ? QUICK : u
   values.quick ? quick(one) : one,
 );
 const say = (line: string) => process.stderr.write(`${line}\n`);
+// A run that is stopped leaves no contestant and no broker behind.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim();
+    for (const pid of children === '' ? [] : children.split(' ')) process.kill(Number(pid), 'SIGKILL');
+    process.exit(130);
+  });
+}
 const skipped: string[] = [];
 const begunMs = performance.now();
 say('making the contestants ready: half a minute the first time');
