@@ -74,7 +74,8 @@ function recordedStretch(count: number, random: () => number): number[] {
   // Between two rows: nobody is asked whether a current is at the pickup to the last digit.
   const under = Math.floor(UNDER_SHARE * (sorted.length - 1));
   const pickup = ((sorted[under] ?? 0) + (sorted[under + 1] ?? 0)) / 2;
-  return highest.map((currentA) => Math.min(HIGHEST_A, (currentA * PICKUP_A) / Math.max(pickup, 1)));
+  // As it is on the wire: there 319.99999999999994 A are 320.
+  return highest.map((currentA) => Math.fround(Math.min(HIGHEST_A, (currentA * PICKUP_A) / Math.max(pickup, 1))));
 }
 
 /** Steps of one feeder: over, under, over…, each for `dwellMs` to one and a half times that, now and then by way of the band. */
