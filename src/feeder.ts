@@ -64,6 +64,9 @@ export interface FeederReading {
 export const ELEMENTS = ['atRisk', 'emergency', 'inverse', 'thermal', 'transformer'] as const;
 export type Element = (typeof ELEMENTS)[number];
 
+/** Those with a delay of their own, and so a pickup and a dropout in amperes. */
+export const DELAYED_ELEMENTS = ['atRisk', 'emergency', 'inverse'] as const satisfies readonly Element[];
+
 /** What a curtailment request does: `limit` sets a level, `refresh` keeps it longer, `release` ends it. */
 export type RequestAction = 'limit' | 'refresh' | 'release';
 

@@ -1,5 +1,6 @@
 // Relations between the settings of the feeders: what cannot work, and what is unwise.
 import { THERMAL_AIM } from './control/elements.ts';
+import { DELAYED_ELEMENTS } from './feeder.ts';
 import { DEFAULTS, settingsGroupSchema } from './feeder-settings.ts';
 import { field, list, number, refuseDoubles, type Say, text } from './judge.ts';
 import { isTimeZone, uncoveredMs } from './settings-groups.ts';
@@ -92,7 +93,7 @@ function judgeGroups(feeder: unknown, at: Path, say: Say): void {
 
 function judgeGroup(group: unknown, at: Path, fuseA: number | null, say: Say): void {
   const ratingA = number(group, 'ratingA');
-  for (const element of ['atRisk', 'emergency', 'inverse']) judgeElement(field(group, element), [...at, element], say);
+  for (const element of DELAYED_ELEMENTS) judgeElement(field(group, element), [...at, element], say);
   const neutral = field(group, 'neutral');
   for (const element of ['atRisk', 'emergency']) {
     judgeElement(field(neutral, element), [...at, 'neutral', element], say);

@@ -1,5 +1,6 @@
 // Times that another setting keeps from ever taking effect: legal, and warned of. It looks at settings that are good
 // each for itself, with the defaults of what the file leaves out.
+import { DELAYED_ELEMENTS } from './feeder.ts';
 import type { SettingsGroup } from './feeder-settings.ts';
 import { field, type Say } from './judge.ts';
 import type { Settings } from './settings.ts';
@@ -57,7 +58,7 @@ function pollOf({ sources }: Pick<Settings, 'sources'>, id: string): number {
 }
 
 function judgeElements(elements: Elements, at: Path, maxEpisodeS: number, pollS: number, warn: Warn): void {
-  for (const name of ['atRisk', 'emergency', 'inverse'] as const) {
+  for (const name of DELAYED_ELEMENTS) {
     const element = elements[name];
     if (element === undefined) continue;
     const delayS = 'delayS' in element ? element.delayS : 0;

@@ -1,10 +1,11 @@
 // Relations between the settings of the transformer and of its feeders: what cannot work, and what is unwise.
+import { DELAYED_ELEMENTS } from './feeder.ts';
 import { field, list, number, type Say, text } from './judge.ts';
 import { judgeElement, judgeInput, judgeStages, judgeThermal } from './judge-feeders.ts';
 import { ratedCurrentA, TRANSFORMER } from './transformer-settings.ts';
 import type { Path } from './yaml-file.ts';
 
-const ELEMENTS = ['atRisk', 'emergency', 'inverse', 'thermal'] as const;
+const ELEMENTS = [...DELAYED_ELEMENTS, 'thermal'] as const;
 
 export function judgeTransformer(given: unknown, say: Say): void {
   const transformer = field(given, 'transformer');
@@ -15,7 +16,7 @@ export function judgeTransformer(given: unknown, say: Say): void {
   const ratingKva = number(transformer, 'ratingKva');
   const voltageV = number(transformer, 'voltageV');
   const ratedA = ratingKva === null || voltageV === null ? null : ratedCurrentA({ ratingKva, voltageV });
-  for (const element of ['atRisk', 'emergency', 'inverse'] as const) {
+  for (const element of DELAYED_ELEMENTS) {
     judgeElement(field(transformer, element), [...at, element], say);
     const pickupA = number(field(transformer, element), 'pickupA');
     if (element === 'atRisk' && pickupA !== null && ratedA !== null && pickupA > ratedA)

@@ -4,9 +4,10 @@
 // somebody signed it and whether it has expired does not change whose it is (many field devices run on expired ones);
 // that it expires is told, long before.
 import { createHash, X509Certificate } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { replaceFile } from '../replace-file.ts';
 
 /** The files of OPC UA in the data directory. */
 export interface TrustFolder {
@@ -47,9 +48,8 @@ export function trustedFingerprint(folder: TrustFolder, sourceId: string): strin
 export function trust(folder: TrustFolder, sourceId: string, der: Uint8Array): void {
   const file = folder.trustedFile(sourceId);
   mkdirSync(join(file, '..'), { recursive: true, mode: 0o750 });
-  // Renamed into place: a controller that connects at this moment reads the old one or the new one.
-  writeFileSync(`${file}.new`, new X509Certificate(der).toString(), { mode: 0o640 });
-  renameSync(`${file}.new`, file);
+  // A controller that connects at this moment reads the old one or the new one.
+  replaceFile(file, new X509Certificate(der).toString(), { mode: 0o640 });
 }
 
 export const APPLICATION_NAME = 'Headroom';

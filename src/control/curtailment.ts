@@ -5,9 +5,9 @@
 // Bounds kept here: enough to come under dropout and no more; relief that is owed counts as coming; no request in the
 // opposite direction within the response time, but for a deeper one by `emergency` and a release by the length cap; a
 // limit without readings is never refreshed; a cap never holds up a release.
-import { PHASES, type Phase } from '../feeder.ts';
+import { DELAYED_ELEMENTS, PHASES, type Phase } from '../feeder.ts';
 import { resetElement } from './definite-time.ts';
-import { DELAYED_ELEMENTS, eachElement, isAsked, isBlocked, isUrgent, restsOnUnseen } from './elements.ts';
+import { eachElement, isAsked, isBlocked, isUrgent, restsOnUnseen } from './elements.ts';
 import { isClosedLoop, isInVain, JUDGED_MAX, judgeDueMs, judgeEffects } from './reach.ts';
 import { deliveredA, returnA } from './relief.ts';
 import { alarm, endAlarm, limitedPhases, sayLimit, sayRelease } from './requests.ts';

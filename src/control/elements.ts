@@ -25,9 +25,6 @@ const URGENCY: { readonly [E in OwnElement]: number } = {
   inverse: 0,
 };
 
-/** Those with a delay of their own, and so a pickup and a dropout in amperes. */
-export const DELAYED_ELEMENTS = ['atRisk', 'emergency', 'inverse'] as const;
-
 /** Phases that carry this share of the highest current are asked when the neutral is over: it is their unbalance. */
 const CARRIES_NEUTRAL_SHARE = 0.95;
 

@@ -5,14 +5,14 @@
 //
 // A timer that falls due between two readings is run at its own instant, before the later reading; a reading at that
 // very instant counts first, being the newest that is known. So the outcome does not depend on how often it is polled.
-import { CONDUCTORS, PHASES, type Phase } from '../feeder.ts';
+import { CONDUCTORS, DELAYED_ELEMENTS, PHASES, type Phase } from '../feeder.ts';
 import { type ControlAck, takeAck } from './acks.ts';
 import { takesCalmly } from './calm.ts';
 import { modesDueMs, runModes, takeCommand } from './commands.ts';
 import { conductorDueMs, newConductor, readConductor, restConductor, runConductor } from './conductor.ts';
 import { limitDueMs, releaseAtOnce, stepLimit } from './curtailment.ts';
 import { newElement, resetElement } from './definite-time.ts';
-import { DELAYED_ELEMENTS, someElement } from './elements.ts';
+import { someElement } from './elements.ts';
 import { countInverse } from './inverse-time.ts';
 import { newReach } from './reach.ts';
 import { returnA } from './relief.ts';

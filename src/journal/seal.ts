@@ -2,9 +2,10 @@
 // it, not what was cut off its end. The note says so, be it that rows were deleted, that an older copy was put back,
 // or that a WAL went missing or lost its end with a power cut. It is written a second after the events, so it may lag
 // behind the journal and never runs ahead of it.
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { replaceFile } from '../replace-file.ts';
 
 const SEAL_FILE = 'seal';
 
@@ -28,7 +29,5 @@ export function readSeal(folder: string): Seal | null {
 
 /** Without a sync: after a power cut it is the old one or the new one, by the rename. */
 export function writeSeal(folder: string, seal: Seal): void {
-  const file = join(folder, SEAL_FILE);
-  writeFileSync(`${file}.new`, `${JSON.stringify(seal)}\n`);
-  renameSync(`${file}.new`, file);
+  replaceFile(join(folder, SEAL_FILE), `${JSON.stringify(seal)}\n`);
 }

@@ -1,8 +1,9 @@
 // What the head end's rules have counted, in a file (--counts), so that a restart forgets none of it: a box that can
 // make the head end restart would else begin anew each time. Written a second after it has changed, so that a storm of
 // requests is one write; a kill forgets that second.
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { replaceFile } from '../../replace-file.ts';
 import { type Tracks, trackSchema } from './caps.ts';
 
 export interface KeptCounts {
@@ -36,6 +37,5 @@ function readTracks(file: string): Tracks {
 
 /** Whenever the power goes, it is the old file or the new one. */
 export function writeCounts({ file, tracks }: KeptCounts): void {
-  writeFileSync(`${file}.new`, JSON.stringify(Object.fromEntries(tracks)), { flush: true });
-  renameSync(`${file}.new`, file);
+  replaceFile(file, JSON.stringify(Object.fromEntries(tracks)), { flush: true });
 }
