@@ -57,6 +57,13 @@ export function readJournal(folder: string): JournalContent {
   }
 }
 
+/** Requests that an event tells of because they may never have arrived. */
+export function toldAfterwards(events: JournalContent['events']): Set<string> {
+  return new Set(
+    events.map(({ body }) => JSON.parse(body)).flatMap((event) => (event.historical ? [event.requestId] : [])),
+  );
+}
+
 /** From the controller's clock to the witness, on one machine. */
 const TRANSIT_MS = 100;
 
@@ -121,9 +128,7 @@ export function judgeRequests(seen: readonly Seen[], { requests, events }: Journ
     else if (request.withheld !== null) breaches.push(`said, and withheld as ${request.withheld}: ${payload}`);
     else if (!request.offered) breaches.push(`said, and kept as never offered: ${payload}`);
   }
-  const historical = new Set(
-    events.map(({ body }) => JSON.parse(body)).flatMap((event) => (event.historical ? [event.requestId] : [])),
-  );
+  const historical = toldAfterwards(events);
   const newestSaid = new Map<string, number>();
   for (const { sequence, message } of requests.filter(({ requestId }) => said.has(requestId)))
     newestSaid.set(message.feederId, sequence);

@@ -23,7 +23,14 @@ import {
   Witness,
   writeConfiguration,
 } from '../kill/bench.ts';
-import { judgeCurtailments, judgeEpisodes, judgeEvents, judgeRequests, readJournal } from '../kill/checks.ts';
+import {
+  judgeCurtailments,
+  judgeEpisodes,
+  judgeEvents,
+  judgeRequests,
+  readJournal,
+  toldAfterwards,
+} from '../kill/checks.ts';
 import { BadLink, type EdgeSession, type Handed } from '../simulators/bad-link.ts';
 import { Mosquitto, mosquittoOrSkip } from '../simulators/mosquitto.ts';
 import { type Random, seeded } from '../simulators/random.ts';
@@ -81,11 +88,11 @@ async function finish({ journal, broker, link, witness, headEnd, edge }: Rig): P
     const said = new Set(witness.curtailments().map((one) => curtailmentOf(one).requestId));
     const newest = requests.at(-1);
     // One that was handed to the wire and never arrived is told of afterwards.
-    const isLate = events.some(({ body }) => {
-      const { historical, requestId } = JSON.parse(body);
-      return historical === true && requestId === newest?.requestId;
-    });
-    const isSaid = newest === undefined || newest.withheld !== null || said.has(newest.requestId) || isLate;
+    const isSaid =
+      newest === undefined ||
+      newest.withheld !== null ||
+      said.has(newest.requestId) ||
+      toldAfterwards(events).has(newest.requestId);
     const isHeard = [...headEnd.acked].every((requestId) => acked.has(requestId));
     const isTold = witness.events().some((one) => eventOf(one).sequence === events.at(-1)?.sequence);
     if (standing.length === 0 && isSaid && isHeard && isTold) break;
