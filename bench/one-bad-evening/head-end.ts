@@ -7,7 +7,9 @@ export interface Said {
   readonly feeder: string;
   readonly id: string;
   readonly sequence: number;
-  readonly action: 'limit' | 'release';
+  readonly action: 'limit' | 'refresh' | 'release';
+  /** The id of the request that it openly takes the place of. */
+  readonly supersedes: string | null;
   /** When the contestant decided, by its own clock, ms since 1970. */
   readonly decidedWallMs: number;
   readonly validUntilWallMs: number;
@@ -68,7 +70,7 @@ export class HeadEnd {
     arrivedMs: number,
     afterwards: boolean,
   ): void {
-    const { requestId, sequence, action, issuedAt } = message;
+    const { requestId, sequence, issuedAt } = message;
     if (!afterwards) {
       const ack = {
         schema: 'headroom/v1/curtailment/ack',
@@ -79,19 +81,20 @@ export class HeadEnd {
       };
       this.#client.publish(`${topic}/ack`, JSON.stringify(ack), { qos: 1 });
     }
-    if (action !== 'refresh') this.#keep(feeder, message, { id: requestId, at: issuedAt, arrivedMs, afterwards });
+    this.#keep(feeder, message, { id: requestId, at: issuedAt, arrivedMs, afterwards });
   }
 
   #keep(
     feeder: string,
-    { sequence, action, validUntil }: Record<string, unknown>,
+    { sequence, action, validUntil, supersedes = null }: Record<string, unknown>,
     { id, at, ...rest }: { id: unknown; at: unknown; arrivedMs: number; afterwards: boolean },
   ): void {
     this.said.push({
       feeder,
       id: String(id),
       sequence: Number(sequence),
-      action: action === 'limit' ? 'limit' : 'release',
+      action: action === 'limit' || action === 'refresh' ? action : 'release',
+      supersedes: supersedes === null ? null : String(supersedes),
       decidedWallMs: Date.parse(String(at)),
       validUntilWallMs: Date.parse(String(validUntil)),
       ...rest,

@@ -4,7 +4,10 @@ import type { Transition } from './evening.ts';
 export interface Utterance {
   readonly id: string;
   readonly sequence: number;
-  readonly action: 'limit' | 'release';
+  /** A refresh asks for nothing new: it moves the end of what was asked for. */
+  readonly action: 'limit' | 'refresh' | 'release';
+  /** The id of the request that it openly takes the place of. */
+  readonly supersedes: string | null;
   readonly decidedMs: number;
   readonly validUntilMs: number;
   readonly arrivedMs: number;
@@ -20,7 +23,7 @@ export interface Verdict {
   readonly expired: number;
   /** Said without a cause on the meter: a wrong value was believed, or a state forgotten. */
   readonly wrong: number;
-  /** A second request, with another id, for what had been asked for already. */
+  /** Another request, under another id, for what had been asked for already, still held and is not named in it. */
   readonly doubles: number;
   readonly outOfOrder: number;
   /** From the answer that showed it to its arrival; of those that were said live. */
@@ -47,11 +50,19 @@ export function judge({ expected, said, slackMs, earlyMs, returnsMs, killsMs, ke
   const seen = new Set<string>();
   const live = new Array<Utterance | null>(expected.length).fill(null);
   const told = new Set<number>();
+  const causes = said.map((one) => causeOf(one, expected, slackMs, earlyMs));
+  /** The end of what was asked for until then; what is never refreshed or released ends by itself. */
+  const endMs = (cause: number, untilMs: number) =>
+    Math.max(
+      ...said
+        .filter((one, at) => causes[at] === cause && one.action !== 'release' && one.decidedMs < untilMs)
+        .map(({ validUntilMs }) => validUntilMs),
+    );
   let [expired, wrong, doubles, outOfOrder, lastSequence] = [0, 0, 0, 0, Number.NEGATIVE_INFINITY];
-  for (const one of said) {
+  for (const [at, one] of said.entries()) {
     if (seen.has(`${one.id} ${one.afterwards}`)) continue;
     seen.add(`${one.id} ${one.afterwards}`);
-    const index = causeOf(one, expected, slackMs, earlyMs);
+    const index = causes[at] ?? null;
     if (one.afterwards) {
       if (index !== null) told.add(index);
       continue;
@@ -60,15 +71,20 @@ export function judge({ expected, said, slackMs, earlyMs, returnsMs, killsMs, ke
     lastSequence = Math.max(lastSequence, one.sequence);
     if (one.arrivedMs > one.validUntilMs) expired += 1;
     if (index === null) wrong += 1;
+    else if (one.action === 'refresh') continue;
     else if (live[index] === null) live[index] = one;
-    else doubles += 1;
+    else if (one.supersedes === null && endMs(index, one.decidedMs) > one.decidedMs) doubles += 1;
   }
   const tooShort = ({ shownMs }: Transition) => killsMs.some((atMs) => shownMs > atMs - keepingMs && shownMs <= atMs);
   const isKept = (index: number) => live[index] !== null || told.has(index);
   // Who cannot have kept a transition need have nothing to say of the way back either.
-  const isExcused = (index: number) =>
-    tooShort(expected[index] as Transition) ||
-    (index > 0 && tooShort(expected[index - 1] as Transition) && !isKept(index - 1));
+  const isNotKnown = (index: number) => index > 0 && tooShort(expected[index - 1] as Transition) && !isKept(index - 1);
+  // What has ended by itself is not there to be released.
+  const hasEnded = (index: number) => {
+    const { action, shownMs } = expected[index] as Transition;
+    return action === 'release' && isKept(index - 1) && endMs(index - 1, shownMs) <= shownMs;
+  };
+  const isExcused = (index: number) => tooShort(expected[index] as Transition) || isNotKnown(index) || hasEnded(index);
   const lost = expected.filter((_, index) => !isKept(index) && !isExcused(index)).length;
   const latenciesMs = live.flatMap((one, index) =>
     one === null ? [] : [one.arrivedMs - (expected[index] as Transition).shownMs],
@@ -95,7 +111,7 @@ function causeOf(
   for (let index = expected.length - 1; index >= 0; index -= 1) {
     const one = expected[index] as Transition;
     if (one.shownMs > decidedMs + earlyMs) continue;
-    if (one.action === action) return index;
+    if ((one.action === 'release') === (action === 'release')) return index;
     // The other way round has been shown for longer than a decision takes.
     if (decidedMs - one.shownMs > slackMs) return null;
   }

@@ -25,6 +25,8 @@ const DECISION_FAST_MS = 300;
 const DECISION_AND_WAY_MS = 500;
 /** Real time, ms: from an answer until what it brings is kept; a kill that comes sooner may undo it. */
 const KEEPING_MS = 50;
+/** The same where a fast clock is about: nothing is kept before it is decided. */
+const KEEPING_FAST_MS = DECISION_FAST_MS;
 /** Real time, ms: a fast clock is behind by no more than this. */
 const LAG_AT_MOST_MS = 750;
 /** Of the decisions so many are as prompt as can be. */
@@ -58,7 +60,7 @@ export function verdictOf({ scenario, meters, said, killsMs, beginsWallMs }: Hea
       earlyMs: EARLY_MS + EARLY_FAST_MS * (rate - 1),
       returnsMs: scenario.brokerLink.filter(({ fault }) => fault !== 'slow').map(({ toMs }) => toMs),
       killsMs,
-      keepingMs: KEEPING_MS * rate,
+      keepingMs: rate === 1 ? KEEPING_MS : KEEPING_FAST_MS * rate,
     });
   });
   const sum = (of: (one: Verdict) => number) => verdicts.reduce((total, one) => total + of(one), 0);
