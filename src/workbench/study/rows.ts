@@ -24,6 +24,11 @@ export const COMPARED: readonly Row[] = [
   { name: 'Headroom, proportional, 60 % wait for 00:30', controller: 'proportional', tariffShare: 0.6 },
 ];
 
+/** Those that there is a choice between, with every car on the regulations' delay. */
+export const CONTROLLED = COMPARED.filter(
+  ({ controller, tariffShare }) => controller !== 'none' && tariffShare === undefined,
+);
+
 /** Assumed: homes draw twice what they would at first, for about half an hour. Every car that waits begins at once. */
 const OUTAGE: Outage = { fromHour: 18, toHour: 19, coldLoadFactor: 2, coldLoadMin: 30 };
 

@@ -4,12 +4,12 @@ import { progressBar } from '../replay/progress-bar.ts';
 import type { StudyData } from '../simulate/data.ts';
 import type { PlantOptions } from '../simulate/plant.ts';
 import { assumptionsOf, feederOf, halfOf, loadData, plantOptions } from '../simulate/scenario.ts';
-import { quantile } from './capacity.ts';
 import { type FleetDistance, fleetDistances, fleetRow } from './fleet.ts';
 import type { Job, JobResult } from './jobs.ts';
+import { kindOf, manyFeedersJson, manyFeedersText } from './many-feeders.ts';
 import { Pool } from './pool.ts';
 import { writeFleetReport } from './report.ts';
-import { COLUMNS, COMPARED, cellsOf, type Row, STRESSED, studyJson, tableText, upliftPercent } from './rows.ts';
+import { COLUMNS, COMPARED, CONTROLLED, cellsOf, type Row, STRESSED, studyJson, tableText } from './rows.ts';
 
 export interface StudyOptions {
   readonly data?: string | undefined;
@@ -143,58 +143,32 @@ class Study {
   }
 
   async allFeeders(): Promise<string> {
-    const { mode, json } = this.#options;
+    const { mode, json, table, seeds } = this.#options;
     const names = this.#data.feeders.map(({ name }) => name);
-    const without = await this.#pool.run(
+    const bare = await this.#pool.run(
       names.map((name) => this.#job(name, { name: '', controller: 'none' }, 'budgeted')),
     );
     const all = names.flatMap((name, at) => {
-      const result = without[at];
-      return result === undefined ? [] : [{ name, without: result, kind: kindOf(result) }];
+      const without = bare[at];
+      return without === undefined ? [] : [{ name, without }];
     });
     // Control says nothing of a feeder that is full without any EV, or never short.
-    const short = all.filter(({ kind }) => kind === 'short');
-    const controlled = await this.#pool.run(
-      short.map(({ name }) => this.#job(name, { name: '', controller: mode }, 'budgeted')),
+    const short = all.filter(({ without }) => kindOf(without) === 'short');
+    const rows = CONTROLLED.filter(({ controller }) => table === true || controller === mode);
+    const results = await this.#pool.run(
+      short.flatMap(({ name }) => rows.map((row) => this.#job(name, row, 'budgeted'))),
     );
-    const found = short.flatMap((one, at) => {
-      const result = controlled[at];
-      return result === undefined ? [] : [{ ...one, controlled: result }];
-    });
-    if (json === true) {
-      const documents = all.map(({ name, without: bare, kind }) => {
-        const pair = found.find((one) => one.name === name);
-        const { evs, half } = bare;
-        return pair === undefined
-          ? { kind, half, feeder: name, seeds: this.#options.seeds, without: { evs } }
-          : { kind, half, ...studyJson(name, this.#options.seeds, pair.without, pair.controlled) };
+    const controlledOf = (at: number) =>
+      rows.flatMap(({ controller }, row) => {
+        const result = results[at * rows.length + row];
+        return result === undefined ? [] : [[controller, result] as const];
       });
-      return `${JSON.stringify(documents, null, 2)}\n`;
-    }
-    const table = tableText(
-      ['feeder', 'half', 'homes', 'A', 'without', 'uplift', ...COLUMNS],
-      found.map(({ name, without: bare, controlled: held }) => [
-        name,
-        bare.half,
-        String(bare.homes),
-        String(bare.ratingA),
-        String(bare.evs),
-        `${upliftPercent(bare, held)} %`,
-        ...cellsOf(held),
-      ]),
-    );
-    const apart = (kind: string) => all.filter((one) => one.kind === kind).map(({ name }) => name);
-    const lines = [
-      ...(['tuning', 'heldOut', 'both'] as const).map((half) => {
-        const uplifts = found
-          .filter(({ without: bare }) => half === 'both' || bare.half === half)
-          .map(({ without: bare, controlled: held }) => upliftPercent(bare, held) ?? 0);
-        return `${half}: median uplift ${quantile(uplifts, 0.5)} % over ${uplifts.length} feeders`;
-      }),
-      `full or over without any EV: ${apart('full').join(', ') || 'none'}`,
-      `never short with 2 EVs a home: ${apart('never').join(', ') || 'none'}`,
-    ];
-    return `${table}${lines.join('\n')}\n`;
+    const feeders = all.map((one) => {
+      const at = short.indexOf(one);
+      return { ...one, controlled: new Map(at < 0 ? [] : controlledOf(at)) };
+    });
+    if (json === true) return `${JSON.stringify(manyFeedersJson(feeders, mode, seeds), null, 2)}\n`;
+    return manyFeedersText(feeders, mode, rows);
   }
 
   async #stressed(feeder: string, evs: number): Promise<JobResult[]> {
@@ -235,9 +209,4 @@ class Study {
       evs,
     };
   }
-}
-
-/** Full or over without any EV, never short with all that there could be, or in between. */
-function kindOf({ evs, carsMax }: JobResult): 'full' | 'never' | 'short' {
-  return evs <= 0 ? 'full' : evs >= carsMax ? 'never' : 'short';
 }

@@ -65,6 +65,25 @@ test('study prints its document, says that the data is synthetic, and goes on fr
   expect(verb(...args).stdout).toBe(once.stdout);
 }, 120_000);
 
+test('many feeders: each by the mode asked about, and every controller by its median', () => {
+  const { status, stdout } = verb('study', '--feeder', 'all', '--table', '--seeds', '1');
+  expect(status).toBe(0);
+  const lines = stdout.split('\n');
+  expect(lines.filter((line) => /^synthetic \d/.test(line)).length).toBeGreaterThan(0);
+  const [head, ...compared] = lines.slice(lines.findIndex((line) => line.startsWith('median uplift')));
+  expect(head).toMatch(/tuning +heldOut +both +lowest +at least 60 % +fewer than without +years over/);
+  expect(compared.filter((line) => line !== '').map((line) => line.split(/ {2,}/)[0])).toEqual([
+    'threshold with hysteresis, off and on',
+    '4.2 kW cap on the same alarm',
+    'half rate 16:30 to 19:30, working days',
+    'Headroom, on/off',
+    'Headroom, proportional',
+  ]);
+  // The line of the mode says what the summary says.
+  const ours = compared.find((line) => line.startsWith('Headroom, proportional'))?.split(/ {2,}/)[3];
+  expect(stdout).toContain(`both: median uplift ${ours} over`);
+}, 120_000);
+
 test('simulate tells what it cost whom, without and with control', () => {
   const { status, stdout } = verb('simulate', '--evs', '108', '--day', '20', '--json', '--report', 'day.html');
   expect(status).toBe(0);
