@@ -18,11 +18,15 @@ export interface Step {
 /** When the meter first gave an answer that showed the step, in evening time. */
 export interface ShownStep extends Step {
   readonly shownMs: number;
+  /** How many answers showed it. */
+  answers: number;
 }
 
 export interface Transition {
   readonly action: 'limit' | 'release';
   readonly shownMs: number;
+  /** How many answers showed it until the way back. */
+  answers: number;
 }
 
 const WEEKS = existsSync(WEEKS_FILE) ? readWeeks(WEEKS_FILE) : [];
@@ -53,7 +57,7 @@ export function evening(seed: string, durationMs: number, dwellMs: number, pollM
 }
 
 function crossings(currentsA: readonly number[]): number {
-  return transitions(currentsA.map((currentA) => ({ atMs: 0, shownMs: 0, currentA }))).length;
+  return transitions(currentsA.map((currentA) => ({ atMs: 0, shownMs: 0, answers: 1, currentA }))).length;
 }
 
 /** The highest phase of so many rows in a row, from any row of any feeder, so scaled that both sides of the pickup are seen. */
@@ -106,11 +110,12 @@ export function restored(durationMs: number, dwellMs: number): Step[] {
 /** What must have been said: a step that no answer ever showed is nobody's to know. */
 export function transitions(shown: readonly ShownStep[]): Transition[] {
   const made: Transition[] = [];
-  let limited = false;
-  for (const { currentA, shownMs } of shown) {
-    if (limited ? currentA >= DROPOUT_A : currentA < PICKUP_A) continue;
-    limited = !limited;
-    made.push({ action: limited ? 'limit' : 'release', shownMs });
+  for (const { currentA, shownMs, answers } of shown) {
+    const action = currentA >= PICKUP_A ? 'limit' : currentA < DROPOUT_A ? 'release' : null;
+    const last = made.at(-1);
+    if (last?.action === action && last !== undefined) last.answers += answers;
+    else if (action === 'limit' || (action === 'release' && last !== undefined))
+      made.push({ action, shownMs, answers });
   }
   return made;
 }

@@ -44,9 +44,20 @@ export interface Judged {
   readonly killsMs: readonly number[];
   /** What was shown so shortly before a kill cannot have been kept yet. */
   readonly keepingMs: number;
+  /** What fewer answers showed need not have been taken. */
+  readonly leastAnswers: number;
 }
 
-export function judge({ expected, said, slackMs, earlyMs, returnsMs, killsMs, keepingMs }: Judged): Verdict {
+export function judge({
+  expected,
+  said,
+  slackMs,
+  earlyMs,
+  returnsMs,
+  killsMs,
+  keepingMs,
+  leastAnswers,
+}: Judged): Verdict {
   const seen = new Set<string>();
   const live = new Array<Utterance | null>(expected.length).fill(null);
   const told = new Set<number>();
@@ -75,7 +86,8 @@ export function judge({ expected, said, slackMs, earlyMs, returnsMs, killsMs, ke
     else if (live[index] === null) live[index] = one;
     else if (one.supersedes === null && endMs(index, one.decidedMs) > one.decidedMs) doubles += 1;
   }
-  const tooShort = ({ shownMs }: Transition) => killsMs.some((atMs) => shownMs > atMs - keepingMs && shownMs <= atMs);
+  const tooShort = ({ shownMs, answers }: Transition) =>
+    answers < leastAnswers || killsMs.some((atMs) => shownMs > atMs - keepingMs && shownMs <= atMs);
   const isKept = (index: number) => live[index] !== null || told.has(index);
   // Who cannot have kept a transition need have nothing to say of the way back either.
   const isNotKnown = (index: number) => index > 0 && tooShort(expected[index - 1] as Transition) && !isKept(index - 1);

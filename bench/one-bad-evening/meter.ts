@@ -59,7 +59,7 @@ export class EveningMeter {
 
   /** How many the whole trace has. */
   get transitions(): number {
-    return transitions(this.#options.steps.map((step) => ({ ...step, shownMs: step.atMs }))).length;
+    return transitions(this.#options.steps.map((step) => ({ ...step, shownMs: step.atMs, answers: 1 }))).length;
   }
 
   async start(): Promise<number> {
@@ -108,7 +108,9 @@ export class EveningMeter {
   #show(nowMs: number): void {
     const step = this.#present(nowMs);
     this.#next = this.#options.steps.indexOf(step);
-    if (this.shown.at(-1)?.atMs !== step.atMs) this.shown.push({ ...step, shownMs: nowMs });
+    const last = this.shown.at(-1);
+    if (last?.atMs === step.atMs) last.answers += 1;
+    else this.shown.push({ ...step, shownMs: nowMs, answers: 1 });
   }
 
   #falseAnswer(request: ModbusRequest, currentA: number): ReturnType<Script> {

@@ -27,6 +27,8 @@ const DECISION_AND_WAY_MS = 500;
 const KEEPING_MS = 50;
 /** The same where a fast clock is about: nothing is kept before it is decided. */
 const KEEPING_FAST_MS = DECISION_FAST_MS;
+/** By a fast clock a time-out is a few dozen milliseconds, and any one answer can be too late on a busy machine. */
+const LEAST_ANSWERS_FAST = 2;
 /** Real time, ms: a fast clock is behind by no more than this. */
 const LAG_AT_MOST_MS = 750;
 /** Of the decisions so many are as prompt as can be. */
@@ -60,6 +62,7 @@ export function verdictOf({ scenario, meters, said, killsMs, beginsWallMs }: Hea
       earlyMs: EARLY_MS + EARLY_FAST_MS * (rate - 1),
       returnsMs: scenario.brokerLink.filter(({ fault }) => fault !== 'slow').map(({ toMs }) => toMs),
       killsMs,
+      leastAnswers: rate === 1 ? 1 : LEAST_ANSWERS_FAST,
       keepingMs: rate === 1 ? KEEPING_MS : KEEPING_FAST_MS * rate,
     });
   });

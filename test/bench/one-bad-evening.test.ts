@@ -1,10 +1,10 @@
 // The judge of one bad evening: what it counts as lost, doubled or kept, on evenings that are written out.
 import { describe, expect, test } from 'vitest';
-import type { Transition } from '../../bench/one-bad-evening/evening.ts';
+import { type Transition, transitions } from '../../bench/one-bad-evening/evening.ts';
 import { judge, type Utterance } from '../../bench/one-bad-evening/judge.ts';
 
-const limited: Transition = { action: 'limit', shownMs: 10_000 };
-const released: Transition = { action: 'release', shownMs: 50_000 };
+const limited: Transition = { action: 'limit', shownMs: 10_000, answers: 2 };
+const released: Transition = { action: 'release', shownMs: 50_000, answers: 2 };
 
 let count = 0;
 function said(action: Utterance['action'], decidedMs: number, more: Partial<Utterance> = {}): Utterance {
@@ -15,7 +15,7 @@ function said(action: Utterance['action'], decidedMs: number, more: Partial<Utte
 }
 
 function judged(expected: readonly Transition[], utterances: readonly Utterance[], killsMs: readonly number[] = []) {
-  const circumstances = { slackMs: 100, earlyMs: 5, returnsMs: [], killsMs, keepingMs: 50 };
+  const circumstances = { slackMs: 100, earlyMs: 5, returnsMs: [], killsMs, keepingMs: 50, leastAnswers: 2 };
   return judge({ expected, said: utterances, ...circumstances });
 }
 
@@ -52,6 +52,26 @@ describe('one bad evening: the judge', () => {
   test('what was shown just before a kill may be undone by it, with its way back', () => {
     expect(judged([limited, released], [], [10_040]).lost).toBe(0);
     expect(judged([limited, released], [], [10_060]).lost).toBe(2);
+  });
+
+  test('what a single answer showed need not have been taken, and is no double or wrong where it was', () => {
+    const once = { ...limited, answers: 1 };
+    expect(judged([once, released], []).lost).toBe(0);
+    const verdict = judged([once, released], [said('limit', 10_002, { validUntilMs: 90_000 })]);
+    expect(verdict).toMatchObject({ lost: 1, wrong: 0, doubles: 0 });
+  });
+
+  test('a transition lasts until its way back, by however many steps it is shown', () => {
+    const shown = [250, 400, 340, 380, 330, 300, 310].map((currentA, at) => ({
+      atMs: at,
+      shownMs: at,
+      answers: 2,
+      currentA,
+    }));
+    expect(transitions(shown)).toEqual([
+      { action: 'limit', shownMs: 1, answers: 4 },
+      { action: 'release', shownMs: 5, answers: 4 },
+    ]);
   });
 
   test('what is told of afterwards is kept and asks for nothing', () => {
