@@ -39,6 +39,8 @@ export interface Judged {
   readonly slackMs: number;
   /** How much earlier than the meter a stamp may seem. */
   readonly earlyMs: number;
+  /** How long a message may be on its way that was said in time. */
+  readonly wayMs: number;
   /** When the way to the head end was mended. */
   readonly returnsMs: readonly number[];
   readonly killsMs: readonly number[];
@@ -53,6 +55,7 @@ export function judge({
   said,
   slackMs,
   earlyMs,
+  wayMs,
   returnsMs,
   killsMs,
   keepingMs,
@@ -80,7 +83,7 @@ export function judge({
     }
     if (one.sequence <= lastSequence) outOfOrder += 1;
     lastSequence = Math.max(lastSequence, one.sequence);
-    if (one.arrivedMs > one.validUntilMs) expired += 1;
+    if (one.arrivedMs > one.validUntilMs + wayMs) expired += 1;
     if (index === null) wrong += 1;
     else if (one.action === 'refresh') continue;
     else if (live[index] === null) live[index] = one;

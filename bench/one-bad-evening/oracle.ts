@@ -1,15 +1,15 @@
 // What was said in one run held against what its meters showed: each feeder by itself (judge.ts), and their sum.
 
-import { type Transition, transitions } from './evening.ts';
+import { type ShownStep, type Transition, transitions } from './evening.ts';
 import type { Said } from './head-end.ts';
 import { judge, type Utterance, type Verdict } from './judge.ts';
-import type { EveningMeter } from './meter.ts';
+import { isTimed } from './plan.ts';
 import type { Scenario } from './scenarios.ts';
 
 export interface Heard {
   readonly scenario: Scenario;
   /** One for each feeder, F1 first. */
-  readonly meters: readonly EveningMeter[];
+  readonly meters: readonly { readonly shown: readonly ShownStep[] }[];
   readonly said: readonly Said[];
   /** Evening time in ms. */
   readonly killsMs: readonly number[];
@@ -27,8 +27,8 @@ const DECISION_AND_WAY_MS = 500;
 const KEEPING_MS = 50;
 /** The same where a fast clock is about: nothing is kept before it is decided. */
 const KEEPING_FAST_MS = DECISION_FAST_MS;
-/** By a fast clock a time-out is a few dozen milliseconds, and any one answer can be too late on a busy machine. */
-const LEAST_ANSWERS_FAST = 2;
+/** Where something goes wrong any one answer can go to a connection that was given up, or be too late for a fast clock. */
+const LEAST_ANSWERS = 2;
 /** Real time, ms: a fast clock is behind by no more than this. */
 const LAG_AT_MOST_MS = 750;
 /** Of the decisions so many are as prompt as can be. */
@@ -62,7 +62,8 @@ export function verdictOf({ scenario, meters, said, killsMs, beginsWallMs }: Hea
       earlyMs: EARLY_MS + EARLY_FAST_MS * (rate - 1),
       returnsMs: scenario.brokerLink.filter(({ fault }) => fault !== 'slow').map(({ toMs }) => toMs),
       killsMs,
-      leastAnswers: rate === 1 ? 1 : LEAST_ANSWERS_FAST,
+      wayMs: rate === 1 ? 0 : DECISION_FAST_MS * rate,
+      leastAnswers: isTimed(scenario) ? 1 : LEAST_ANSWERS,
       keepingMs: rate === 1 ? KEEPING_MS : KEEPING_FAST_MS * rate,
     });
   });
@@ -95,7 +96,9 @@ function withoutLag(
       .filter(({ action }) => action === one.action)
       .map(({ shownMs }) => one.decidedMs - shownMs)
       .reduce((nearest, off) => (Math.abs(off) < Math.abs(nearest) ? off : nearest), Number.POSITIVE_INFINITY);
-  const lagsMs = Map.groupBy(said, startOf);
+  // What is said again and again is one decision.
+  const decisions = [...new Map(said.map((one) => [one.id, one])).values()];
+  const lagsMs = Map.groupBy(decisions, startOf);
   return said.map((one) => {
     const offs = (lagsMs.get(startOf(one)) ?? []).map(offMs).filter((off) => Math.abs(off) <= atMostMs);
     const lagMs = offs.sort((a, b) => a - b)[Math.floor(offs.length * PROMPT_SHARE)] ?? 0;

@@ -1,18 +1,16 @@
 // One bad evening: every contestant through every scenario, by turns, and one table. README.md in bench/ tells what each
 // scenario does; the raw records of every run are kept in the folder that is named at the end.
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CONTESTANTS } from './contestants.ts';
 import { EVENING } from './evening.ts';
-import { headline } from './headline.ts';
-import { page } from './page.ts';
 import { about, isTimed, planRound, type Sitting, secondsOf } from './plan.ts';
 import { leaveFirstCore } from './program.ts';
+import { writeResults } from './results.ts';
 import { type Result, Rig, Skipped } from './rig.ts';
 import { SCENARIOS, type Scenario } from './scenarios.ts';
-import { type Row, score, table } from './score.ts';
 
 const { values } = parseArgs({
   options: {
@@ -136,11 +134,6 @@ function tell(result: Result): void {
   );
 }
 
-const rows: Row[] = score(results, scenarios, contestants);
-const short = headline(results, rows);
-const text = [circumstances, '', short, '', table(rows, skipped)].join('\n');
-writeFileSync(join(out, 'results.json'), `${JSON.stringify({ circumstances, rows, skipped, results }, null, 1)}\n`);
-writeFileSync(join(out, 'results.html'), page(rows, results, scenarios, skipped, `${circumstances}\n\n${short}`));
-writeFileSync(join(out, 'results.txt'), `${text}\n`);
+const { text, rows } = writeResults(out, { circumstances, results, skipped, scenarios, contestants });
 console.log(values.json ? JSON.stringify({ circumstances, rows, skipped }, null, 1) : text);
 say(`after ${about((performance.now() - begunMs) / 1000)}; raw records and results as text, JSON and HTML: ${out}`);

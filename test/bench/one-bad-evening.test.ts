@@ -15,7 +15,15 @@ function said(action: Utterance['action'], decidedMs: number, more: Partial<Utte
 }
 
 function judged(expected: readonly Transition[], utterances: readonly Utterance[], killsMs: readonly number[] = []) {
-  const circumstances = { slackMs: 100, earlyMs: 5, returnsMs: [], killsMs, keepingMs: 50, leastAnswers: 2 };
+  const circumstances = {
+    slackMs: 100,
+    earlyMs: 5,
+    wayMs: 500,
+    returnsMs: [],
+    killsMs,
+    keepingMs: 50,
+    leastAnswers: 2,
+  };
   return judge({ expected, said: utterances, ...circumstances });
 }
 
@@ -82,6 +90,8 @@ describe('one bad evening: the judge', () => {
 
   test('what is said after its end, without a cause or out of order is counted', () => {
     expect(judged([limited], [said('limit', 10_002, { arrivedMs: 41_000 })]).expired).toBe(1);
+    // Said in time, and still on its way at the end.
+    expect(judged([limited], [said('limit', 10_002, { arrivedMs: 40_400 })]).expired).toBe(0);
     expect(judged([limited], [said('limit', 5_000), said('limit', 10_002)]).wrong).toBe(1);
     const [first, second] = [said('limit', 10_002), said('release', 50_002)];
     expect(judged([limited, released], [second, first]).outOfOrder).toBe(1);

@@ -33,6 +33,9 @@ export interface JobResult {
   readonly outcome: Outcome | null;
 }
 
+/** What a feeder hosts without control, which every controller's search starts from: found once. */
+const bareCapacities = new Map<string, number>();
+
 export function runJob(
   data: StudyData,
   { feeder: name, plant: options, half, controller, stress, sections, seeds, firstSeed, evs: wanted }: Job,
@@ -42,8 +45,10 @@ export function runJob(
   const { plant, cars } = scenario;
   const probe = { plant, cars, controller, stress, sections, seeds, firstSeed };
   const found = () => {
-    if (controller === 'none') return capacityWithout(probe);
-    return capacityWith(probe, Math.max(1, capacityWithout(probe)), wanted === 'budgeted');
+    const key = JSON.stringify([name, options, half, stress, seeds, firstSeed]);
+    const bare = bareCapacities.get(key) ?? capacityWithout(probe);
+    bareCapacities.set(key, bare);
+    return controller === 'none' ? bare : capacityWith(probe, Math.max(1, bare), wanted === 'budgeted');
   };
   const evs = typeof wanted === 'number' ? wanted : found();
   return {

@@ -30,25 +30,35 @@ export function manyFeedersJson(feeders: readonly StudiedFeeder[], mode: Control
   });
 }
 
+export interface Table {
+  readonly header: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
 export function manyFeedersText(feeders: readonly StudiedFeeder[], mode: ControllerName, rows: readonly Row[]): string {
-  const found = feeders.flatMap(({ name, without, controlled }) => {
-    const held = controlled.get(mode);
-    return held === undefined ? [] : [{ name, without, held }];
-  });
-  const table = tableText(
-    ['feeder', 'half', 'homes', 'A', 'without', 'uplift', ...COLUMNS],
-    found.map(({ name, without, held }) => [
-      name,
-      without.half,
-      String(without.homes),
-      String(without.ratingA),
-      String(without.evs),
-      `${upliftPercent(without, held)} %`,
-      ...cellsOf(held),
-    ]),
-  );
+  const { header, rows: cells } = feederTable(feeders, mode);
+  const compared = comparedTable(feeders, rows);
+  const tail = rows.length > 1 ? `\n${tableText(compared.header, compared.rows)}` : '';
+  return `${tableText(header, cells)}${summaryLines(feeders, mode).join('\n')}\n${tail}`;
+}
+
+/** One line for each feeder that control says something of. */
+export function feederTable(feeders: readonly StudiedFeeder[], mode: ControllerName): Table {
+  return {
+    header: ['feeder', 'half', 'homes', 'A', 'without', 'uplift', ...COLUMNS],
+    rows: feeders.flatMap(({ name, without, controlled }) => {
+      const held = controlled.get(mode);
+      if (held === undefined) return [];
+      const { half, homes, ratingA, evs } = without;
+      const uplift = `${upliftPercent(without, held)} %`;
+      return [[name, half, String(homes), String(ratingA), String(evs), uplift, ...cellsOf(held)]];
+    }),
+  };
+}
+
+export function summaryLines(feeders: readonly StudiedFeeder[], mode: ControllerName): string[] {
   const apart = (kind: string) => feeders.filter(({ without }) => kindOf(without) === kind).map(({ name }) => name);
-  const lines = [
+  return [
     ...HALVES.map((half) => {
       const uplifts = upliftsOf(feeders, mode, half);
       return `${half}: median uplift ${quantile(uplifts, 0.5)} % over ${uplifts.length} feeders`;
@@ -56,36 +66,32 @@ export function manyFeedersText(feeders: readonly StudiedFeeder[], mode: Control
     `full or over without any EV: ${apart('full').join(', ') || 'none'}`,
     `never short with 2 EVs a home: ${apart('never').join(', ') || 'none'}`,
   ];
-  const compared = rows.length > 1 ? `\n${comparedText(feeders, rows)}` : '';
-  return `${table}${lines.join('\n')}\n${compared}`;
 }
 
-/** One line for each controller, over the feeders that control says something of. */
-function comparedText(feeders: readonly StudiedFeeder[], rows: readonly Row[]): string {
-  return tableText(
-    ['median uplift', ...HALVES, 'lowest', `at least ${MUCH_PERCENT} %`, 'fewer than without', 'years over'],
-    rows.map(({ name, controller }) => {
-      const all = upliftsOf(feeders, controller, 'both');
-      const yearsOver = feeders.reduce(
-        (sum, one) => sum + (one.controlled.get(controller)?.outcome?.violatedYears ?? 0),
-        0,
-      );
+/** One line for each controller, over the same feeders. */
+export function comparedTable(feeders: readonly StudiedFeeder[], rows: readonly Row[]): Table {
+  return {
+    header: ['median uplift', ...HALVES, 'lowest', `at least ${MUCH_PERCENT} %`, 'fewer than without', 'years over'],
+    rows: rows.map(({ name, controller }) => {
+      const all = upliftsOf(feeders, controller);
+      const over = feeders.map(({ controlled }) => controlled.get(controller)?.outcome?.violatedYears ?? 0);
       return [
         name,
         ...HALVES.map((half) => `${quantile(upliftsOf(feeders, controller, half), 0.5)} %`),
         `${Math.min(...all)} %`,
         String(all.filter((percent) => percent >= MUCH_PERCENT).length),
         String(all.filter((percent) => percent < 0).length),
-        String(yearsOver),
+        String(over.reduce((sum, years) => sum + years, 0)),
       ];
     }),
-  );
+  };
 }
 
-function upliftsOf(
+/** In percent, of the feeders that control says something of, in their order. */
+export function upliftsOf(
   feeders: readonly StudiedFeeder[],
   controller: ControllerName,
-  half: (typeof HALVES)[number],
+  half: (typeof HALVES)[number] = 'both',
 ): number[] {
   return feeders.flatMap(({ without, controlled }) => {
     const held = controlled.get(controller);

@@ -5,9 +5,11 @@ import { rounded } from '../../feeder.ts';
 import { chartPage, chartPlace, type LineChart } from '../report/chart-page.ts';
 import { escaped } from '../report/html.ts';
 import { tableHtml } from '../report/html-page.ts';
+import type { ControllerName } from '../simulate/controllers.ts';
 import type { Outcome } from './capacity.ts';
 import { type FleetDistance, fleetRow } from './fleet.ts';
 import type { JobResult } from './jobs.ts';
+import { comparedTable, feederTable, type StudiedFeeder, summaryLines, upliftsOf } from './many-feeders.ts';
 import { COLUMNS, cellsOf, type Row, STRESSED, type studyJson } from './rows.ts';
 
 interface CurvePoint {
@@ -42,12 +44,42 @@ export function writeStudyReport(file: string, report: StudyReport): void {
 <section><h2>Capacity</h2>${rowsOf(compared, results)}</section>
 ${stressed === null ? '' : `<section><h2>When things go wrong, with ${document.with.evs} EVs</h2>${rowsOf(STRESSED, stressed)}</section>`}
 <section>${charts.map((chart, index) => chartPlace(index, chart)).join('\n')}<p>At most ten seed-years a point.</p></section>
-<section><h2>What it rests on</h2><ul>${notes
-    .trim()
-    .split('\n')
-    .map((line) => `<li>${escaped(line.trim())}</li>`)
-    .join('')}</ul></section>`;
+${restsOn(notes)}`;
   writeFileSync(file, chartPage(`Hosting capacity of feeder ${title}`, body, charts));
+}
+
+export interface ManyFeedersReport {
+  readonly feeders: readonly StudiedFeeder[];
+  readonly mode: ControllerName;
+  /** The controllers that were run. */
+  readonly rows: readonly Row[];
+  readonly notes: string;
+}
+
+export function writeManyFeedersReport(file: string, { feeders, mode, rows, notes }: ManyFeedersReport): void {
+  const uplifts = rows.map(({ name, controller }) => ({
+    label: name,
+    values: upliftsOf(feeders, controller).sort((a, b) => a - b),
+  }));
+  const chart: LineChart = {
+    title: 'More EVs than without control, percent; each controller from its least feeder to its best',
+    xLabel: 'feeders',
+    x: (uplifts[0]?.values ?? []).map((_, at) => at + 1),
+    isTime: false,
+    series: uplifts,
+  };
+  const [table, compared] = [feederTable(feeders, mode), comparedTable(feeders, rows)];
+  const summary = summaryLines(feeders, mode).map((line) => `<li>${escaped(line)}</li>`);
+  const body = `<section><h2>In the median</h2>${tableHtml(compared.header, compared.rows)}<ul>${summary.join('')}</ul></section>
+<section>${chartPlace(0, chart)}</section>
+<section><h2>Feeder by feeder: ${escaped(rows.find(({ controller }) => controller === mode)?.name ?? mode)}</h2>${tableHtml(table.header, table.rows)}</section>
+${restsOn(notes)}`;
+  writeFileSync(file, chartPage(`Hosting capacity of ${table.rows.length} feeders`, body, [chart]));
+}
+
+function restsOn(notes: string): string {
+  const lines = notes.trim().split('\n');
+  return `<section><h2>What it rests on</h2><ul>${lines.map((line) => `<li>${escaped(line.trim())}</li>`).join('')}</ul></section>`;
 }
 
 /** Measured and simulated average power per car over the day. */

@@ -8,7 +8,7 @@ import { type FleetDistance, fleetDistances, fleetRow } from './fleet.ts';
 import type { Job, JobResult } from './jobs.ts';
 import { kindOf, manyFeedersJson, manyFeedersText } from './many-feeders.ts';
 import { Pool } from './pool.ts';
-import { writeFleetReport } from './report.ts';
+import { writeFleetReport, writeManyFeedersReport, writeStudyReport } from './report.ts';
 import { COLUMNS, COMPARED, CONTROLLED, cellsOf, type Row, STRESSED, studyJson, tableText } from './rows.ts';
 
 export interface StudyOptions {
@@ -115,7 +115,6 @@ class Study {
     const document = studyJson(feeder.name, seeds, without, controlled);
     const stressed = table === true ? await this.#stressed(feeder.name, controlled.evs) : null;
     if (report !== undefined) {
-      const { writeStudyReport } = await import('./report.ts');
       const curve = await this.#curve(feeder.name, mode, without, controlled);
       writeStudyReport(report, {
         title: feeder.name,
@@ -143,7 +142,7 @@ class Study {
   }
 
   async allFeeders(): Promise<string> {
-    const { mode, json, table, seeds } = this.#options;
+    const { mode, json, table, seeds, report } = this.#options;
     const names = this.#data.feeders.map(({ name }) => name);
     const bare = await this.#pool.run(
       names.map((name) => this.#job(name, { name: '', controller: 'none' }, 'budgeted')),
@@ -167,6 +166,7 @@ class Study {
       const at = short.indexOf(one);
       return { ...one, controlled: new Map(at < 0 ? [] : controlledOf(at)) };
     });
+    if (report !== undefined) writeManyFeedersReport(report, { feeders, mode, rows, notes: this.preface() });
     if (json === true) return `${JSON.stringify(manyFeedersJson(feeders, mode, seeds), null, 2)}\n`;
     return manyFeedersText(feeders, mode, rows);
   }

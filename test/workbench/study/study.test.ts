@@ -66,7 +66,7 @@ test('study prints its document, says that the data is synthetic, and goes on fr
 }, 120_000);
 
 test('many feeders: each by the mode asked about, and every controller by its median', () => {
-  const { status, stdout } = verb('study', '--feeder', 'all', '--table', '--seeds', '1');
+  const { status, stdout } = verb(...'study --feeder all --table --seeds 1 --report all.html'.split(' '));
   expect(status).toBe(0);
   const lines = stdout.split('\n');
   expect(lines.filter((line) => /^synthetic \d/.test(line)).length).toBeGreaterThan(0);
@@ -82,6 +82,9 @@ test('many feeders: each by the mode asked about, and every controller by its me
   // The line of the mode says what the summary says.
   const ours = compared.find((line) => line.startsWith('Headroom, proportional'))?.split(/ {2,}/)[3];
   expect(stdout).toContain(`both: median uplift ${ours} over`);
+  const page = readFileSync(join(folder, 'all.html'), 'utf8');
+  expect(page).toContain('Hosting capacity of 3 feeders');
+  for (const name of ['synthetic 1', 'synthetic 2', 'synthetic 3']) expect(page).toContain(`<td>${name}</td>`);
 }, 120_000);
 
 test('simulate tells what it cost whom, without and with control', () => {
