@@ -77,6 +77,8 @@ export interface ControllerInput {
   readonly observer?: Observer;
   /** MQTT.js unless given. */
   readonly connect?: Connect;
+  /** Looks for a broker at once unless given. */
+  readonly connectAfterMs?: number;
   /** Random UUIDv7 unless given. */
   readonly newId?: () => string;
   /** Warms the path of a request up; true unless given. */
@@ -213,6 +215,7 @@ export class Controller {
       clock: this.#clock,
       random: input.random,
       connect: input.connect,
+      connectAfterMs: input.connectAfterMs,
       port: this.#port(),
     });
     this.#telemetry = new TelemetryIntervals(

@@ -26,6 +26,9 @@ import { VERSION } from './version.ts';
 import { Watchdog } from './watchdog.ts';
 import { watchdogLimitS } from './watchdog-settings.ts';
 
+/** The meters come first: MQTT.js takes longer to load than they do to answer. */
+const CONNECT_AFTER_MS = 200;
+
 export interface Running {
   readonly controller: Controller;
   /** Ends the program in order; takes at most about two seconds. */
@@ -58,6 +61,7 @@ export function startController(
     clock,
     random: Math.random,
     log,
+    connectAfterMs: CONNECT_AFTER_MS,
     observer: toAll([historian, observer, ...(tally === null ? [] : [tally])]),
   });
   log.info({ substation: settings.substation.id, settings: hash, feeders: settings.feeders.length }, 'running');

@@ -2,7 +2,8 @@
 // the preferred one, and tells when it is up. MQTT 5 where the broker speaks it, else 3.1.1. Every connect is a new
 // client object: MQTT.js stops for good after one refused CONNACK, reconnects in step with every other client, and
 // reads certificates once.
-import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt';
+import { createRequire } from 'node:module';
+import type { IClientOptions, IPublishPacket, MqttClient } from 'mqtt';
 import type { Clock, Timer } from '../clock.ts';
 import type { UplinkSettings } from '../uplink-settings.ts';
 import { BrokerList } from './broker-list.ts';
@@ -27,6 +28,8 @@ export type Connect = (url: string, options: IClientOptions) => MqttClient;
 export interface LinkInput {
   readonly settings: UplinkSettings;
   readonly connect?: Connect | undefined;
+  /** At once unless given. */
+  readonly connectAfterMs?: number | undefined;
   /** Looks whether a broker can be reached; where `connect` is given there is none unless given. */
   readonly probe?: Probe | undefined;
   readonly clientId: string;
@@ -38,6 +41,10 @@ export interface LinkInput {
   readonly urgent: () => boolean;
   readonly events: LinkEvents;
 }
+
+/** Loaded for the first connection, which takes longer than the meters to answer. */
+const library = createRequire(import.meta.url);
+const mqttJs: Connect = (url, options) => (library('mqtt') as typeof import('mqtt')).connect(url, options);
 
 const HUNG_UP = 'the connection closed';
 /** Waits are drawn between nothing and these, so that ten thousand substations do not come back in the same second. */
@@ -101,7 +108,8 @@ export class Link {
     this.#input = input;
     this.#brokers = new BrokerList(input.settings.brokers);
     this.#probe = input.probe ?? (input.connect === undefined ? probe : null);
-    this.#connect();
+    if (input.connectAfterMs === undefined) this.#connect();
+    else this.#connectAfter(input.connectAfterMs);
     this.#lookLater();
   }
 
@@ -210,7 +218,7 @@ export class Link {
     this.#warnOfEnds();
     this.#inFlight = 0;
     this.#answered = false;
-    const { connect = mqtt.connect } = this.#input;
+    const { connect = mqttJs } = this.#input;
     const { settings, clientId, will } = this.#input;
     const { url, version } = this.#brokers;
     const said = { topic: will.topic, payload: will.payload() };

@@ -62,6 +62,8 @@ export interface UplinkInput {
   readonly random: () => number;
   /** MQTT.js unless given. */
   readonly connect?: Connect | undefined;
+  /** At once unless given. */
+  readonly connectAfterMs?: number | undefined;
   readonly port: UplinkPort;
 }
 
@@ -100,7 +102,7 @@ export class Uplink {
     this.#pace = new Pace(input.settings.historyMessagesPerS);
     this.#events = new EventOutbox(input.eventsSentTo, (sequence, count) => input.port.eventsAfter(sequence, count));
     this.#learn = input.learnRetained;
-    const { settings, substationId, clock, random, connect, port } = input;
+    const { settings, substationId, clock, random, connect, connectAfterMs, port } = input;
     this.#link = new Link({
       settings,
       clientId: `headroom-${substationId}`,
@@ -109,6 +111,7 @@ export class Uplink {
       clock,
       random,
       connect,
+      connectAfterMs,
       urgent: () => this.#delivery.waiting(),
       events: {
         up: () => this.#up(),
