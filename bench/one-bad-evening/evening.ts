@@ -112,10 +112,10 @@ export function transitions(shown: readonly ShownStep[]): Transition[] {
   const made: Transition[] = [];
   for (const { currentA, shownMs, answers } of shown) {
     const action = currentA >= PICKUP_A ? 'limit' : currentA < DROPOUT_A ? 'release' : null;
+    if (action === null) continue;
     const last = made.at(-1);
-    if (last?.action === action && last !== undefined) last.answers += answers;
-    else if (action === 'limit' || (action === 'release' && last !== undefined))
-      made.push({ action, shownMs, answers });
+    if (last?.action === action) last.answers += answers;
+    else if (action === 'limit' || last !== undefined) made.push({ action, shownMs, answers });
   }
   return made;
 }

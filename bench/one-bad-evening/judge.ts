@@ -72,6 +72,9 @@ export function judge({
         .filter((one, at) => causes[at] === cause && one.action !== 'release' && one.decidedMs < untilMs)
         .map(({ validUntilMs }) => validUntilMs),
     );
+  /** Whether it names one that was asked for the same cause. */
+  const takesThePlace = ({ supersedes }: Utterance, cause: number) =>
+    said.some(({ id }, at) => id === supersedes && causes[at] === cause);
   let [expired, wrong, doubles, outOfOrder, lastSequence] = [0, 0, 0, 0, Number.NEGATIVE_INFINITY];
   for (const [at, one] of said.entries()) {
     if (seen.has(`${one.id} ${one.afterwards}`)) continue;
@@ -87,19 +90,21 @@ export function judge({
     if (index === null) wrong += 1;
     else if (one.action === 'refresh') continue;
     else if (live[index] === null) live[index] = one;
-    else if (one.supersedes === null && endMs(index, one.decidedMs) > one.decidedMs) doubles += 1;
+    else if (!takesThePlace(one, index) && endMs(index, one.decidedMs) > one.decidedMs) doubles += 1;
   }
-  const tooShort = ({ shownMs, answers }: Transition) =>
+  const mayBeUnknown = ({ shownMs, answers }: Transition) =>
     answers < leastAnswers || killsMs.some((atMs) => shownMs > atMs - keepingMs && shownMs <= atMs);
   const isKept = (index: number) => live[index] !== null || told.has(index);
   // Who cannot have kept a transition need have nothing to say of the way back either.
-  const isNotKnown = (index: number) => index > 0 && tooShort(expected[index - 1] as Transition) && !isKept(index - 1);
+  const isNotKnown = (index: number) =>
+    index > 0 && mayBeUnknown(expected[index - 1] as Transition) && !isKept(index - 1);
   // What has ended by itself is not there to be released.
   const hasEnded = (index: number) => {
     const { action, shownMs } = expected[index] as Transition;
     return action === 'release' && isKept(index - 1) && endMs(index - 1, shownMs) <= shownMs;
   };
-  const isExcused = (index: number) => tooShort(expected[index] as Transition) || isNotKnown(index) || hasEnded(index);
+  const isExcused = (index: number) =>
+    mayBeUnknown(expected[index] as Transition) || isNotKnown(index) || hasEnded(index);
   const lost = expected.filter((_, index) => !isKept(index) && !isExcused(index)).length;
   const latenciesMs = live.flatMap((one, index) =>
     one === null ? [] : [one.arrivedMs - (expected[index] as Transition).shownMs],

@@ -42,7 +42,7 @@ export interface LinkInput {
   readonly events: LinkEvents;
 }
 
-/** Loaded for the first connection, which takes longer than the meters to answer. */
+/** Loaded with the first connection: loading takes longer than the meters take to answer. */
 const library = createRequire(import.meta.url);
 const mqttJs: Connect = (url, options) => (library('mqtt') as typeof import('mqtt')).connect(url, options);
 

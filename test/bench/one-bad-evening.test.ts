@@ -53,6 +53,7 @@ describe('one bad evening: the judge', () => {
     const first = said('limit', 10_002);
     expect(judged([limited], [first, said('limit', 15_000)]).doubles).toBe(1);
     expect(judged([limited], [first, said('limit', 15_000, { supersedes: first.id })]).doubles).toBe(0);
+    expect(judged([limited], [first, said('limit', 15_000, { supersedes: 'another' })]).doubles).toBe(1);
     expect(judged([limited], [first, said('limit', 45_000)]).doubles).toBe(0);
     expect(judged([limited], [first, said('refresh', 15_000), said('limit', 42_000)]).doubles).toBe(1);
   });

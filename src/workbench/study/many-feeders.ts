@@ -78,7 +78,7 @@ export function comparedTable(feeders: readonly StudiedFeeder[], rows: readonly 
       return [
         name,
         ...HALVES.map((half) => `${quantile(upliftsOf(feeders, controller, half), 0.5)} %`),
-        `${Math.min(...all)} %`,
+        `${quantile(all, 0)} %`,
         String(all.filter((percent) => percent >= MUCH_PERCENT).length),
         String(all.filter((percent) => percent < 0).length),
         String(over.reduce((sum, years) => sum + years, 0)),
